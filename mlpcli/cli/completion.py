@@ -24,7 +24,7 @@ def complete_setting(incomplete: str) -> Found:
         return [(f"{key}={value}", "") for value in known.get(key, Key("", ())).values]
     # Of a single answer the shell would write a space behind it.
     more = [(f"{name}={value}", "") for name in found[:1] for value in known[name].values] if len(found) == 1 else []
-    return [*((f"{name}=", known[name].doc) for name in found), *more]
+    return [*((f"{name}=", known[name].description) for name in found), *more]
 
 
 def complete_metric(incomplete: str) -> Found:

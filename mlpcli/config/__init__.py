@@ -1,1 +1,1 @@
-"""What the user asked for: the schema of the YAML file, its loading with line numbers, `--set`, and writing it back."""
+"""The config: its schema, loading with line numbers, overrides by `--set`, and writing."""

@@ -1,4 +1,4 @@
-"""From a YAML file or a mapping of Python, and `--set`, to a validated `Config` that knows where each value is from."""
+"""A YAML file or a Python mapping, with overrides by `--set`, to a validated `Config` and the origin of each value."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlpcli.config.complaints import config_error
 from mlpcli.config.schema.fields import FieldSpec, adapter, spec_of
 from mlpcli.config.schema.sections import Config
+from mlpcli.config.validation_errors import config_error
 from mlpcli.config.yaml.files import MAKE_ONE, config_text
 from mlpcli.config.yaml.parsing import parse_flow, parse_scalar, parse_yaml
 from mlpcli.config.yaml.source_map import (
@@ -24,14 +24,14 @@ from mlpcli.config.yaml.source_map import (
     shortened,
     shown,
     shown_path,
-    tree_from_mapping,
+    source_map_from_mapping,
 )
 from mlpcli.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One key set from outside the file; `text` is what the user typed, for messages: `--seed 7`."""
+    """A key set outside the file; `text` is what the user typed, for messages: `--seed 7`."""
 
     key: str
     value: Any
@@ -39,16 +39,16 @@ class Override:
 
     @property
     def option(self) -> str:
-        """The option it came by: `--set`, `--seed`."""
+        """The option that set it: `--set`, `--seed`."""
         return self.text.split(maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A valid config, and where each of its values was written.
+    """A valid config with the origin of each value.
 
-    `origins` has every key of the resolved config (`training.optimizer.learning_rate`; a list or a map of the user's
-    own names is one value) and says `penguins.yaml:14`, `--set` (or the option it came by), or `default`.
+    `origins` maps every key of the resolved config (`training.optimizer.learning_rate`; a list or a mapping with the
+    user's keys is one value) to `penguins.yaml:14`, `--set` (or another option), or `default`.
     """
 
     config: Config
@@ -57,16 +57,16 @@ class LoadedConfig:
     source_map: SourceMap = field(repr=False, compare=False)
 
     def origin(self, key: str) -> str:
-        """Where the value of `key` was written: `penguins.yaml:14`, `--set` or `default`."""
+        """The origin of the value of `key`: `penguins.yaml:14`, `--set` or `default`."""
         return self.origins.get(key, "default")
 
     def error(self, key: str, text: str) -> ConfigError:
-        """`penguins.yaml:9: model.layers: text`, to be raised by checks that need more than the config."""
+        """The error `penguins.yaml:9: model.layers: text`, for checks that need more than the config."""
         return ConfigError(self.message(key, text))
 
     @contextmanager
     def naming(self, key: str) -> Iterator[None]:
-        """Within, an error of a table also says where the config names it: `(data.train, penguins.yaml:3)`."""
+        """Add to a DataError where the config names the table: `(data.train, penguins.yaml:3)`."""
         try:
             yield
         except DataError as error:
@@ -78,7 +78,7 @@ class LoadedConfig:
             raise named from error
 
     def message(self, key: str, text: str) -> str:
-        """The text of that error."""
+        """The text of `error(key, text)`."""
         for path in self.source_map.origins:
             if path_text(path) == key:
                 return self.source_map.message(path, text)
@@ -87,9 +87,9 @@ class LoadedConfig:
 
 
 def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedConfig:
-    """Read, override and validate a YAML file.
+    """Read a YAML file, apply the overrides and validate the result.
 
-    Raises ConfigError: one to three lines, each with file:line (or `--set`), key, value and what is allowed.
+    Raises ConfigError with one to three lines: file:line (or `--set`), key, value and allowed values.
     """
     name = escaped(path)
     value, source_map = parse_yaml(config_text(path, name), name)
@@ -102,24 +102,24 @@ def load_config(path: str, overrides: Sequence[str | Override] = ()) -> LoadedCo
 
 
 def config_from_text(text: str, name: str) -> LoadedConfig:
-    """The same for YAML that is not in a file."""
+    """Validate YAML that is not in a file; `name` replaces the file in messages. Raises ConfigError."""
     return _validated(parse_yaml(text, name)[1], name, ())
 
 
 def config_from_mapping(
     mapping: Mapping[str, Any], overrides: Sequence[str | Override] = (), name: str = "config"
 ) -> LoadedConfig:
-    """The same for a mapping made in Python; `name` stands for the file in messages and origins."""
-    return _validated(tree_from_mapping(mapping, name), name, overrides)
+    """Validate a Python mapping; `name` replaces the file in messages and origins. Raises ConfigError."""
+    return _validated(source_map_from_mapping(mapping, name), name, overrides)
 
 
 def with_values(loaded: LoadedConfig, overrides: Sequence[str | Override]) -> LoadedConfig:
-    """A loaded config with some keys set to other values; raises ConfigError."""
+    """A loaded config with overrides applied; raises ConfigError."""
     return _validated(loaded.source_map, loaded.path, overrides)
 
 
 def without_search(loaded: LoadedConfig) -> LoadedConfig:
-    """The config of a training, which searches nothing."""
+    """The config without its section `search`."""
     root = {key: value for key, value in loaded.source_map.root.items() if key != "search"}
     origins = {key: origin for key, origin in loaded.origins.items() if key.partition(".")[0] != "search"}
     config = replace(loaded.config, search=None)
@@ -141,32 +141,32 @@ def _validated(written: SourceMap, path: str, overrides: Sequence[str | Override
 
 
 def _completed(spec: FieldSpec, value: Any, default: Any = None) -> Any:
-    """`value` with the defaults that pydantic cannot know of.
+    """`value` with the defaults that pydantic does not add.
 
-    A section with nothing in it (`training:`) is an empty mapping. A part without a name takes the other values of the
-    default along with its name, so that `--set training.optimizer.learning_rate=0.1` changes that and nothing else.
+    An empty section (`training:`) becomes an empty mapping. A mapping without `name` gets the name and all other values
+    of the default, so that `--set training.optimizer.learning_rate=0.1` changes that key only.
     """
-    if value is None and spec.kind == "part" and not spec.names:
+    if value is None and spec.kind == "object" and not spec.names:
         value = {}
-    if not isinstance(value, dict) or not spec.parts:
+    if not isinstance(value, dict) or not spec.objects:
         return value
     if "name" not in value and isinstance(default, dict):
         value = {**default, **value}
-    part = spec.part_for(value)
-    if part is None:
+    selected = spec.object_for(value)
+    if selected is None:
         return value
-    keys = part.keys
+    keys = selected.keys
     return {key: _completed(keys[key], item, keys[key].default) if key in keys else item for key, item in value.items()}
 
 
 def leaves(config: Any, path: Path = ()) -> Iterator[Path]:
-    """Every path of a resolved config; lists and maps of the user's own names are single values."""
-    for one in fields(config):
-        value = getattr(config, one.name)
+    """The path of every value of a resolved config; a list or a mapping with the user's keys is one value."""
+    for option in fields(config):
+        value = getattr(config, option.name)
         if is_dataclass(value):
-            yield from leaves(value, (*path, one.name))
+            yield from leaves(value, (*path, option.name))
         else:
-            yield (*path, one.name)
+            yield (*path, option.name)
 
 
 def _origin(source_map: SourceMap, path: Path) -> str:
@@ -177,7 +177,7 @@ def _origin(source_map: SourceMap, path: Path) -> str:
 
 
 def _short_form(source_map: SourceMap, path: Path) -> Origin | None:
-    """The origin of a plain value that stands for the part around `path`: `optimizer: adam`."""
+    """The origin of a short form that contains `path`: `optimizer: adam` for `optimizer.name`."""
     value: Any = source_map.root
     for end, key in enumerate(path, 1):
         value = value.get(str(key))
@@ -187,10 +187,10 @@ def _short_form(source_map: SourceMap, path: Path) -> Origin | None:
 
 
 def parse_override(assignment: str) -> Override:
-    """`a.b=c` as an Override; raises ConfigError.
+    """Parse `a.b=c`; raises ConfigError.
 
-    A value in brackets, braces or quotes is YAML (`[auto, 32]`). Any other text is taken as it stands, so that
-    `data.delimiter=|` and `data.train=-` need no quotes twice over; true, null and numbers are as in the file.
+    A value in brackets, braces or quotes is YAML (`[auto, 32]`). true, null and numbers are as in YAML, and any other
+    text is literal, so that `data.delimiter=|` and `data.train=-` need no second pair of quotes.
     """
     key, equals, text = assignment.partition("=")
     shown_text = f"--set {shortened(escaped(assignment))}"
@@ -202,22 +202,21 @@ def parse_override(assignment: str) -> Override:
         raise ConfigError(
             f"{shown_text}: a list is set as a whole, for example --set '{shortened(escaped(whole))}=[...]'"
         )
-    return Override(key, _read(text.strip() or text, shown_text), shown_text)
+    return Override(key, _parse_value(text.strip() or text, shown_text), shown_text)
 
 
 def apply_overrides(source_map: SourceMap, overrides: Sequence[str | Override], spec: FieldSpec) -> SourceMap:
-    """A source_map with the overrides in it, in their order; parents that are missing are made.
+    """A copy of `source_map` with the overrides applied in order; missing parents are created.
 
-    Raises ConfigError where a parent is a list or a plain value. Whether the key exists is the schema's to say, later.
+    Raises ConfigError if a parent is a list or a scalar. Unknown keys are left for validation.
     """
     changed = SourceMap(source_map.name, deepcopy(source_map.root), dict(source_map.origins))
-    for one in overrides:
-        override = parse_override(one) if isinstance(one, str) else one
-        _apply(changed, override, spec)
+    for override in overrides:
+        _apply(changed, parse_override(override) if isinstance(override, str) else override, spec)
     return changed
 
 
-def _read(text: str, where: str) -> Any:
+def _parse_value(text: str, where: str) -> Any:
     if text.startswith(("[", "{", '"', "'")):
         return parse_flow(text, where)
     refuse_unwritable(text, where)
@@ -242,14 +241,14 @@ def _apply(source_map: SourceMap, override: Override, root: FieldSpec) -> None:
 
 
 def _as_mapping(value: Any, path: Path, source_map: SourceMap, override: Override, root: FieldSpec) -> dict[str, Any]:
-    """What stands at a parent of the key, as a mapping: `adam` becomes `{name: adam}`, nothing becomes `{}`."""
+    """The value of a parent of the key as a mapping: `adam` becomes `{name: adam}`, null becomes `{}`."""
     if isinstance(value, dict):
         return value
     origin = source_map.origins.pop(path, None)
     if value is None:
         return {}
     spec = root.at(path, source_map.root)
-    if spec and isinstance(value, str) and any(value in part.names for part in spec.parts):
+    if spec and isinstance(value, str) and any(value in candidate.names for candidate in spec.objects):
         if origin:
             source_map.origins[(*path, "name")] = origin
         return {"name": value}

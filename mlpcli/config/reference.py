@@ -1,4 +1,4 @@
-"""docs/config.md from the schema: every key with what it takes, its default and what it does.
+"""docs/config.md, generated from the schema: every key with its allowed values, default and description.
 
 `python -m mlpcli.config.reference` prints it; a test compares the file with it.
 """
@@ -12,7 +12,7 @@ from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.dumping import flow_text
 
 _HEAD = """\
-<!-- Written by `python -m mlpcli.config.reference` from mlpcli/config/schema/sections.py and the parts it names. -->
+<!-- Written by `python -m mlpcli.config.reference` from mlpcli/config/schema/. -->
 
 # Config reference
 
@@ -37,58 +37,56 @@ completes and checks it with the schema that `mlp schema` writes ([editor-and-sh
 
 
 def reference_text() -> str:
-    """The whole of docs/config.md."""
+    """The content of docs/config.md."""
     return "\n".join([_HEAD, *_section("", spec_of(Config))])
 
 
 def _section(key: str, spec: FieldSpec) -> Iterator[str]:
-    """One section and the sections and parts below it."""
-    (part,) = spec.parts
+    """A section and, recursively, what is below it."""
+    (section,) = spec.objects
     if key:
         yield f"## {key}\n"
-        yield f"{spec.doc}\n"
+        yield f"{spec.description}\n"
     else:
         yield "## The whole file\n"
-    yield from _table(key, part, spec.default if isinstance(spec.default, dict) else {})
-    for name, inner in part.keys.items():
+    yield from _table(key, section, spec.default if isinstance(spec.default, dict) else {})
+    for name, inner in section.keys.items():
         inner_key = f"{key}.{name}" if key else name
-        if not inner.parts:
-            continue
-        yield from (_parts if any(one.names for one in inner.parts) else _section)(inner_key, inner)
+        if inner.objects:
+            yield from (_choices if inner.objects[0].names else _section)(inner_key, inner)
 
 
-def _parts(key: str, spec: FieldSpec) -> Iterator[str]:
-    """A place where one of several named parts stands."""
+def _choices(key: str, spec: FieldSpec) -> Iterator[str]:
+    """A key that takes one of several named objects."""
     yield f"## {key}\n"
-    yield f"{spec.doc} Default: `{flow_text(spec.default)}`.\n"
-    for part in spec.parts:
-        yield f"### {key}: {', '.join(part.names)}\n"
-        yield f"{part.class_doc}\n"
-        if len(part.keys) > 1:
-            yield from _table("", part, {}, without=("name",))
+    yield f"{spec.description} Default: `{flow_text(spec.default)}`.\n"
+    for choice in spec.objects:
+        yield f"### {key}: {', '.join(choice.names)}\n"
+        yield f"{choice.class_description}\n"
+        if len(choice.keys) > 1:
+            yield from _table("", choice, {}, without=("name",))
 
 
-def _table(key: str, part: FieldSpec, given: dict[str, Any], without: tuple[str, ...] = ()) -> Iterator[str]:
-    """The keys of an options class; `given` has the defaults that its place gives it instead of its own."""
-    defaults = {name: inner.default for name, inner in part.keys.items() if name not in part.required} | given
+def _table(key: str, spec: FieldSpec, given: dict[str, Any], without: tuple[str, ...] = ()) -> Iterator[str]:
+    """The keys of an object. `given` holds defaults of its parent, which replace its own."""
+    defaults = {name: inner.default for name, inner in spec.keys.items() if name not in spec.required} | given
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
-    for name, spec in part.keys.items():
+    for name, inner in spec.keys.items():
         if name in without:
             continue
-        is_section = bool(spec.parts) and not spec.choices and len(spec.leaves) == 1
+        path = f"{key}.{name}" if key else name
+        value = allowed(inner)
         default = f"`{flow_text(defaults[name])}`" if name in defaults else "must be given"
-        inner = f"{key}.{name}" if key else name
-        value = (
-            f"see [{inner}](#{inner.replace('.', '')}){' or null' * spec.takes_null}" if is_section else allowed(spec)
-        )
-        cells = (f"`{name}`", value, "" if is_section and name in defaults else default, spec.doc)
-        yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
+        if inner.objects and not inner.choices and len(inner.leaves) == 1:  # a section, which has a table of its own
+            value = f"see [{path}](#{path.replace('.', '')}){' or null' * inner.is_nullable}"
+            default = "" if name in defaults else default
+        yield f"| {' | '.join(map(_cell, (f'`{name}`', value, default, inner.description)))} |"
     yield ""
 
 
 def _cell(text: str) -> str:
-    """Text for a cell of a Markdown table, where | would end the cell and < would begin a tag."""
+    """Escapes for a cell of a Markdown table, where | ends the cell and < begins a tag."""
     return text.replace("|", r"\|").replace("<", r"\<")
 
 

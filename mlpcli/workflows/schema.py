@@ -4,7 +4,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
-from mlpcli.config.schema.published import published, published_text
+from mlpcli.config.schema.published import published_path, published_text
 from mlpcli.errors import MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
 
@@ -45,7 +45,7 @@ def modeline(config: str) -> str:
     folder = Path(config).parent if config != "-" else Path()
     if (folder / SCHEMA_FILE).is_file():
         return MODELINE + SCHEMA_FILE
-    return MODELINE + published().as_uri() if published().is_file() else ""
+    return MODELINE + published_path().as_uri() if published_path().is_file() else ""
 
 
 def _is_schema(path: str) -> bool:

@@ -1,1 +1,1 @@
-"""What `mlp init` writes: the recipes and the text of the config."""
+"""The recipes of `mlp init`, and the text of the config."""

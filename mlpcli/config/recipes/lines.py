@@ -1,13 +1,13 @@
-"""What `mlp init` chooses: each recipe as the lines of a config, every choice with its reason.
+"""Each recipe of `mlp init` as the lines of a config with comments.
 
-`strong` is RealMLP's network and course (Holzmueller et al. 2024: NTK, factors in front, coslog) in several small
-members on folds, some of which see numbers as cosines and some as bins. From 2000 rows on numbers enter as normal
-scores, and each member draws the frequency scale of its cosines, as in TabPack (arXiv 2607.05380); fewer rows are
-fitted too closely so. Where members are averaged, dropout and weight decay bring nothing more (docs/quality.md). `best`
-is the same with more and wider members and more epochs.
-`fast` is one network in few epochs, or of a small table five on folds. `textbook` is the textbook's network (Nielsen
-2015, chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the
-quadratic cost for numbers.
+`strong` is RealMLP's network and training (Holzmueller et al. 2024: NTK, scaled inputs, coslog) with several small
+members on folds, half of them with periodic embeddings and half with bins. From 2000 rows on numbers are transformed to
+normal scores, and each member draws the scale of its frequencies, as in TabPack (arXiv 2607.05380); fewer rows would
+be overfitted. With averaged members, dropout and weight decay improve nothing (docs/quality.md). `best` has more and
+wider members and more epochs.
+`fast` is one network in few epochs, or five on folds for a small table. `textbook` is the network of Nielsen (2015,
+chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the quadratic
+cost for numbers.
 """
 
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from mlpcli.data.reading.faults import in_yaml
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the config: its lines, each with a comment ("" for none)."""
+    """A section of the config as lines with comments ("" for none)."""
 
     name: str
     lines: tuple[tuple[str, str], ...]
 
 
 def sections(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
-    """The config behind its data section."""
+    """All sections after `data`."""
     write = {"best": _strong, "strong": _strong, "fast": _fast, "textbook": _textbook}[recipe.name]
     return write(recipe, facts)
 
 
 def validation(recipe: Recipe, facts: TableSummary) -> tuple[str, str]:
-    """The value of data.validation, and why."""
+    """The value of data.validation, and the reason."""
     if not facts.holds_out:
         return "null", "too few rows for a validation split"
     if facts.group:
@@ -240,13 +240,13 @@ def _textbook(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
     )
 
 
-# No single deviation of frequencies suits all tables (docs/quality.md).
+# No single scale of frequencies suits all tables (docs/quality.md).
 _SIGMA = "model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}"
 _LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
 
 
 def _stopping(facts: TableSummary, value: str, comment: str) -> tuple[str, str]:
-    """The line of early stopping; null where no rows are held out."""
+    """The line of early stopping; null if no rows are held out."""
     value, comment = (value, comment) if facts.holds_out else ("null", "the last epoch is kept")
     return f"early_stopping: {value}", comment
 

@@ -1,4 +1,4 @@
-"""Which recipes there are, and the sizes and the pace of each for a table."""
+"""The recipes, and their layer sizes, epochs, batch sizes and members for a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,25 +7,25 @@ from typing import Literal
 RecipeName = Literal["best", "strong", "fast", "textbook"]
 RECIPES: tuple[RecipeName, ...] = ("best", "strong", "fast", "textbook")
 
-# Numbers with fewer distinct values are as good as categories: neither cosines nor bins say more than the number.
+# Numbers with fewer distinct values gain nothing from periodic embeddings or bins.
 MANY_VALUES = 20
-# Fewer rows are fitted too closely where numbers enter as normal scores and frequencies are high.
+# Fewer rows are overfitted with normal scores and high frequencies.
 MANY_ROWS = 2000
-# Of fewer rows none is held out: two folds need two rows each.
+# With fewer rows none are held out: two folds need two rows each.
 FEWEST_HELD_OUT_OF = 4
-# Of fewer validation rows a fifth is too few: no accuracy is known to within 0.1 at 95 %, 1.96 sqrt(1/4 / n) = 0.1.
+# Fewer validation rows do not determine an accuracy to within 0.1 at 95 %: 1.96 sqrt(1/4 / n) = 0.1.
 FEWEST_VALIDATION_ROWS = 97
 FAST_FOLDS = 5
-# Many classes need more neurons to tell them apart.
+# This many classes need wider layers.
 MANY_CLASSES = 8
 
 
 @dataclass(frozen=True)
 class TableSummary:
-    """What a recipe depends on: the task and the size of the table.
+    """The properties of a table on which a recipe depends.
 
-    `n_classes` is 0 for regression; `n_fine` counts the number columns with MANY_VALUES distinct values or more; rows
-    with equal values of the column `group` ("" for none) are correlated.
+    `n_classes` is 0 for regression; `n_fine` is the number of numeric columns with at least MANY_VALUES distinct
+    values; rows with equal values of the column `group` ("" for none) are correlated.
     """
 
     task: str
@@ -38,23 +38,23 @@ class TableSummary:
 
     @property
     def holds_out(self) -> bool:
-        """Whether there are enough rows to hold some out, which then choose the epoch."""
+        """Whether there are enough rows to hold some out for the choice of the epoch."""
         return self.n_rows >= FEWEST_HELD_OUT_OF
 
     @property
     def stop_metric(self) -> str:
-        """What chooses the epoch: of several numbers a metric without a unit, so that each of them counts."""
+        """The metric that chooses the epoch; for several numeric targets one without a unit, so that all count."""
         return "log_loss" if self.predicts_classes else "rmse" if self.n_targets == 1 else "r2"
 
     @property
     def predicts_classes(self) -> bool:
-        """Whether the answers are probabilities."""
+        """Whether the predictions are probabilities."""
         return self.task != "regression"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes and pace of a recipe, chosen for the data."""
+    """The sizes of a recipe for a table."""
 
     name: RecipeName
     hidden: tuple[int, ...]
@@ -65,13 +65,13 @@ class Recipe:
 
 
 def choose_recipe(name: RecipeName, facts: TableSummary) -> Recipe:
-    """Sizes by rows: a large table gets fewer passes and larger steps, a huge one fewer members too."""
+    """The recipe for a table: the more rows, the fewer epochs and members, and the larger the batches."""
     n = facts.n_rows
     if name == "textbook":
         return Recipe(name, (30,), _by_rows(n, ((10_000, 100), (100_000, 30)), 10), 10 if n < 10_000 else 32)
     if name == "fast":
         width, epochs = 64 if n < 2000 else 128, _by_rows(n, ((20_000, 30), (100_000, 20)), 8)
-        # A fifth of few rows chooses by chance; folds have all of them judged.
+        # A fifth of few rows is too small a validation set; with folds all rows are validation rows.
         folds = FAST_FOLDS if 2 * FAST_FOLDS <= n < FAST_FOLDS * FEWEST_VALIDATION_ROWS else 1
         return Recipe(name, (width, width), epochs, _fast_batch(n), folds, folds)
     members, folds, epochs = _strong_pace(facts)
@@ -86,9 +86,9 @@ def choose_recipe(name: RecipeName, facts: TableSummary) -> Recipe:
 def _strong_pace(facts: TableSummary) -> tuple[int, int, int]:
     """Members, folds and epochs.
 
-    With two members that have not seen a row it can be judged what their mean comes to. One alone is fitted too closely
-    earlier than the mean is, and asks for too few epochs. Of 10,000 rows or more eight members in a third of the epochs
-    take as long as four, and are better where the classes are few; many classes want the epochs (docs/quality.md).
+    Two members that were not trained on a row are needed to estimate the score of their mean: a single member overfits
+    earlier than the mean, and would choose too few epochs. From 10,000 rows on eight members in a third of the epochs
+    take as long as four, and score better with few classes; many classes need the epochs (docs/quality.md).
     """
     n = facts.n_rows
     if n < 10_000:
@@ -99,7 +99,7 @@ def _strong_pace(facts: TableSummary) -> tuple[int, int, int]:
 
 
 def cheaper(recipe: Recipe, facts: TableSummary) -> Recipe | None:
-    """The next recipe down the ladder, about half the time; None below the last."""
+    """The next cheaper recipe, in about half the time; None if there is none."""
     if recipe.name == "best":
         return choose_recipe("strong", facts)
     if recipe.name != "strong":
@@ -120,5 +120,5 @@ def _fast_batch(n_rows: int) -> int:
 
 
 def _by_rows(n_rows: int, steps: Sequence[tuple[int, int]], otherwise: int) -> int:
-    """The value of the first step that `n_rows` stays below."""
+    """The value of the first step whose bound exceeds `n_rows`."""
     return next((value for below, value in steps if n_rows < below), otherwise)

@@ -1,4 +1,4 @@
-"""The config that `mlp init` writes: every choice visible, each with its reason, ready to train."""
+"""The text of the config that `mlp init` writes, with a comment on every choice."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ class StarterColumn:
 
 @dataclass(frozen=True)
 class StarterData:
-    """What was found in the file, and how long a training may take.
+    """The properties of the table, and the time limit of a training.
 
-    `notes` say what was guessed of the file as a whole; `budget_seconds` is None for any time; `modeline` is a comment
-    for editors ("" for none).
+    `notes` are remarks on the file as a whole; `budget_seconds` is None for no limit; `modeline` is a comment for
+    editors ("" for none).
     """
 
     train: str
@@ -77,7 +77,7 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
 
 
 def _line(text: str, comment: str, indent: str = "") -> str:
-    """A line with its comment: beside it where both fit, else above it, folded."""
+    """A line with its comment: beside it if both fit, else above it, wrapped."""
     indent = indent or " " * (len(text) - len(text.lstrip()))
     beside = (f"{text:<32}# {comment}" if len(text) < 31 else f"{text}   # {comment}") if comment and text else text
     if beside and max(map(display_width, beside.split("\n"))) <= WIDTH:
@@ -87,7 +87,7 @@ def _line(text: str, comment: str, indent: str = "") -> str:
 
 
 def _flow(text: str) -> str:
-    """A mapping in braces, folded between its keys; a key stays beside its value, and a list on its line."""
+    """A mapping in braces, wrapped between its keys: neither between a key and its value nor within a list."""
     glued = re.sub(r"(?<=:) |(?<=,) (?=[^\[{]*\])", "\N{NO-BREAK SPACE}", text.lstrip())
     indent = " " * (len(text) - len(text.lstrip()))
     lines = folded(indent + glued, WIDTH, " " * (text.find("{") + 1))
@@ -101,7 +101,7 @@ def _drop_lines(dropped: Mapping[str, str]) -> list[str]:
 
 
 def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
-    """The role of each input column; of very many alike only the number, in a comment."""
+    """The role of each input column; of more than _MOST_LISTED columns, numeric ones are only counted in a comment."""
     numbers = [column for column in columns if column.role == "number" and not column.remark]
     listed = columns
     lines = ["  columns:"]
@@ -117,5 +117,5 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _comment(text: str) -> str:
-    """Text that stays on its line."""
+    """Text for a comment, without line ends and other control characters."""
     return "".join(c if c.isprintable() else " " for c in text)

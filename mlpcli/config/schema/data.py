@@ -1,4 +1,4 @@
-"""The sections `data` and `preprocess`: where the rows come from, how they are read, and how cells become numbers."""
+"""The sections `data` and `preprocess`: files, columns, validation rows, and preprocessing."""
 
 from dataclasses import field
 from typing import Annotated, Literal
@@ -19,9 +19,9 @@ Share = Annotated[float, Setting("A fraction of the rows.", ge=0, lt=1)]
 
 @options
 class HeldOut:
-    """How validation rows, or the folds of members, are taken from the training file where not by chance row by row.
+    """How validation rows, or folds, are split from the training file if not at random.
 
-    One way of these: `column` with `equals`, `group`, `time`, `group` with `time`, `hash` or `copies`.
+    One of: `column` with `equals`, `group`, `time`, `group` with `time`, `hash` or `copies`.
     """
 
     column: Annotated[str | None, Setting("The column whose value marks validation rows; it is not an input.")] = None
@@ -122,7 +122,7 @@ class DataConfig:
 
 @options
 class PreprocessConfig:
-    """How cells become numbers; everything is fitted on the training rows alone."""
+    """Preprocessing, fitted on the training rows only."""
 
     numeric: Annotated[
         Annotated[Scaler, Discriminator("name")], named("standardize"), Setting("Scaling of numeric columns.")

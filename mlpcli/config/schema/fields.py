@@ -1,4 +1,4 @@
-"""What may stand at a place of the config, by pydantic's JSON Schema: for messages, `--set` and docs/config.md."""
+"""The allowed values of a config key, read from pydantic's JSON Schema: for messages, `--set` and docs/config.md."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,58 +10,60 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from mlpcli.config.schema.shorthand import ITEM, SHORT_FORM
 
-# The keywords of bounds, and how they are said.
+# JSON Schema's keywords of bounds, in words.
 BOUNDS = {"exclusiveMinimum": "greater than", "minimum": "at least", "exclusiveMaximum": "below", "maximum": "at most"}
 NOUNS = {"integer": "an integer", "number": "a number", "string": "a string", "any": "a value"}
 
 
 class _InOrder(GenerateJsonSchema):
-    """Leaves keys in the order in which they are declared."""
+    """Keeps the order of nested defaults, which pydantic sorts by key."""
 
     def sort(self, value: Any, parent_key: str | None = None) -> Any:
-        """Give the value back."""
         return value
 
 
 @cache
 def adapter(schema: Any) -> TypeAdapter[Any]:
-    """What validates values of an options class."""
+    """Pydantic's validator of an options class."""
     return TypeAdapter(schema)
 
 
 @cache
 def spec_of(schema: Any) -> "FieldSpec":
-    """The spec of an options class, the whole config say, or of an annotation."""
-    written = adapter(schema).json_schema(schema_generator=_InOrder)
-    definitions = written.get("$defs", {})
-    return FieldSpec(_resolved(written, definitions), definitions)
+    """The spec of an options class, such as the whole config, or of an annotation."""
+    root = adapter(schema).json_schema(schema_generator=_InOrder)
+    definitions = root.get("$defs", {})
+    return FieldSpec(_resolved(root, definitions), definitions)
 
 
 @dataclass(frozen=True, eq=False)
 class FieldSpec:
-    """A place: its JSON Schema, with references followed, and the definitions that references inside it lead to."""
+    """The JSON Schema of a value, with its own reference resolved, and the definitions for references inside it.
+
+    An *object* is an options class, with fixed keys; a *mapping* has keys of the user, such as columns.
+    """
 
     schema: Mapping[str, Any]
     definitions: Mapping[str, Any]
 
     @property
     def kind(self) -> str:
-        """A leaf's kind: "choice" (texts), "part" (an options class), "map", "list", or the type of a scalar."""
+        """`choice` (literal strings), `object`, `mapping`, `list`, the type of a scalar, or `any`."""
         if "enum" in self.schema or "const" in self.schema:
             return "choice"
         if "properties" in self.schema:
-            return "part"
+            return "object"
         type_ = str(self.schema.get("type", "any"))
-        return {"object": "map", "array": "list"}.get(type_, type_)
+        return {"object": "mapping", "array": "list"}.get(type_, type_)
 
     @property
     def is_union(self) -> bool:
-        """Whether several things may stand here, if only null beside one."""
+        """Whether there are several members; null counts as one."""
         return "anyOf" in self.schema or "oneOf" in self.schema
 
     @property
     def is_tagged(self) -> bool:
-        """Whether the members are told apart by `name`."""
+        """Whether `name` selects the member."""
         return "discriminator" in self.schema
 
     @cached_property
@@ -70,63 +72,63 @@ class FieldSpec:
 
     @cached_property
     def members(self) -> tuple["FieldSpec", ...]:
-        """The members of a union without null, or the spec itself."""
+        """The members of a union without null; the spec itself if it is none."""
         return tuple(one for one in self._alternatives if one.kind != "null") or (self,)
 
     @property
-    def takes_null(self) -> bool:
+    def is_nullable(self) -> bool:
         """Whether null is allowed."""
-        return self.kind == "null" or any(one.takes_null for one in self._alternatives)
+        return self.kind == "null" or any(one.is_nullable for one in self._alternatives)
 
     @cached_property
     def leaves(self) -> tuple["FieldSpec", ...]:
-        """The members of nested unions, flat."""
+        """The members of nested unions, flattened."""
         return tuple(leaf for one in self.members for leaf in one.leaves) if self.is_union else (self,)
 
     @property
-    def parts(self) -> tuple["FieldSpec", ...]:
-        """The options classes that may stand here."""
-        return tuple(leaf for leaf in self.leaves if leaf.kind == "part")
+    def objects(self) -> tuple["FieldSpec", ...]:
+        """The options classes among the leaves."""
+        return tuple(leaf for leaf in self.leaves if leaf.kind == "object")
 
     @cached_property
     def keys(self) -> Mapping[str, "FieldSpec"]:
-        """The keys of a part."""
+        """The keys of an object."""
         return {key: self._inner(one) for key, one in self.schema.get("properties", {}).items()}
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The keys of a part that must be given."""
+        """The required keys of an object."""
         return tuple(self.schema.get("required", ()))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The values of `name` that stand for a part; of most it is one, of a section none."""
-        return self.keys["name"].choices if self.kind == "part" and "name" in self.keys else ()
+        """The values of `name` that select this object; none for a section, which has no `name`."""
+        return self.keys["name"].choices if self.kind == "object" and "name" in self.keys else ()
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The texts that may stand here: literals and names of parts."""
-        texts: list[str] = []
+        """The allowed strings: literals and names of objects."""
+        strings: list[str] = []
         for leaf in self.leaves:
-            texts += leaf.names if leaf.kind == "part" else leaf.schema.get("enum", [])
-            texts += [leaf.schema["const"]] if "const" in leaf.schema and "enum" not in leaf.schema else []
-        return tuple(dict.fromkeys(texts))
+            strings += leaf.names if leaf.kind == "object" else leaf.schema.get("enum", [])
+            strings += [leaf.schema["const"]] if "const" in leaf.schema and "enum" not in leaf.schema else []
+        return tuple(dict.fromkeys(strings))
 
     @property
-    def takes_one_text(self) -> bool:
-        """Whether a list may be written as a single text."""
+    def takes_one_string(self) -> bool:
+        """Whether a list may be written as a single string."""
         return self.schema.get(SHORT_FORM) == ITEM
 
     @property
-    def doc(self) -> str:
-        """The sentence about this place."""
+    def description(self) -> str:
+        """The documentation of this key."""
         return str(self.schema.get("description", ""))
 
     @property
-    def class_doc(self) -> str:
-        """The first sentence about the options class, wherever it stands."""
-        written = self.definitions[self.schema["$ref"].rpartition("/")[2]]
-        return str(written["description"]).splitlines()[0]
+    def class_description(self) -> str:
+        """The first line of an options class's docstring."""
+        definition = self.definitions[self.schema["$ref"].rpartition("/")[2]]
+        return str(definition["description"]).splitlines()[0]
 
     @property
     def title(self) -> str:
@@ -135,38 +137,39 @@ class FieldSpec:
 
     @property
     def default(self) -> Any:
-        """The plain value of a key that is not written; a map is empty then, of which pydantic says nothing."""
-        return self.schema.get("default", {} if self.kind == "map" else None)
+        """The default as a plain value. Pydantic omits that of a mapping, which is empty."""
+        return self.schema.get("default", {} if self.kind == "mapping" else None)
 
     def item(self, key: str | int) -> "FieldSpec":
-        """The spec of an item of a list, or of a value of a map."""
-        if self.kind == "map":
-            values = self.schema.get("additionalProperties", True)  # pydantic before 2.11 leaves it out where any fit
+        """The spec of a key of an object, of a value of a mapping, or of an item of a list."""
+        if self.kind == "object":
+            return self.keys[str(key)]
+        if self.kind == "mapping":
+            values = self.schema.get("additionalProperties", True)  # pydantic before 2.11 omits it if any value fits
             return self._inner({} if values is True else values)
         if "prefixItems" in self.schema:
             return self._inner(self.schema["prefixItems"][int(key)])
         return self._inner(self.schema["items"])
 
-    def part_for(self, value: Any) -> "FieldSpec | None":
-        """The options class that `value` (as written) means here, if it means one."""
+    def object_for(self, value: Any) -> "FieldSpec | None":
+        """The options class that `value` (as written) selects; None if it selects none."""
         name = value.get("name") if isinstance(value, dict) else value
-        for part in self.parts:
-            if name in part.names:
-                return part
-        unnamed = [part for part in self.parts if not part.names]
+        for candidate in self.objects:
+            if name in candidate.names:
+                return candidate
+        unnamed = [candidate for candidate in self.objects if not candidate.names]
         if unnamed and isinstance(value, dict):
             return unnamed[0]
-        return self.parts[0] if len(self.parts) == 1 else None
+        return self.objects[0] if len(self.objects) == 1 else None
 
     def at(self, path: tuple[str | int, ...], value: Any) -> "FieldSpec | None":
-        """The spec at the end of `path`, where `value` is written here; None if the path leads nowhere."""
+        """The spec at the end of `path` within `value` (as written); None if the path does not exist."""
         spec = self
         for key in path:
-            part = spec.part_for(value)
-            inner = part.keys.get(str(key)) if part else None
-            if inner is None:
+            selected = spec.object_for(value)
+            if selected is None or str(key) not in selected.keys:
                 return None
-            spec = inner
+            spec = selected.keys[str(key)]
             value = value.get(key) if isinstance(value, dict) else None
         return spec
 
@@ -175,38 +178,38 @@ class FieldSpec:
 
 
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema itself in place of a reference to it, with what is said at the place; `title` is the class's."""
+    """The definition that `schema` refers to, updated with the keywords beside the reference except `title`."""
     (only,) = schema["allOf"] if len(schema.get("allOf", ())) == 1 else [schema]
     if "$ref" not in only:
         return schema
-    found = definitions[only["$ref"].rpartition("/")[2]]
-    here = {keyword: value for keyword, value in schema.items() if keyword not in ("allOf", "title")}
-    return {**found, **here, "$ref": only["$ref"]}
+    definition = definitions[only["$ref"].rpartition("/")[2]]
+    beside = {keyword: value for keyword, value in schema.items() if keyword not in ("allOf", "title")}
+    return {**definition, **beside, "$ref": only["$ref"]}
 
 
 def all_keys(spec: FieldSpec, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every key path below an options class, those of all members of its unions included."""
-    for part in spec.parts:
-        for name, inner in part.keys.items():
+    """The path of every key below `spec`, in all members of unions."""
+    for selectable in spec.objects:
+        for name, inner in selectable.keys.items():
             path = (*before, name)
             yield path
             yield from all_keys(inner, path)
 
 
 def allowed(spec: FieldSpec) -> str:
-    """What may stand at a place, in words: `a number greater than 0 or null`."""
+    """The allowed values in words: `a number greater than 0 or null`."""
     choices = spec.choices
     words = ["one of " * (len(choices) > 1) + ", ".join(choices)] if choices else []
     for leaf in spec.leaves:
         if leaf.kind == "boolean":
             words += ["true", "false"]
-        elif leaf.takes_one_text:
+        elif leaf.takes_one_string:
             words += ["a string", _words(leaf)]
         elif leaf.kind == "list" and choices and leaf.item(0).choices == choices:
             words.append("a list of these")
         elif not leaf.choices:
             words.append(_words(leaf))
-    words += ["null"] * spec.takes_null
+    words += ["null"] * spec.is_nullable
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + f" or {words[-1]}"
 
 
@@ -217,9 +220,9 @@ def _words(leaf: FieldSpec) -> str:
     if leaf.kind == "list":
         count = f"{len(leaf.schema['prefixItems'])} " if "prefixItems" in leaf.schema else ""
         return f"a list of {count}{_plural(leaf.item(0))}"
-    if leaf.kind == "map":
+    if leaf.kind == "mapping":
         return f"a mapping from strings to {_plural(leaf.item(''))}"
-    if leaf.kind == "part":
+    if leaf.kind == "object":
         return f"a mapping with {', '.join(leaf.keys)}"
     return NOUNS[leaf.kind]
 

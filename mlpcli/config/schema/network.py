@@ -1,4 +1,4 @@
-"""The section `model`: the network n -> N -> ... -> M, its members, and how numbers and categories enter it."""
+"""The section `model`: the network n -> N -> ... -> M, its members and its embeddings."""
 
 from dataclasses import field
 from typing import Annotated, Literal
@@ -22,7 +22,7 @@ Layer = Annotated[int, Setting("Neurons of a layer.", ge=1, le=1_000_000)]
 
 @options
 class Members:
-    """Networks trained side by side, whose answers are averaged; a number alone is the count."""
+    """An ensemble of networks, whose predictions are averaged; a number alone is the count."""
 
     count: Annotated[int, Setting("Number of networks.", ge=1, le=64)] = 1
     rows: Annotated[
@@ -80,7 +80,7 @@ class Periodic:
 
 @options
 class CategoryEmbedding:
-    """A column with many levels enters as a few learnt numbers; at the end these become plain weights."""
+    """Learnt embedding of the levels of a categorical column, merged into the first layer after training."""
 
     size: Annotated[int, Setting("Embedding size of each level.", ge=1, le=1024)] = 8
     above: Annotated[int, Setting("Columns with more one-hot inputs than this are embedded.", ge=1)] = 8

@@ -1,4 +1,4 @@
-"""The published JSON Schema, read without pydantic: its file, and the keys of the config with their values."""
+"""The published JSON Schema, read without pydantic: its file, and the keys of the config with suggested values."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,52 +10,52 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Key:
-    """What is known of a key: its sentence, and values that may stand there, the default among them."""
+    """A key's description, and values to suggest for it, the default included."""
 
-    doc: str
+    description: str
     values: tuple[str, ...]
 
 
-def published() -> Path:
-    """The file; in a zip archive it is none that exists."""
+def published_path() -> Path:
+    """Path of the file, which does not exist if the package is in a zip archive."""
     return Path(str(files("mlpcli.config.schema"))) / "config.schema.json"
 
 
 def published_text() -> str:
-    """Its text."""
+    """Content of the file."""
     return (files("mlpcli.config.schema") / "config.schema.json").read_text(encoding="utf-8")
 
 
 def keys() -> Mapping[str, Key]:
-    """Every key of the config by its path, `training.optimizer.learning_rate`."""
+    """Every key of the config by its dotted path."""
     schema = json.loads(published_text())
-    found: dict[str, Key] = {}
-    for path, place in _places(schema, schema["definitions"], ()):
-        known = found.get(path, Key("", ()))
-        values = dict.fromkeys([*known.values, *_values(place)])
-        found[path] = Key(known.doc or place.get("description", ""), tuple(values))
-    return found
+    result: dict[str, Key] = {}
+    for path, field in _fields(schema, schema["definitions"], ()):
+        known = result.get(path, Key("", ()))
+        values = dict.fromkeys([*known.values, *_values(field)])
+        result[path] = Key(known.description or field.get("description", ""), tuple(values))
+    return result
 
 
-def _places(
+def _fields(
     schema: Mapping[str, Any], definitions: Mapping[str, Any], before: tuple[str, ...]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for key, place in schema["properties"].items():
+    for key, field in schema["properties"].items():
         path = (*before, key)
-        yield ".".join(path), place
-        for form in _forms(place):
+        yield ".".join(path), field
+        for form in _forms(field):
             (only,) = form.get("allOf", [form])
             inner = definitions.get(only.get("$ref", "").rpartition("/")[2], {})
             if "properties" in inner:
-                yield from _places(inner, definitions, path)
+                yield from _fields(inner, definitions, path)
 
 
-def _forms(place: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return tuple(place.get("anyOf", (place,)))
+def _forms(field: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return tuple(field.get("anyOf", (field,)))
 
 
-def _values(place: Mapping[str, Any]) -> Iterator[str]:
-    for form in _forms(place):
+def _values(field: Mapping[str, Any]) -> Iterator[str]:
+    for form in _forms(field):
         yield from form.get("enum", [])
         if "const" in form:
             yield form["const"]
@@ -63,7 +63,7 @@ def _values(place: Mapping[str, Any]) -> Iterator[str]:
             yield from ("true", "false")
         if form.get("type") == "null":
             yield "null"
-    yield from place.get("examples", [])
-    default = place.get("default")
+    yield from field.get("examples", [])
+    default = field.get("default")
     if isinstance(default, int | float) and not isinstance(default, bool):
         yield json.dumps(default)

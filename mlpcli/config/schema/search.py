@@ -1,4 +1,4 @@
-"""The section `search` of the config: which keys are searched, over which values, for how long."""
+"""The section `search`: the search space, and limits on trials and time."""
 
 from dataclasses import field
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from mlpcli.options import Setting, options
 
 @options
 class Domain(Distribution):
-    """The values that a key may take, as a distribution, and where it is searched."""
+    """The distribution of a key's values, and a condition under which it is searched."""
 
     when: Annotated[
         dict[str, Any],
@@ -19,7 +19,7 @@ class Domain(Distribution):
 
 @options
 class SearchConfig:
-    """What `mlp search` tries; `mlp train` takes no note of it."""
+    """Search space and limits of `mlp search`; `mlp train` ignores them."""
 
     space: Annotated[
         dict[str, Domain],

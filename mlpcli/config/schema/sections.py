@@ -1,7 +1,8 @@
-"""The config: what may stand in the YAML file, section by section, with defaults and bounds.
+"""The config: every section of the YAML file with its keys, allowed values and defaults.
 
-Most parts are the very dataclasses that compute (`nn.optimizers`, `data.numeric`, ...). A union of parts is told apart
-by `name`; its short form is the name alone (`optimizer: adam`), and a mapping without a name means the default part.
+The options of optimizers, layers and so on are the dataclasses that compute (`nn.optimizers`, ...). `name` selects the
+member of a union; its short form is the name alone (`optimizer: adam`), and a mapping without `name` selects the
+default.
 """
 
 import re
@@ -11,7 +12,6 @@ from typing import Annotated, Literal
 from pydantic import Discriminator
 
 from mlpcli.config.schema.data import DataConfig, PreprocessConfig
-from mlpcli.config.schema.intervals import IntervalsConfig
 from mlpcli.config.schema.network import ModelConfig
 from mlpcli.config.schema.search import SearchConfig
 from mlpcli.config.schema.shorthand import LISTED, named, named_or_text
@@ -31,7 +31,7 @@ TrackerName = Literal["tensorboard", "mlflow"]
 
 @options
 class EarlyStopping:
-    """Which epoch is kept, and when to stop waiting for a better one."""
+    """Selection of the best epoch, and early stopping."""
 
     metric: Annotated[
         str,
@@ -132,7 +132,7 @@ class TrainingConfig:
 
 @options
 class PostprocessConfig:
-    """What is done to the answers after the network; fitted on the validation rows when training ends."""
+    """Postprocessing of the predictions, fitted on the validation rows when training ends."""
 
     calibration: Annotated[
         Literal["none", "temperature"],
@@ -152,10 +152,40 @@ class PostprocessConfig:
 
 
 @options
+class IntervalsConfig:
+    """The calibration rows of `mlp predict --interval`, whose errors are kept in the model."""
+
+    rows: Annotated[
+        Literal["auto", "none"] | Annotated[float, Setting("A fraction of the rows.", gt=0, lt=1)],
+        Setting(
+            "Calibration rows. auto: the out-of-fold rows of members on folds, else the validation rows, which also "
+            "choose the epoch. A fraction: that part of the training rows is used for calibration only. none: no "
+            "intervals."
+        ),
+    ] = "auto"
+    by: Annotated[
+        str | None,
+        Setting(
+            "A column of groups: coverage is guaranteed in each of them (Mondrian conformal prediction); the target "
+            "itself stands for each class. The column is an input unless it is dropped."
+        ),
+    ] = None
+    level: Annotated[
+        float | None,
+        Setting(
+            "Level at which training reports coverage and width on data.test, for gates of expect; null: none are "
+            "reported.",
+            ge=0.5,
+            lt=1,
+        ),
+    ] = None
+
+
+@options
 class ExpectConfig:
     """Gates checked after training, on the test file or else the validation rows.
 
-    Ends of intervals are of rows that choose nothing: the test file, or validation rows without early stopping,
+    Ends of intervals need rows on which nothing was selected: the test file, or validation rows without early stopping,
     calibration and threshold.
     """
 
@@ -171,7 +201,7 @@ class ExpectConfig:
 
 @options
 class BudgetConfig:
-    """What a training may take; when that is used up, it ends and the best model so far is kept."""
+    """Limits of a training; when one is reached, training ends and the best model so far is kept."""
 
     seconds: Annotated[
         float | None, Setting("Time limit of a training in seconds, reading included; null: no limit.", gt=0)
@@ -212,8 +242,8 @@ class Config:
 
 
 def parse_memory(amount: str | int) -> int:
-    """Bytes of `2GB`, `500 MB`, `2GiB` or a plain number; raises ValueError for anything else, and for less than 1."""
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]i?)?b?", str(amount).strip().lower())
-    if found is None or not (n_bytes := int(float(found[1]) * UNITS[found[2] or ""])):
+    """Bytes, from `2GB`, `500 MB`, `2GiB` or a plain number; raises ValueError for other texts and less than 1 byte."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]i?)?b?", str(amount).strip().lower())
+    if match is None or not (n_bytes := int(float(match[1]) * UNITS[match[2] or ""])):
         raise ValueError(f"{amount} is not an amount of memory")
     return n_bytes

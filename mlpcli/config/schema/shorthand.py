@@ -1,4 +1,4 @@
-"""Short forms of values in the YAML: a name for a part, a number for a count, one name for a list."""
+"""Short forms in YAML: a name for an object, a number for a count, one string for a list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,17 +6,18 @@ from typing import Any
 
 from pydantic_core import CoreSchema, core_schema
 
-# Keywords of the JSON Schema that say what else may stand at a place.
-SHORT_FORM = "x-short-form"  # the key whose value alone stands for the mapping; ITEM: one text stands for a list of one
-DEFAULT_NAME = "x-default-name"  # the part that a mapping without a name means
+# Keywords added to the JSON Schema.
+SHORT_FORM = "x-short-form"  # the key whose value may replace the mapping; ITEM: a string may replace a list of one
+DEFAULT_NAME = "x-default-name"  # the object that a mapping without `name` selects
 ITEM = "item"
 
 
 @dataclass(frozen=True, slots=True)
 class ShortForm:
-    """What may be written in place of the whole value: `Annotated[Members, COUNTED]` takes a number.
+    """A short form of a value: `Annotated[Members, COUNTED]` also takes a number.
 
-    `expand` makes the whole value of it, and gives any other value back. It speaks to pydantic as `Setting` does.
+    `expand` turns the short form into the full value and returns any other value unchanged. The methods for pydantic
+    are explained in `options.Setting`.
     """
 
     expand: Callable[[Any], Any]
@@ -29,30 +30,30 @@ class ShortForm:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: Callable[[CoreSchema], dict[str, Any]]
     ) -> dict[str, Any]:
-        found = {**handler(schema), SHORT_FORM: self.key}
-        return found if self.default_name is None else {**found, DEFAULT_NAME: self.default_name}
+        json_schema = {**handler(schema), SHORT_FORM: self.key}
+        return json_schema if self.default_name is None else {**json_schema, DEFAULT_NAME: self.default_name}
 
 
 def named(default: str | None) -> ShortForm:
-    """A part by its name alone: `adam` means `{name: adam}`; a mapping without `name` takes the default's."""
+    """A name for an object: `adam` is `{name: adam}`. A mapping without `name` gets the name `default`."""
 
     def expand(value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value}
         if not isinstance(value, dict):
             return value
-        options = {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
+        options = _with_tuples(value)
         return options if "name" in value or default is None else {"name": default, **options}
 
     return ShortForm(expand, "name", default)
 
 
 def named_or_text(*texts: str) -> ShortForm:
-    """As `named`, but the given texts stay what they are."""
+    """As `named`, except for `texts`, which are values themselves."""
     by_name = named(None)
 
     def expand(value: Any) -> Any:
-        return value if isinstance(value, str) and value in texts else by_name.expand(value)
+        return value if value in texts else by_name.expand(value)
 
     return ShortForm(expand, "name")
 
@@ -64,7 +65,7 @@ def _counted(value: Any) -> Any:
 
 
 def _with_tuples(value: Any) -> Any:
-    """A mapping whose lists are tuples: what has passed a function is no JSON any more, where a list is a tuple."""
+    """A mapping with tuples for lists: after a Python validator pydantic is strict, and takes no list for a tuple."""
     if not isinstance(value, dict):
         return value
     return {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
@@ -77,11 +78,9 @@ def _listed(value: Any) -> Any:
 
 
 def _by_role(value: Any) -> Any:
-    if isinstance(value, dict) and isinstance(value.get("missing"), list):
-        return {**value, "missing": tuple(value["missing"])}
-    return {"role": value} if isinstance(value, str) else value
+    return {"role": value} if isinstance(value, str) else _with_tuples(value)
 
 
-COUNTED = ShortForm(_counted, "count")  # a number alone is the count
-LISTED = ShortForm(_listed, ITEM)  # one name means a list of one
-BY_ROLE = ShortForm(_by_role, "role")  # a role alone says how to read a column
+COUNTED = ShortForm(_counted, "count")  # a number is the count
+LISTED = ShortForm(_listed, ITEM)  # a string is a list of one
+BY_ROLE = ShortForm(_by_role, "role")  # a string is the role of a column

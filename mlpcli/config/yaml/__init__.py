@@ -1,1 +1,1 @@
-"""YAML text to plain values with the place of each, and back."""
+"""YAML text to plain values with the line of each, and back."""

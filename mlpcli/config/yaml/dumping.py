@@ -1,4 +1,4 @@
-"""A config back to plain values and to YAML: every value written out, and read again as an equal config."""
+"""A config to plain values and to YAML with every default, which reads back as an equal config."""
 
 import math
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from mlpcli.config.yaml.environment import escaped_references
 from mlpcli.config.yaml.parsing import ConfigResolver
 
 _TAG = "tag:yaml.org,2002:"
-_FLOW_FROM = 2  # depth from which a mapping stands on one line: {name: sgd, learning_rate: 0.05}
+_FLOW_FROM = 2  # depth from which mappings are in flow style: {name: sgd, learning_rate: 0.05}
 _WIDTH = 110
 _RESOLVERS = (Resolver(), ConfigResolver())
 
 
 def as_plain(config: Any) -> Any:
-    """Options dataclasses as dicts, tuples as lists: what JSON and YAML can hold."""
+    """Options dataclasses as dicts and tuples as lists, for JSON and YAML."""
     if is_dataclass(config) and not isinstance(config, type):
-        return {one.name: as_plain(getattr(config, one.name)) for one in fields(config)}
+        return {option.name: as_plain(getattr(config, option.name)) for option in fields(config)}
     if isinstance(config, Mapping):
         return {key: as_plain(value) for key, value in config.items()}
     if isinstance(config, list | tuple):
@@ -32,23 +32,23 @@ def as_plain(config: Any) -> Any:
 
 
 def dump_yaml(config: Any) -> str:
-    """The resolved config as YAML text: sections in blocks, lists and small mappings on one line."""
+    """The resolved config as YAML: sections in block style, lists and inner mappings in flow style."""
     return yaml_text(as_plain(config))
 
 
 def yaml_text(plain: Any) -> str:
-    """Plain values as YAML text that `parsing.parse_yaml` reads back as the same values."""
+    """Plain values as YAML, which `parsing.parse_yaml` reads back as equal values."""
     return str(yaml.serialize(_node(plain, 0), Dumper=_Dumper, width=_WIDTH, allow_unicode=True))
 
 
 def flow_text(plain: Any) -> str:
-    """One plain value on one line: `[auto, 64, auto]`, `{name: sgd, momentum: 0.9}`."""
+    """A plain value in flow style: `[auto, 64, auto]`, `{name: sgd, momentum: 0.9}`."""
     text = yaml.serialize(_node([plain], _FLOW_FROM), Dumper=_Dumper, width=float("inf"), allow_unicode=True)
-    return str(text).rstrip("\n")[1:-1]  # in brackets, because a document of one plain scalar ends in "..."
+    return str(text).rstrip("\n")[1:-1]  # in a list, since a document of one plain scalar ends with "..."
 
 
 class _Dumper(Emitter, Serializer, ConfigResolver):
-    """PyYAML's stages from a tree of nodes to text, with our reading of plain scalars."""
+    """PyYAML's stages from nodes to text, with our types of plain scalars."""
 
     def __init__(self, stream: Any, **settings: Any) -> None:
         layout = {name: settings[name] for name in ("canonical", "indent", "width", "allow_unicode", "line_break")}
@@ -77,14 +77,14 @@ def _node(value: Any, depth: int) -> Node:
 def _number_text(value: float) -> str:
     if isinstance(value, int) or math.isfinite(value):
         text = repr(value)
-        # YAML 1.1 wants a point in a number with an exponent: other programs read this file.
+        # YAML 1.1 requires a point in a number with an exponent; other programs read this file.
         return text.replace("e", ".0e") if "e" in text and "." not in text else text
     return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
 
 
 def _text_node(text: str) -> ScalarNode:
-    # Quoted also where only YAML 1.1 would see more than a text (no, 1:30, 2024-01-01): other programs read this file.
-    # PyYAML leaves the control character U+0085 as it is in single quotes, and reads it as a line end.
+    # Quote also what is not a string in YAML 1.1 only (no, 1:30, 2024-01-01): other programs read this file.
+    # Quote doubly what is not printable: PyYAML does not escape U+0085 in single quotes, and reads it as a line end.
     text = escaped_references(text)
     tags = {one.resolve(ScalarNode, text, (True, False)) for one in _RESOLVERS}  # type: ignore[no-untyped-call]
     return ScalarNode(_TAG + "str", text, style=None if tags == {_TAG + "str"} and text.isprintable() else '"')

@@ -1,4 +1,4 @@
-"""`${NAME}` in a config: the value of an environment variable; `$${` is a literal `${`."""
+"""Expansion of `${NAME}` in a config to the value of an environment variable; `$${` is a literal `${`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from mlpcli.config.yaml.source_map import escaped, shortened
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
-# Of a name, or of what other programs would take for one: what holds no sign by which YAML would part it.
+# Around a name, or another text without characters that YAML would split.
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^\s{}\[\],'\"#&*!|>%@`]*)\}")
 _WITH_DEFAULT = re.compile(rf"({_NAME}):?[-+=?].*", re.DOTALL)
-_PRIVATE = range(0xE000, 0xF8FF)  # code points that no text means anything by
+_PRIVATE = range(0xE000, 0xF8FF)  # Unicode's private use area
 
 
 class References:
-    """The references in the text of one config.
+    """The references in the text of a config.
 
-    YAML takes the braces of `[a, ${B}]` for a mapping. While it reads, two characters stand for them that the text
-    does not hold.
+    YAML would read the braces of `[a, ${B}]` as a mapping. In `protected`, the text to parse, they are replaced with
+    two characters that the text does not contain.
     """
 
     def __init__(self, text: str, environment: Mapping[str, str]) -> None:
@@ -28,23 +28,23 @@ class References:
         self._pieces = re.compile(rf"\$\$\{{|\$\{{([^{{}}]*)\}}|{start}([^{end}]*){end}|\$\{{")
 
     def names(self, scalar: str) -> list[str]:
-        """The variables that a scalar of the protected text refers to."""
-        return [found[1] or found[2] for found in self._pieces.finditer(scalar) if found[1] or found[2]]
+        """The variables in a scalar of the protected text."""
+        return [match[1] or match[2] for match in self._pieces.finditer(scalar) if match[1] or match[2]]
 
     def as_written(self, message: str) -> str:
-        """What YAML's reader says of the protected text, with the braces in it, be they shown or escaped."""
+        """A message of the YAML parser about the protected text, with the braces restored."""
         for character, brace in self._braces.items():
             message = message.replace(character, brace).replace(ascii(character)[1:-1], brace)
         return message
 
     def expanded(self, scalar: str) -> str:
-        """The scalar with the values of its variables; raises ValueError, which says what to do, for one not set."""
+        """The scalar with its variables expanded; raises ValueError with a message for the user."""
         return self._pieces.sub(self._value_of, scalar)
 
-    def _value_of(self, found: re.Match[str]) -> str:
-        if found[0] == "$${":
+    def _value_of(self, match: re.Match[str]) -> str:
+        if match[0] == "$${":
             return "${"
-        name = found[1] or found[2] or ""
+        name = match[1] or match[2] or ""
         if default := _WITH_DEFAULT.fullmatch(name):
             written, variable = shortened(escaped(f"${{{name}}}")), shortened(default[1])
             raise ValueError(
@@ -58,11 +58,11 @@ class References:
 
 
 def escaped_references(text: str) -> str:
-    """The text as it must stand in a config to be read as it is."""
+    """The text with `${` escaped, so that a config contains it literally."""
     return text.replace("${", "$${")
 
 
 def _unused(text: str) -> Iterator[str]:
-    """Private characters that a text holds neither as they are nor as escapes."""
+    """Private characters that a text contains neither literally nor as escapes."""
     lower = text.lower()
     return (chr(code) for code in _PRIVATE if chr(code) not in text and f"{code:04x}" not in lower)

@@ -1,4 +1,4 @@
-"""The text of a config file: its bytes, whatever encoding they are in, and what is said of a file that is no config."""
+"""Reading and decoding of a config file, with messages for files that are no configs."""
 
 import codecs
 import json
@@ -7,12 +7,12 @@ import re
 import shlex
 from pathlib import Path as FilePath
 
-from mlpcli.config.complaints import nearest
+from mlpcli.config.validation_errors import nearest
 from mlpcli.config.yaml.source_map import escaped
 from mlpcli.errors import ConfigError
 
-MAX_BYTES = 256 * 1024  # a config is a page; this bounds the time that reading a wrong file can take
-TABLE_ENDINGS = re.compile(
+MAX_BYTES = 256 * 1024  # bounds the time to read a wrong file
+TABLE_EXTENSIONS = re.compile(
     r"\.(csv|tsv|tab|txt|jsonl|ndjson|parquet|feather|arrow|xlsx?|xlsm|xlsb|ods)(\.(gz|bz2|xz|zst|zip))?$",
     re.IGNORECASE,
 )
@@ -20,9 +20,9 @@ MAKE_ONE = "Make one with: mlp init DATA.csv --target COLUMN"
 
 
 def config_text(path: str, name: str) -> str:
-    """The text of a config; `name` is the path as messages show it.
+    """The text of a config; `name` is the path for messages.
 
-    Raises ConfigError for what cannot be a config: a table, a model, a folder, a binary or very large file.
+    Raises ConfigError for tables, models, folders, binary and very large files.
     """
     if table_name(path) and os.path.isfile(path):
         raise ConfigError(f"{name}: a table, not a config. {_make_one_for(path)}")
@@ -52,7 +52,7 @@ def _read_text(path: str, name: str) -> str:
 
 
 def _decoded(data: bytes, name: str) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `>` writes in older PowerShells
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # the output of `>` in older PowerShells
         try:
             return data.decode("utf-16")
         except UnicodeDecodeError as error:
@@ -72,24 +72,24 @@ def _nearest_file(path: str) -> str:
         names = sorted(entry.name for entry in FilePath(folder or ".").iterdir() if entry.suffix in (".yaml", ".yml"))
     except (OSError, ValueError):
         return f" Nor is there a folder {escaped(folder)}."
-    found = nearest(wanted, names)
-    return f" Did you mean {escaped(os.path.join(folder, found))}?" if found else ""
+    name = nearest(wanted, names)
+    return f" Did you mean {escaped(os.path.join(folder, name))}?" if name else ""
 
 
 def _make_one_for(table: str) -> str:
-    """How to make the config of a table, and to train it."""
+    """The commands that make a config for a table and train it."""
     file, config = escaped(shlex.quote(table)), escaped(shlex.quote(f"{table_name(table)}.yaml"))
     return f"Make its config: mlp init {file} --target COLUMN -o {config}, then: mlp train {config}"
 
 
 def table_name(path: str) -> str:
-    """The name of a file without its endings, if these are a table's; else ""."""
-    found = TABLE_ENDINGS.search(path)
-    return os.path.basename(path[: found.start()]) if found else ""
+    """The name of a table without its extensions; "" if the extension is not that of a table."""
+    extension = TABLE_EXTENSIONS.search(path)
+    return os.path.basename(path[: extension.start()]) if extension else ""
 
 
 def _without_tabs(text: str) -> str:
-    """JSON with spaces in place of its tabs, which YAML does not take; texts of JSON hold none."""
+    """JSON with tabs replaced by spaces, as YAML forbids tabs; strings in JSON contain none."""
     if "\t" not in text or not text.lstrip().startswith("{"):
         return text
     try:

@@ -1,10 +1,9 @@
-"""YAML text to a `SourceMap`: the JSON-like part of YAML 1.2, with the line of every key.
+"""YAML text to a `SourceMap`: the JSON-like subset of YAML 1.2, with the line of every key.
 
-PyYAML's own schema is that of YAML 1.1, where `1e-3` is a text, `no` is false, 010 is eight and a doubled key silently
-wins. Here only true, false, null and decimal numbers are more than text, keys are text exactly as written (a class
-labelled 01 stays 01), and a doubled key, a tag of another program, a merge key or a second document is an error.
-Aliases work, within a limit. `${NAME}` is the text of an environment variable, in keys too; without quotes it is read
-as if that text stood there.
+PyYAML follows YAML 1.1, where `1e-3` is a string, `no` is false, 010 is eight and the last of duplicate keys wins
+silently. Here only true, false, null and decimal numbers are not strings, keys are strings as written (a class 01 stays
+01), and duplicate keys, custom tags, merge keys and a second document are errors. The number of aliased values is
+limited. `${NAME}` is expanded from the environment, in keys too; without quotes the result is parsed as YAML.
 """
 
 import os
@@ -33,7 +32,7 @@ from mlpcli.config.yaml.source_map import (
 )
 from mlpcli.errors import ConfigError
 
-MAX_DIGITS = 300  # more than any float holds; Python refuses to read integers of thousands of digits
+MAX_DIGITS = 300  # about the range of a float; Python refuses to parse integers of thousands of digits
 _TAG = "tag:yaml.org,2002:"
 _NULL, _BOOL, _INT, _FLOAT, _STR = (_TAG + kind for kind in ("null", "bool", "int", "float", "str"))
 
@@ -47,7 +46,7 @@ _PATTERNS = {
     ),
 }
 
-# PyYAML's messages speak of tokens; these say what to do.
+# Parts of PyYAML's messages, which name tokens, and what to do.
 _ADVICE = {
     "mapping values are not allowed here": "Check the indentation, and quote a text that holds ': '.",
     "found character '\\t'": "Indent with spaces, not tabs.",
@@ -69,7 +68,7 @@ _ADVICE = {
 
 
 class ConfigResolver(BaseResolver):
-    """What a plain scalar means."""
+    """The types of plain scalars."""
 
 
 for _tag, (_pattern, _first) in _PATTERNS.items():
@@ -77,7 +76,7 @@ for _tag, (_pattern, _first) in _PATTERNS.items():
 
 
 class _Loader(Reader, Scanner, Parser, Composer, ConfigResolver):
-    """PyYAML's stages up to the source_map of nodes; no Python object is ever built from a tag."""
+    """PyYAML's stages up to nodes; no Python object is ever constructed from a tag."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -97,56 +96,56 @@ class _Loader(Reader, Scanner, Parser, Composer, ConfigResolver):
 
 
 def parse_yaml(text: str, name: str) -> tuple[Any, SourceMap]:
-    """The plain value of a YAML document (None if it is empty), the origin of each value and, of a mapping, its root.
+    """The plain value of a YAML document (None if it is empty), and its source map, whose root is that mapping.
 
     Raises ConfigError with `name` and the line.
     """
-    where = _Lines(name)
+    where = _Position(name)
     references = References(text, os.environ)
     node = _compose(references.protected, where, references)
     source_map = SourceMap(name)
-    value = None if node is None else _Reading(source_map, where, references).value(node, ())
+    value = None if node is None else _Constructor(source_map, where, references).value(node, ())
     if isinstance(value, dict):
         source_map.root = value
     return value, source_map
 
 
 def parse_flow(text: str, name: str) -> Any:
-    """The plain value of one line in flow style or quotes, `[auto, 32]`. Raises ConfigError that begins with `name`."""
-    where = _NoLines(name)
+    """The plain value of one line in flow style or quotes, `[auto, 32]`; raises ConfigError that begins with `name`."""
+    where = _SingleLinePosition(name)
     node = _compose(text, where)
-    return None if node is None else _Reading(SourceMap(name), where).value(node, ())
+    return None if node is None else _Constructor(SourceMap(name), where).value(node, ())
 
 
 def parse_scalar(text: str) -> Any:
-    """What a plain scalar means, whatever characters are in it: 1e-3 a number, `a: b` a text.
+    """The value of a plain scalar, which may contain any characters: 1e-3 is a number, `a: b` a string.
 
-    Raises ValueError for a number of too many digits.
+    Raises ValueError for a number with too many digits.
     """
     resolver = ConfigResolver()
     tag = resolver.resolve(ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return _scalar_value(tag, text)
 
 
-class _Lines:
-    """Names a line of a file."""
+class _Position:
+    """Formats the position in a file."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def at(self, line: int) -> str:
-        """The beginning of a message; `line` counts from 0."""
+        """The prefix of a message about `line`, counted from 0."""
         return f"{self.name}:{line + 1}"
 
 
-class _NoLines(_Lines):
-    """Names a text of one line."""
+class _SingleLinePosition(_Position):
+    """Formats the position in a text of one line."""
 
     def at(self, line: int) -> str:
         return self.name
 
 
-def _compose(text: str, where: _Lines, references: References | None = None) -> Node | None:
+def _compose(text: str, where: _Position, references: References | None = None) -> Node | None:
     try:
         return _Loader(text).get_single_node()
     except ReaderError as error:
@@ -159,33 +158,33 @@ def _compose(text: str, where: _Lines, references: References | None = None) -> 
         raise ConfigError(f"{where.name}: not valid YAML: a \\U escape or a %YAML version is out of range.") from error
 
 
-def _syntax_message(error: MarkedYAMLError, lines: _Lines) -> str:
+def _syntax_message(error: MarkedYAMLError, position: _Position) -> str:
     mark = error.problem_mark or error.context_mark
-    where = lines.at(mark.line) if mark else lines.name
+    where = position.at(mark.line) if mark else position.name
     problem = (error.problem or "cannot be read").removeprefix("but ")
     if problem.startswith("found another document"):
         return f"{where}: a second document begins here (---). A config is one document."
     if problem.startswith("nested too deeply"):
         return f"{where}: nested too deeply (more than {MAX_DEPTH} levels)."
     problem = problem.replace("'<stream end>'", "the end").replace("'\\x00'", "the end").replace("end of stream", "end")
-    told = f"{error.context or ''} {problem}"
-    advice = next((f" {advice}" for sign, advice in _ADVICE.items() if sign in told), "")
+    full = f"{error.context or ''} {problem}"
+    advice = next((f" {advice}" for excerpt, advice in _ADVICE.items() if excerpt in full), "")
     begin = error.context_mark
     since = f" (begun in line {begin.line + 1})" if begin and mark and begin.line != mark.line else ""
     return f"{where}: not valid YAML: {escaped(problem)}{since}.{advice}"
 
 
-class _Reading:
-    """Turns nodes into plain values while noting their origins."""
+class _Constructor:
+    """Converts nodes to plain values and records their origins."""
 
-    def __init__(self, source_map: SourceMap, where: _Lines, references: References | None = None) -> None:
+    def __init__(self, source_map: SourceMap, where: _Position, references: References | None = None) -> None:
         self.source_map = source_map
         self.where = where
         self.references = references
         self.n_values = 0
 
     def text(self, node: ScalarNode, path: Path) -> str:
-        """The text of a scalar with the values of the variables in it."""
+        """The text of a scalar with variables expanded."""
         if self.references is None:
             return str(node.value)
         try:

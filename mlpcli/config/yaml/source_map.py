@@ -1,6 +1,6 @@
-"""The config as the user wrote it, before validation: plain values, and the origin of each.
+"""The config as written, before validation: plain values with their origins, and their formatting for messages.
 
-A path is a tuple of keys and list positions, `("model", "layers", 1)`; as text it is `model.layers[1]`.
+A path is a tuple of keys and list indices, `("model", "layers", 1)`, as text `model.layers[1]`.
 """
 
 import math
@@ -17,51 +17,51 @@ from mlpcli.errors import ConfigError
 Path = tuple[str | int, ...]
 
 MAX_DEPTH = 20
-MAX_VALUES = 50_000  # an honest config has dozens; aliases can make billions out of a few lines
+MAX_VALUES = 50_000  # a config has dozens; aliases can expand a few lines to billions
 MAX_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one value comes from."""
+    """The origin of a value."""
 
-    where: str  # begins a message: "penguins.yaml:14" or "--set training.epochs=x"
-    short: str  # the short form for a list of origins: "penguins.yaml:14" or "--set"
-    source: str | None = None  # the text of a scalar as written, so that 01 is shown as 01
-    key: Path = ()  # the path that `where` already names, if it does
+    where: str  # for messages: "penguins.yaml:14" or "--set training.epochs=x"
+    short: str  # for lists of origins: "penguins.yaml:14" or "--set"
+    source: str | None = None  # a scalar as written: 01
+    key: Path = ()  # the path that `where` contains, if any
 
 
 @dataclass
 class SourceMap:
-    """A mapping of plain values (dict, list, str, int, float, bool, None) with the origin of every path in it."""
+    """A mapping of plain values (dict, list, str, int, float, bool, None) with the origin of every path."""
 
     name: str  # of the file, for messages
     root: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, Origin] = field(default_factory=dict)
 
     def origin(self, path: Path) -> Origin:
-        """The origin of `path`, or of the nearest thing around it that was written, or the file as a whole."""
+        """The origin of `path` or its nearest parent with one; the file if there is none."""
         for end in range(len(path), 0, -1):
-            if found := self.origins.get(path[:end]):
-                return found
+            if origin := self.origins.get(path[:end]):
+                return origin
         return Origin(self.name, self.name)
 
     def message(self, path: Path, text: str) -> str:
-        """One line: where, which key, what is wrong with it."""
+        """One line: origin, key and `text`."""
         origin = self.origin(path)
         key = "" if not path or path == origin.key else f"{shown_path(path)}: "
         return f"{origin.where}: {key}{text}"
 
     def forget(self, path: Path) -> None:
-        """Drop the origins of `path` and of everything below it."""
+        """Remove the origins of `path` and everything below it."""
         for known in [known for known in self.origins if known[: len(path)] == path]:
             del self.origins[known]
 
 
-def tree_from_mapping(mapping: Mapping[Any, Any], name: str) -> SourceMap:
-    """The source_map of a mapping made in Python; tuples, NumPy numbers and path objects become plain values.
+def source_map_from_mapping(mapping: Mapping[Any, Any], name: str) -> SourceMap:
+    """The source map of a Python mapping; tuples, NumPy scalars and path objects become plain values.
 
-    Raises ConfigError for values that no YAML file could hold.
+    Raises ConfigError for values that YAML cannot represent.
     """
     source_map = SourceMap(name)
     root = _plain(mapping, (), source_map)
@@ -95,7 +95,7 @@ def _plain(value: Any, path: Path, source_map: SourceMap) -> Any:
 
 
 def refuse_unwritable(text: str, where: str) -> None:
-    """Raise ConfigError for characters that no file name, column or label can hold (NUL, half a surrogate pair)."""
+    """Raise ConfigError for NUL and lone surrogates, which no file name, column or label can contain."""
     if re.search("[\0\ud800-\udfff]", text):
         raise ConfigError(f"{where.rstrip(': ')}: {shown(text)} holds a character that is not text.")
 
@@ -107,12 +107,12 @@ def path_text(path: Path) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """`path_text` fit for a message: control characters escaped, shortened."""
+    """`path_text` for messages: escaped and shortened."""
     return shortened(escaped(path_text(path)))
 
 
 def shown(value: Any, source: str | None = None) -> str:
-    """A value as the user would write it in YAML, on one line, escaped and shortened; `source` is what stood there."""
+    """A value in YAML on one line for messages, escaped and shortened; `source` is the scalar as written."""
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, list | dict):
@@ -123,12 +123,12 @@ def shown(value: Any, source: str | None = None) -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` with everything a terminal could act on (control and format characters, line ends) as escapes."""
+    """`text` with control and format characters and line ends escaped, as they could control the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def shortened(text: str, limit: int = MAX_SHOWN) -> str:
-    """`text`, or its beginning and an ellipsis."""
+    """`text` in at most `limit` characters, truncated with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -145,15 +145,15 @@ def _scalar(value: Any) -> str:
 
 
 def _flow(value: Any) -> str:
-    """Flow style without needless quotes; stops early, since only the beginning is shown."""
+    """Flow style without quotes; stops early, since only the beginning is shown."""
     if isinstance(value, str):
         return value
     if not isinstance(value, list | dict):
         return _scalar(value)
-    parts: list[str] = []
+    items: list[str] = []
     for item in value.items() if isinstance(value, dict) else value:
-        parts.append(f"{item[0]}: {_flow(item[1])}" if isinstance(value, dict) else _flow(item))
-        if sum(map(len, parts)) > MAX_SHOWN:
+        items.append(f"{item[0]}: {_flow(item[1])}" if isinstance(value, dict) else _flow(item))
+        if sum(map(len, items)) > MAX_SHOWN:
             break
-    text = ", ".join(parts)
+    text = ", ".join(items)
     return f"{{{text}}}" if isinstance(value, dict) else f"[{text}]"

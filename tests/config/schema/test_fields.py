@@ -64,11 +64,11 @@ def test_what_is_allowed_is_said_in_words(annotation, words):
 
 
 @pytest.mark.parametrize(
-    ("value", "part"),
+    ("value", "object"),
     [("fast", "Fast"), ({"name": "fast"}, "Fast"), ({"boost": 1}, None), (5, None), ("quick", None)],
 )
 def test_a_value_means_the_part_of_its_name(value, part):
-    found = spec_of(Part).part_for(value)
+    found = spec_of(Part).object_for(value)
     assert (found.title if found else None) == part
 
 
@@ -90,8 +90,8 @@ def test_all_keys_are_those_of_every_part():
 
 def test_a_place_has_its_own_sentence_default_and_bounds_beside_those_of_what_stands_there():
     part = spec_of(Whole).keys["part"]
-    assert part.doc == "A part."
+    assert part.description == "A part."
     assert part.default == {"name": "slow", "rate": 0.1}
-    assert part.parts[0].keys["rate"].schema["exclusiveMinimum"] == 0
-    assert spec_of(Whole).keys["plain"].takes_null
+    assert part.objects[0].keys["rate"].schema["exclusiveMinimum"] == 0
+    assert spec_of(Whole).keys["plain"].is_nullable
     assert spec_of(Plain).required == ("size",)

@@ -16,7 +16,7 @@ from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError
 from mlpcli.evaluation.metrics import METRICS
-from tests.config import test_complaints
+from tests.config import test_validation_errors
 from tests.config.yaml.test_dumping import values_of
 from tests.program import ROOT
 
@@ -51,7 +51,7 @@ def wrong_sections():
         "the_parts_beside_the_layers_are_checked_like_all_others": lambda sections, _: sections,
     }
     for name, make in tests.items():
-        for row in getattr(test_complaints, f"test_{name}").pytestmark[0].args[1]:
+        for row in getattr(test_validation_errors, f"test_{name}").pytestmark[0].args[1]:
             yield make(*row)
 
 
@@ -180,7 +180,7 @@ def test_every_config_that_the_loader_takes_is_valid(mapping):
 @settings(max_examples=150)
 @given(
     st.sampled_from(["optimizer", "loss", "averaging", "epochs", "seed", "class_weights", "early_stopping", "dtype"]),
-    test_complaints.VALUES,
+    test_validation_errors.VALUES,
 )
 def test_what_is_valid_is_taken_but_for_numbers_beyond_json_and_whole_floats(key, value):
     assume("." not in repr(value) and "inf" not in repr(value) and "nan" not in repr(value))

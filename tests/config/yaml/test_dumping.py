@@ -43,15 +43,15 @@ ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), TEXTS, st.lists(TE
 def values_of(spec):
     """Any plain value that the schema allows at a place."""
     if spec.is_union:
-        nothing = [st.none()] if spec.takes_null else []
+        nothing = [st.none()] if spec.is_nullable else []
         return st.one_of(*nothing, *map(values_of, spec.members))
-    if spec.kind == "part":
+    if spec.kind == "object":
         return st.fixed_dictionaries({name: values_of(inner) for name, inner in spec.keys.items()})
     if spec.kind == "choice":
         return st.sampled_from(spec.choices)
     if spec.kind == "list":
         return st.lists(values_of(spec.item(0)), max_size=3)
-    if spec.kind == "map":
+    if spec.kind == "mapping":
         return st.dictionaries(TEXTS, values_of(spec.item("")), max_size=3)
     bounds = spec.schema
     low, high = (bounds.get(one, bounds.get(f"exclusive{one.title()}")) for one in ("minimum", "maximum"))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlpcli.config.complaints import nearest
 from mlpcli.config.loading import LoadedConfig, Override, with_values
 from mlpcli.config.schema.distribution import Distribution
 from mlpcli.config.schema.fields import all_keys, spec_of
 from mlpcli.config.schema.sections import Config
+from mlpcli.config.validation_errors import nearest
 from mlpcli.config.yaml.dumping import as_plain, flow_text
 from mlpcli.messages import listed
 from mlpcli.training.seeding import rng_of

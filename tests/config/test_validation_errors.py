@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.config.complaints import nearest
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.config.schema.fields import all_keys, spec_of
 from mlpcli.config.schema.network import HiddenActivation
 from mlpcli.config.schema.sections import Config
+from mlpcli.config.validation_errors import nearest
 from mlpcli.errors import ConfigError
 
 NAMES = sorted({name for path in all_keys(spec_of(Config)) for name in path})
