@@ -166,7 +166,7 @@ LAZY = {
     ("__init__.py", "__getattr__"),
     ("__main__.py", "main"),
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),
-    *(("cli/verbs/check.py", name) for name in ("document", "_alone", "_shown")),
+    *(("cli/verbs/check.py", name) for name in ("document", "_validate_configs", "_shown")),
     ("cli/verbs/cv.py", "document"),
     ("cli/cluster_options.py", "cluster_at"),
     ("workflows/predicting/on_cluster.py", "gather_from_cluster"),

@@ -1,4 +1,4 @@
-"""Verdicts for machines that run `mlp eval`: a JUnit file, and what GitHub Actions shows."""
+"""Gate results of `mlp eval` for CI: a JUnit file, and annotations and a step summary on GitHub Actions."""
 
 import os
 import sys
@@ -12,12 +12,12 @@ from mlpcli.messages import on_one_line
 from mlpcli.storage.atomic import write_file
 from mlpcli.workflows.evaluate import EvalResult
 
-# GitHub shows ten annotations of a step.
+# GitHub shows at most ten annotations per step.
 MOST_ANNOTATIONS = 10
 
 
 def junit_xml(gate_results: Sequence[GateResult], seconds: float) -> bytes:
-    """One test case per gate; a missed one has a failure. The time is that of the whole evaluation, in equal parts."""
+    """JUnit XML with a test case per gate, which fails if the gate is missed; each gets an equal part of `seconds`."""
     n_missed = sum(not result.passed for result in gate_results)
     totals = {"tests": f"{len(gate_results)}", "failures": f"{n_missed}", "errors": "0", "time": f"{seconds:.3f}"}
     root = ElementTree.Element("testsuites", {"name": "mlp eval", **totals})
@@ -41,7 +41,7 @@ def junit_xml(gate_results: Sequence[GateResult], seconds: float) -> bytes:
 
 
 def report(result: "EvalResult", shown: Document, junit: str) -> None:
-    """Write what is asked for by `--junit` and by the environment; raises OutputError."""
+    """Write the JUnit file, and annotations and summary on GitHub Actions; raises OutputError."""
     if junit:
         write_file(junit, junit_xml(result.gate_results, result.seconds))
     if os.environ.get("GITHUB_ACTIONS") == "true":
@@ -55,7 +55,7 @@ def report(result: "EvalResult", shown: Document, junit: str) -> None:
 
 
 def annotation(title: str, text: str) -> str:
-    """A workflow command that marks an error, escaped as GitHub's runner reads it (its `ActionCommand`)."""
+    """A workflow command for an error annotation, escaped as in `ActionCommand` of GitHub's runner."""
     return f"::error title={_escaped(on_one_line(title), ':,')}::{_escaped(on_one_line(text), '')}"
 
 
@@ -66,7 +66,7 @@ def _escaped(text: str, also: str) -> str:
 
 
 def _append(path: str, text: str) -> None:
-    """Add to the page of the job; a page that cannot be written does not change the verdict."""
+    """Append to the step summary; a failure is only reported."""
     try:
         with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)

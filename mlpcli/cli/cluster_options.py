@@ -24,9 +24,9 @@ ClusterSecurity = Annotated[
 
 
 def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
-    """The cluster that the two options name, None for none; raises MlpError also where Dask is missing.
+    """The address of `--cluster`; None without it. Starts the imports of local workers in the background.
 
-    Processes of this machine begin to import what they need.
+    Raises MlpError for invalid addresses and files, and if Dask is not installed.
     """
     if not cluster:
         if security:
@@ -48,8 +48,8 @@ def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
     return ClusterAddress(cluster, TlsFiles(*files))
 
 
-def cluster_words(cluster: str, security: str, local_steps: int | None = None) -> list[str]:
-    """The options again."""
+def cluster_arguments(cluster: str, security: str, local_steps: int | None = None) -> list[str]:
+    """The options as command-line arguments."""
     found = ["--cluster", cluster] if cluster else []
     found += [] if local_steps is None else ["--local-steps", str(local_steps)]
     return found + (["--cluster-security", security] if security else [])

@@ -1,7 +1,7 @@
-"""How Typer's commands behave here: help in plain text, and texts from the command line taken as they are.
+"""Typer's commands with plain-text help and without conversion of strings, to start faster.
 
-Typer's own ways would take longer than a small job: its framed help imports most of rich, and newer versions hand every
-value to pydantic, where a text comes back as it went in.
+Typer's framed help imports most of rich, and newer versions validate every value with pydantic, strings included; both
+take longer than a small job.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Program(TyperGroup):
-    """The program: its help shows the whole sentence of each verb."""
+    """The program, whose help shows the full summary of each verb."""
 
     def get_params(self, ctx: Any) -> Any:
-        """Give the options of the program, all of them flags."""
-        return _taken_as_they_are(super().get_params(ctx))
+        """The options of the program, all of them flags."""
+        return _without_conversion(super().get_params(ctx))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of verbs."""
@@ -25,10 +25,10 @@ class Program(TyperGroup):
 
 
 class Verb(TyperCommand):
-    """A verb: its help is a sentence and an example that can be pasted."""
+    """A verb, whose help is a summary and an example."""
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Write the sentence, wrapped, and the example, which stays one line."""
+        """Write the summary, wrapped, and the example on one line."""
         sentence, _, example = (self.help or "").partition("Example: ")
         formatter.write_paragraph()
         with formatter.indentation():
@@ -36,23 +36,23 @@ class Verb(TyperCommand):
 
 
 class TextVerb(Verb):
-    """A verb whose parameters are texts, lists of texts and flags: none of their values needs to be converted."""
+    """A verb whose parameters are strings, lists of strings and flags, which need no conversion."""
 
     def get_params(self, ctx: Any) -> Any:
-        """Give the parameters and `--help`."""
-        return _taken_as_they_are(super().get_params(ctx))
+        """The parameters and `--help`."""
+        return _without_conversion(super().get_params(ctx))
 
 
-def _taken_as_they_are(parameters: Any) -> Any:
-    """The parameters, which convert no text any more; Typer lets one choose the class of a command, not of these."""
+def _without_conversion(parameters: Any) -> Any:
+    """The parameters, patched not to convert strings: Typer has no option for the class of a parameter."""
     for parameter in parameters:
         if not isinstance(parameter.process_value, partial):
-            parameter.process_value = partial(_as_it_is, parameter, parameter.process_value)
+            parameter.process_value = partial(_raw_value, parameter, parameter.process_value)
     return parameters
 
 
-def _as_it_is(parameter: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
-    """The value of a parameter; flags that were given, and arguments that were not, are left to Typer."""
+def _raw_value(parameter: Any, convert: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    """The value of a parameter without conversion; flags and missing required arguments are left to Typer."""
     if value is None and not parameter.required:
         value = () if getattr(parameter, "multiple", False) else None
     elif not _is_text(value):

@@ -1,7 +1,6 @@
-"""What a verb shows, before it is drawn: a title, then facts, tables, charts, gates and sentences in order.
+"""The output of a verb, independent of its format: a title, then facts, tables, charts, gates and paragraphs.
 
-A verb makes one `Document` of its result. `rendering/` draws it; JSON is written from the
-result itself.
+A verb converts its result to one `Document`, which `rendering/` renders; JSON is written from the result itself.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ Tone = Literal["", "good", "bad", "warning", "faint", "cyan", "magenta", "blue",
 
 @dataclass(frozen=True)
 class Cell:
-    """A text of a table, and how it is coloured."""
+    """The text of a table cell, and its colour."""
 
     text: str
     tone: Tone = ""
@@ -24,15 +23,15 @@ class Cell:
 class Column:
     """A column of a table.
 
-    Where a terminal is too narrow, columns of the highest `rank` are left out first, of equals the rightmost. The first
-    column always stays.
+    If the terminal is too narrow, columns of the highest `rank` are omitted first, of equal ones the rightmost. The
+    first column is always shown.
     """
 
     name: str = ""
     unit: str = ""
-    is_text: bool = False  # to the left, and folded between words; else to the right
-    is_whole: bool = False  # its words are not cut unless they fill two thirds of a line
-    is_name: bool = False  # code spans in Markdown: names from files, metrics
+    is_text: bool = False  # left-aligned and wrapped; else right-aligned
+    is_whole: bool = False  # words are truncated only if longer than two thirds of a line
+    is_name: bool = False  # a code span in Markdown
     rank: int = 0
 
     @property
@@ -43,26 +42,26 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells; a row may be shorter than the columns. A table of columns without names has no heading."""
+    """Rows of cells. A row may have fewer cells than columns; without column names there is no heading."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str | Cell]]
     title: str = ""  # above the heading
     remark: str = ""  # beside the heading
-    more: str = ""  # below: what was left out
-    narrow: "Table | None" = None  # takes its place where it is wider than the terminal
+    more: str = ""  # below: what is omitted
+    narrow: "Table | None" = None  # shown instead if this table is wider than the terminal
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Named texts, a line each."""
+    """Named texts, one per line."""
 
     rows: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A bound, the score beside it, and whether it is met."""
+    """A gate with its score and whether it is met."""
 
     name: str
     score: str
@@ -76,7 +75,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Gates:
-    """Verdicts, a line each, and what is said of those that are not shown."""
+    """Gates, one per line, and a remark on those not shown."""
 
     rows: Sequence[Gate]
     more: str = ""
@@ -84,7 +83,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A sentence or several."""
+    """One or more sentences."""
 
     text: str
     tone: Tone = ""
@@ -92,7 +91,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points joined by lines: as many `y` as `x`, all of them finite."""
+    """Points joined by lines; `x` and `y` have equal lengths and are finite."""
 
     name: str
     x: Sequence[float]
@@ -101,7 +100,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over one axis; on a logarithmic y axis every `y` is above 0. `marked` is a place on the x axis."""
+    """Curves over a common x axis. `is_log` is a logarithmic y axis; `marked` is a position on the x axis."""
 
     curves: Sequence[Curve]
     x_name: str
@@ -114,9 +113,9 @@ Block = Table | Facts | Gates | Paragraph | Chart
 
 @dataclass(frozen=True)
 class Document:
-    """What a verb answers; `notes` are part of the conversation, not of the answer.
+    """The output of a verb. `title` is its first line, `heading` is above it in Markdown and HTML.
 
-    `title` is its first line. Where a document stands among others (Markdown, HTML), `heading` is above it.
+    `notes` go to standard error, the rest to standard output.
     """
 
     title: str
@@ -126,20 +125,20 @@ class Document:
 
     @property
     def gates_first(self) -> list[Block]:
-        """The blocks, verdicts first: for readers who begin at the top."""
+        """The blocks, gates first."""
         return sorted(self.blocks, key=lambda block: not isinstance(block, Gates))
 
 
-def texts(names: Sequence[str]) -> list[Column]:
-    """Columns that hold texts."""
+def text_columns(names: Sequence[str]) -> list[Column]:
+    """Left-aligned columns."""
     return [Column(name, is_text=True) for name in names]
 
 
-def names(name: str) -> Column:
-    """A column that holds names: metrics, classes, columns of a table."""
+def name_column(name: str) -> Column:
+    """A column of names: metrics, classes, columns of a table."""
     return Column(name, is_text=True, is_name=True)
 
 
-def numbers(names: Sequence[str]) -> list[Column]:
-    """Columns that hold numbers."""
+def number_columns(names: Sequence[str]) -> list[Column]:
+    """Right-aligned columns."""
     return [Column(name) for name in names]

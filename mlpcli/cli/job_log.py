@@ -1,7 +1,7 @@
-"""`--log FILE`: what a job did, as JSON lines with time stamps, whatever the terminal shows.
+"""`--log FILE`: the events of a job as JSON lines, independent of the terminal output.
 
-Each line has `time` (UTC), `event` and `pid`. A job begins with `start` and ends with `end`, which has the exit code;
-a job without `end` was killed. Lines are appended, each by one write, so that several jobs can share a file.
+Each line has `time` (UTC), `event` and `pid`. The first event is `start`, the last `end` with the exit code; without
+`end` the job was killed. Each line is appended with one write, so that several jobs can share a file.
 """
 
 import json
@@ -17,7 +17,7 @@ from mlpcli.storage.atomic import BINARY, output_error
 
 
 class JobLog:
-    """The log of this process; nothing is written before `begin`, nor where it is given no file."""
+    """The log of this process; does nothing before `begin`, or if that gets no file."""
 
     def __init__(self) -> None:
         self._descriptor = -1
@@ -25,7 +25,7 @@ class JobLog:
         self._started = 0.0
 
     def begin(self, path: str | None, verb: str, **facts: Any) -> None:
-        """Open the file and note the start; raises OutputError where it cannot be written."""
+        """Open the file and log `start`; raises OutputError if it cannot be written."""
         self._close()
         if path is None:
             return
@@ -34,14 +34,14 @@ class JobLog:
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY, 0o666)
         except OSError as error:
             raise output_error(path, error) from error
-        self.note("start", verb=verb, version=__version__, folder=os.getcwd(), **facts)
+        self.event("start", verb=verb, version=__version__, folder=os.getcwd(), **facts)
 
-    def note(self, event: str, **facts: Any) -> None:
-        """Write a line. A disk that takes no more ends the log, not the job."""
+    def event(self, name: str, **facts: Any) -> None:
+        """Log an event. A write error ends the log, not the job."""
         if self._descriptor < 0:
             return
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": time, "event": event, "pid": os.getpid(), **plain(facts)}, allow_nan=False) + "\n"
+        line = json.dumps({"time": time, "event": name, "pid": os.getpid(), **plain(facts)}, allow_nan=False) + "\n"
         try:
             rest = line.encode()
             while rest:
@@ -51,8 +51,8 @@ class JobLog:
             sys.stderr.write(f"note  the log {self._path} is incomplete: {error.strerror}\n")
 
     def end(self, exit_code: int) -> None:
-        """Note the end, and close the file."""
-        self.note("end", exit_code=exit_code, seconds=round(perf_counter() - self._started, 3))
+        """Log `end`, and close the file."""
+        self.event("end", exit_code=exit_code, seconds=round(perf_counter() - self._started, 3))
         self._close()
 
     def _close(self) -> None:

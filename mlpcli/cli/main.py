@@ -1,7 +1,7 @@
-"""The program `mlp`: its verbs, and how it ends.
+"""The program `mlp`: its verbs, error handling and exit codes.
 
-Exit codes: 0 done, 1 a gate failed, 2 wrong input, 3 a training that cannot go on, 130 and 143 interrupted, 141 the
-reader of our output closed the pipe, 70 a bug in mlpcli: the only case that shows a traceback.
+Exit codes: 0 done, 1 a gate failed, 2 invalid input, 3 the training diverged, 130 and 143 interrupted, 141 the reader
+of the output closed the pipe, 70 a bug in mlpcli, the only case with a traceback.
 """
 
 import atexit
@@ -16,11 +16,11 @@ import typer
 
 from mlpcli import __version__
 from mlpcli.cli.commands import Program, TextVerb, Verb
-from mlpcli.cli.completion import ASKED, join_words
+from mlpcli.cli.completion import COMPLETE_VARIABLE, join_setting
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.near_misses import usage_message
 from mlpcli.cli.rendering.terminal import width_of
 from mlpcli.cli.signals import Signals
+from mlpcli.cli.usage_errors import usage_message
 from mlpcli.cli.verbs.check import check
 from mlpcli.cli.verbs.compare import compare
 from mlpcli.cli.verbs.cv import cv
@@ -48,15 +48,15 @@ BUG = 70
 INTERRUPTED = 130
 CLOSED_PIPE = 141
 
-# Objects made since the last search for garbage that start the next one; Python's own number is 700 or 2000.
+# Allocations between two runs of the garbage collector; Python's default is 700 or 2000.
 GARBAGE_THRESHOLD = 200_000
 
-# For how long a thread of OpenBLAS waits for work before it sleeps, as a power of two, in cycles: half a millisecond
-# instead of a tenth of a second, for which every start would keep a second core busy.
-BLAS_PATIENCE = "20"
+# How long a thread of OpenBLAS spins before it sleeps, as log2 of cycles: half a millisecond instead of a tenth of a
+# second, during which every start would keep a second core busy.
+BLAS_SPIN_TIME = "20"
 
-# What a full disk behind `> file` answers.
-CANNOT_TAKE_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+# Errors of a full disk behind `> file`.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 signals = Signals()
 app = typer.Typer(
@@ -105,25 +105,25 @@ def mlp(
 
 def main() -> NoReturn:
     """Run the program and end the process with its exit code."""
-    # What a verb imports is 120 to 150 thousand objects that stay: looking through them for garbage, again and again
-    # while they come and once more at the end, is a fifth of the time of a small job.
+    # Imports create 120 to 150 thousand permanent objects: garbage collection during the imports and at exit takes a
+    # fifth of the time of a small job.
     gc.set_threshold(GARBAGE_THRESHOLD)
     atexit.register(gc.freeze)
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", BLAS_PATIENCE)
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", BLAS_SPIN_TIME)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us (`>&-`)
+        if stream is None:  # closed by the parent process (`>&-`)
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         else:
             stream.reconfigure(errors="backslashreplace")
-    if ASKED in os.environ:
-        join_words(os.environ)
+    if COMPLETE_VARIABLE in os.environ:
+        join_setting(os.environ)
     signals.listen()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Run the program; returns its exit code, which its log has as well."""
+    """Run the program; returns the exit code, which is also logged."""
     code = _run(arguments)
     LOG.end(code)
     return code
@@ -131,65 +131,65 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        # Not standalone: Typer then hands us its usage errors, which are shown like ours.
+        # In non-standalone mode Typer raises usage errors, which are then formatted like all others.
         code = app(arguments or ["--help"], prog_name="mlp", standalone_mode=False)
-        if code == INTERRUPTED:  # Typer makes an exit of KeyboardInterrupt, without a word
+        if code == INTERRUPTED:  # Typer turns KeyboardInterrupt into this exit code, without a message
             return _interrupted()
         sys.stdout.flush()
         if not arguments:
             return MlpError.exit_code
         return code if isinstance(code, int) else 0
     except MlpError as error:
-        _say(str(error))
+        _print_error(str(error))
         return error.exit_code
     except BrokenPipeError:
-        return _abandon_output(CLOSED_PIPE)
+        return _discard_output(CLOSED_PIPE)
     except SystemExit as ending:
-        # Typer and rich end with 1 when a pipe closes, which would look like a failed gate.
+        # Typer and rich exit with 1 when a pipe closes, which would look like a failed gate.
         if isinstance(ending.__context__, BrokenPipeError):
-            return _abandon_output(CLOSED_PIPE)
+            return _discard_output(CLOSED_PIPE)
         raise
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except MemoryError:
-        _say("not enough memory for this data. Use fewer rows or columns (data.features), or a larger machine.")
+        _print_error("not enough memory for this data. Use fewer rows or columns (data.features), or a larger machine.")
         return MlpError.exit_code
-    except Exception as error:  # the outermost border: a bug must never look like a failed gate
-        return _end_with(error, arguments)
+    except Exception as error:  # a bug must never look like a failed gate
+        return _handle_error(error, arguments)
 
 
-def _end_with(error: Exception, arguments: list[str]) -> int:
-    """Explain an error that is not an `MlpError`; returns the exit code."""
-    if signals.exit_code:  # some libraries wrap KeyboardInterrupt into an error of their own
+def _handle_error(error: Exception, arguments: list[str]) -> int:
+    """Report an error that is not an `MlpError`; returns the exit code."""
+    if signals.exit_code:  # some libraries wrap KeyboardInterrupt in their own error
         return _interrupted()
-    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of Typer's
-        _say(usage_message(error, arguments))
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of Typer
+        _print_error(usage_message(error, arguments))
         return MlpError.exit_code
-    if isinstance(error, OSError) and error.filename is None and error.errno in CANNOT_TAKE_MORE:
-        _say(f"the output cannot be written: {error.strerror}. Choose another place for it.")
-        return _abandon_output(MlpError.exit_code)
+    if isinstance(error, OSError) and error.filename is None and error.errno in DISK_ERRORS:
+        _print_error(f"the output cannot be written: {error.strerror}. Choose another place for it.")
+        return _discard_output(MlpError.exit_code)
     traceback.print_exception(error)
-    LOG.note("bug", traceback="".join(traceback.format_exception(error)))
-    _say(f"this is a bug in mlpcli {__version__}. Please report the lines above.")
+    LOG.event("bug", traceback="".join(traceback.format_exception(error)))
+    _print_error(f"this is a bug in mlpcli {__version__}. Please report the lines above.")
     return BUG
 
 
 def _interrupted() -> int:
-    _say("interrupted.")
+    _print_error("interrupted.")
     return signals.exit_code or INTERRUPTED
 
 
-def _abandon_output(code: int) -> int:
-    """Send what is left in the buffers nowhere: Python would fail once more when it flushes them at exit."""
+def _discard_output(code: int) -> int:
+    """Discard the buffered output, as flushing it at exit would fail again; returns `code`."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
     return code
 
 
-def _say(text: str) -> None:
-    """Write a message to standard error, and to the log."""
-    LOG.note("error", text=text)
+def _print_error(text: str) -> None:
+    """Write an error message to standard error and to the log."""
+    LOG.event("error", text=text)
     width = width_of(sys.stderr)
     for line in shortened(printable(text)).split("\n"):
         sys.stderr.write("\n".join(folded(line, width)) + "\n")

@@ -1,4 +1,4 @@
-"""docs/mlp.1, the page of `man mlp`, from what docs/cli.md is made of.
+"""docs/mlp.1, the page of `man mlp`, generated from the same data as docs/cli.md.
 
 `python -m mlpcli.cli.manual` prints it; a test compares the file with it. A wheel installs it as share/man/man1/mlp.1.
 """
@@ -28,7 +28,7 @@ _MARKDOWN = re.compile(r"`([^`]*)`|\[([^\]`]*(?:`[^`]*`[^\]`]*)*)\]\([^)]*\)|\*\
 
 
 def manual_text() -> str:
-    """The whole page, in the macros of man(7)."""
+    """The content of the page, in the macros of man(7)."""
     lines = [
         f'.TH MLP 1 "" "mlp {__version__}" "User Commands"',
         ".SH NAME",
@@ -66,7 +66,7 @@ def _verb(name: str, command: Any) -> Iterator[str]:
 
 
 def _item(tag: str, text: str) -> Iterator[str]:
-    """A tag and the text behind it."""
+    """A tagged paragraph."""
     yield ".TP"
     yield rf"\fB{_escaped(tag)}\fR"
     yield from _text(text)
@@ -85,7 +85,7 @@ def _text(markdown: str) -> Iterator[str]:
 
 
 def _inline(text: str) -> str:
-    """One line: code and emphasis in bold, links as their words."""
+    """Inline Markdown: code and bold text in bold, links as their text."""
     done, end = "", 0
     for found in _MARKDOWN.finditer(text):
         code, link, bold = found.groups()
@@ -100,7 +100,7 @@ _ESCAPES = (("\\", r"\e"), ("-", r"\-"), ("'", r"\(aq"), ("^", r"\(ha"), ("~", r
 
 
 def _escaped(text: str) -> str:
-    """Text as it is: roff would take backslashes for its own, and make other signs of hyphens, quotes and accents."""
+    """Literal text: roff interprets backslashes, and replaces hyphens, quotes and accents."""
     for character, name in _ESCAPES:
         text = text.replace(character, name)
     return text

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options of several verbs."""
 
 from typing import Annotated
 
@@ -47,7 +47,7 @@ OnDrift = Annotated[
         autocompletion=complete_drift,
     ),
 ]
-Scored = Annotated[str, typer.Argument(metavar="TEST", help="Table with the target column, or -.")]
+TestTable = Annotated[str, typer.Argument(metavar="TEST", help="Table with the target column, or -.")]
 
 Minimum = Annotated[
     list[str] | None,
@@ -84,7 +84,7 @@ Html = Annotated[bool, typer.Option("--html", help="Write the result as an HTML 
 
 
 def form_of(json: bool = False, markdown: bool = False, html: bool = False) -> Form:
-    """In which form the answer is asked for; raises MlpError for two of them."""
+    """The output format that the flags select; raises MlpError for more than one."""
     forms: tuple[tuple[Form, bool], ...] = (("json", json), ("markdown", markdown), ("html", html))
     asked = [form for form, is_asked in forms if is_asked]
     if len(asked) > 1:
@@ -93,7 +93,7 @@ def form_of(json: bool = False, markdown: bool = False, html: bool = False) -> F
 
 
 def parse_number(option: str, text: str, above: float | None = None) -> float:
-    """The number after an option of a verb whose values Typer leaves as texts; raises MlpError."""
+    """The number in `text`, the unconverted value of `option`; raises MlpError."""
     try:
         number = float(text)
     except ValueError as error:
@@ -104,12 +104,12 @@ def parse_number(option: str, text: str, above: float | None = None) -> float:
 
 
 def parse_count(option: str, text: str, least: int = 0) -> int:
-    """The integer after an option of a verb whose values Typer leaves as texts; raises MlpError."""
+    """The integer in `text`, the unconverted value of `option`; raises MlpError."""
     if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) >= least):
         raise MlpError(f"{option} {text}: must be an integer of {least} or more.")
     return int(text)
 
 
-def read_level(text: str) -> float | None:
-    """The level of `--interval`, None for none; raises MlpError for what is no number."""
+def parse_level(text: str) -> float | None:
+    """The level of `--interval`; None without it. Raises MlpError if it is no number."""
     return parse_number("--interval", text) if text else None

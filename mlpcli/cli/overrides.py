@@ -1,4 +1,4 @@
-"""What the options of the command line change in the config."""
+"""Config overrides by command-line options, and the options again for the resume command."""
 
 import shlex
 from dataclasses import dataclass
@@ -9,27 +9,27 @@ from mlpcli.config.loading import Override
 
 @dataclass(frozen=True)
 class Limits:
-    """What `mlp train` may take, as typed; None for what was not given."""
+    """The limits given to `mlp train`; None for no limit."""
 
     seconds: float | None
     epochs_without_gain: int | None
     memory: str | None
 
     def overrides(self) -> list[str | Override]:
-        """What they change in the config."""
+        """The limits as overrides of the config."""
         given: list[tuple[str, Any, str]] = [
             ("budget.seconds", self.seconds, "--max-seconds"),
             ("training.early_stopping.patience", self.epochs_without_gain, "--max-epochs-without-gain"),
             ("budget.memory", self.memory, "--max-memory"),
         ]
         found = [Override(key, value, f"{option} {value}") for key, value, option in given if value is not None]
-        if self.epochs_without_gain is not None:  # a limit does not grow
+        if self.epochs_without_gain is not None:  # the limit must not grow with the best epoch
             text = f"--max-epochs-without-gain {self.epochs_without_gain}"
             found.append(Override("training.early_stopping.patience_factor", 1.0, text))
         return list(found)
 
-    def words(self) -> list[str]:
-        """The options again."""
+    def arguments(self) -> list[str]:
+        """The options as command-line arguments."""
         named = {
             "--max-seconds": None if self.seconds is None else f"{self.seconds:g}",
             "--max-epochs-without-gain": self.epochs_without_gain,
@@ -39,7 +39,7 @@ class Limits:
 
 
 def config_overrides(settings: list[str] | None, output: str | None, seed: int | None) -> list[str | Override]:
-    """What `--set`, `--output` and `--seed` change in the config, in this order."""
+    """The overrides by `--set`, `--output` and `--seed`, in this order."""
     overrides: list[str | Override] = list(settings or [])
     if output is not None:
         overrides.append(Override("output", output, f"--output {output}"))
@@ -56,7 +56,7 @@ def resume_command(
     rest: list[str],
     verb: str = "train",
 ) -> str:
-    """What to type to go on with an interrupted training or cross-validation; `rest` are further words."""
+    """The command that resumes an interrupted training or cross-validation; `rest` are further arguments."""
     words = ["mlp", verb, config]
     for setting in settings or []:
         words += ["--set", setting]
@@ -65,7 +65,7 @@ def resume_command(
     return shlex.join([*words, "--resume", *rest])
 
 
-def words_of_gates(minimum: list[str] | None, maximum: list[str] | None) -> list[str]:
-    """The gates of the command line again."""
+def gate_arguments(minimum: list[str] | None, maximum: list[str] | None) -> list[str]:
+    """The gates as command-line arguments."""
     gates = {"--min": minimum, "--max": maximum}
     return [word for option, texts in gates.items() for text in texts or () for word in (option, text)]

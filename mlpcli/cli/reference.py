@@ -1,7 +1,7 @@
-"""docs/cli.md from the commands: every verb with its arguments, options and example, the exit codes and the metrics.
+"""docs/cli.md, generated from the commands: verbs with arguments, options and example, exit codes, metrics.
 
-`python -m mlpcli.cli.reference` prints it; a test compares the file with it. The text is made of what the commands
-declare, never of their rendered help, so the width of the terminal is nowhere in it.
+`python -m mlpcli.cli.reference` prints it; a test compares the file with it. It uses the declarations of the commands,
+not their rendered help, and so does not depend on the width of the terminal.
 """
 
 import sys
@@ -53,7 +53,7 @@ EXIT_CODES = {
     143: "Ended by SIGTERM, otherwise as 130.",
 }
 
-# What the options of a verb do not say: what comes out.
+# Per verb, what its options do not explain, such as its output.
 REMARKS = {
     "init": """\
 The default target is the last column. Without `--output` the config goes to standard output. `mlp init` drops columns
@@ -227,7 +227,7 @@ weighted or not, are those of scikit-learn's functions.
 
 
 def reference_text() -> str:
-    """The whole of docs/cli.md."""
+    """The content of docs/cli.md."""
     return "\n".join([HEAD, *_verbs(), *_exit_codes(), *_metrics()])
 
 
@@ -266,23 +266,23 @@ def parameters(command: Any) -> tuple[list[Any], list[Any]]:
 
 
 def verbs() -> dict[str, Any]:
-    """The verbs by name: what Typer makes is a Click command, its own or the library's, by version."""
+    """The Click commands by name."""
     found: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
     return found
 
 
 def sentence(command: Any) -> str:
-    """What a verb does."""
+    """The summary of a verb."""
     return str(command.help).partition("\n")[0]
 
 
 def example(command: Any) -> str:
-    """A command line of it that can be pasted."""
+    """The example of a verb."""
     return str(command.help).partition("Example: ")[2].strip()
 
 
 def usage(argument: Any) -> str:
-    """`TABLE`, or `[TABLE]` where it may be left out."""
+    """`TABLE`, or `[TABLE]` if optional."""
     name = str(argument.metavar)
     return name if argument.required else f"[{name}]"
 
@@ -294,7 +294,7 @@ def spelling(option: Any) -> str:
 
 
 def default_of(option: Any) -> str:
-    """The default where it is more than the absence of the option."""
+    """The default; "" if it is the absence of the option."""
     default = option.default
     return f" Default: `{default}`." if isinstance(default, str | int) and default not in (False, "") else ""
 
@@ -321,7 +321,7 @@ def _metrics() -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Text for a cell of a Markdown table, where | would end the cell and < would begin a tag."""
+    """Escapes for a cell of a Markdown table, where | ends the cell and < begins a tag."""
     return text.replace("|", r"\|").replace("<", r"\<")
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM outside of a training: the work ends at once, nothing half written stays, no traceback shows."""
+"""Ctrl-C and SIGTERM outside a training: end at once, without partial files and without a traceback."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ PAUSE_SECONDS = 0.01
 
 
 class Signals:
-    """Whether a signal has asked this process to end; it raises KeyboardInterrupt, which a library may disguise."""
+    """Records the exit code of a signal and raises KeyboardInterrupt, which a library may wrap."""
 
     def __init__(self) -> None:
         self.exit_code = 0
 
     def listen(self) -> None:
-        """From now on the signals are noted. One that is ignored, as in a job in the background, stays so."""
+        """Install the handlers, except for ignored signals, as of a background job."""
         for number in EXIT_CODES:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._end)
@@ -29,10 +29,10 @@ class Signals:
         raise KeyboardInterrupt
 
     def _unraisable(self, unraisable: Any) -> None:
-        """Send the signal again where Python had to drop the exception, as it does while it clears an object away."""
+        """Send the signal again if Python dropped the exception, as it does in finalizers."""
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
             number = next((number for number, code in EXIT_CODES.items() if code == self.exit_code), signal.SIGINT)
-            # Not at once: it would be raised in here, and dropped again.
+            # With a delay, as an exception raised in this hook would be dropped again.
             again = threading.Timer(PAUSE_SECONDS, os.kill, (os.getpid(), number))
             again.daemon = True
             again.start()

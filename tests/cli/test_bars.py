@@ -11,7 +11,14 @@ import pandas as pd
 import pytest
 
 from mlpcli.cli.progress import bars
-from mlpcli.cli.progress.bars import FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS, WorkView, shown_work, ticking
+from mlpcli.cli.progress.bars import (
+    FEWEST_SECONDS,
+    FIRST_PLAIN_SECONDS,
+    PLAIN_SECONDS,
+    WorkView,
+    show_progress,
+    ticking,
+)
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.data.reading.read import read_table
 from mlpcli.watching import Work, is_watched, tell, watched_by
@@ -48,7 +55,7 @@ def terminal(monkeypatch):
 
 @contextmanager
 def working(terminal, then="preparing", is_quiet=False):
-    with redirect_stderr(terminal), shown_work(Screen(is_quiet), then):
+    with redirect_stderr(terminal), show_progress(Screen(is_quiet), then):
         yield
 
 

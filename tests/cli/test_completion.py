@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mlpcli.cli.completion import complete_setting, join_words
+from mlpcli.cli.completion import complete_setting, join_setting
 from mlpcli.config.schema.fields import all_keys, spec_of
 from mlpcli.config.schema.sections import Config
 from tests.program import ROOT
@@ -96,5 +96,5 @@ def test_words_of_other_shells_and_of_other_options_stay_as_they_are():
         {"_MLP_COMPLETE": "complete_bash", "COMP_WORDS": "mlp\ntrain", "COMP_CWORD": "1"},
     ):
         joined = dict(environment)
-        join_words(joined)
+        join_setting(joined)
         assert joined == environment

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.cli.document import Cell, Column, Document, Facts, Gate, Gates, Paragraph, Table, numbers, texts
+from mlpcli.cli.document import (
+    Cell,
+    Column,
+    Document,
+    Facts,
+    Gate,
+    Gates,
+    Paragraph,
+    Table,
+    number_columns,
+    text_columns,
+)
 from mlpcli.cli.rendering.layout import document_lines, paragraph_lines, table_lines
 from mlpcli.messages import cut_apart, display_width, folded, middle_cut
 
@@ -94,7 +105,9 @@ def test_no_two_names_of_a_table_look_the_same(width):
 
 def test_a_table_that_is_too_wide_says_which_columns_it_leaves_out():
     names = [f"metric_{number}" for number in range(12)]
-    lines = shown(table_lines(Table([Column("class", is_text=True), *numbers(names)], [["a"] + ["0.5"] * 12]), 60))
+    lines = shown(
+        table_lines(Table([Column("class", is_text=True), *number_columns(names)], [["a"] + ["0.5"] * 12]), 60)
+    )
     assert lines[0].split() == ["class", *names[:5]]
     assert " ".join(lines[2:]).startswith("and 7 more columns (wider terminals, --json): metric_5, metric_6,")
 
@@ -106,8 +119,8 @@ def test_columns_of_the_highest_rank_are_left_out_first():
 
 
 def test_a_table_may_have_another_for_narrow_terminals():
-    narrow = Table(texts(["pair"]), [["a, b"]])
-    wide = Table(numbers([f"class{number}" for number in range(20)]), [["1"] * 20], narrow=narrow)
+    narrow = Table(text_columns(["pair"]), [["a, b"]])
+    wide = Table(number_columns([f"class{number}" for number in range(20)]), [["1"] * 20], narrow=narrow)
     assert shown(table_lines(wide, 80)) == ["pair", "a, b"]
     assert len(shown(table_lines(wide, 300))[0].split()) == 20
 
@@ -124,19 +137,19 @@ def test_facts_are_folded_beside_their_names():
 
 def test_a_blank_line_stands_before_tables_but_not_before_sentences_or_at_the_top():
     document = Document(
-        "", [Table(texts(["a"]), [["b"]]), Paragraph("c"), Gates([Gate("x >= 1", "2", True)], more="d")]
+        "", [Table(text_columns(["a"]), [["b"]]), Paragraph("c"), Gates([Gate("x >= 1", "2", True)], more="d")]
     )
     assert shown(document_lines(document, None)) == ["a", "b", "c", "", "gate  x >= 1   2   pass", "d"]
 
 
 def test_a_remark_stands_beside_the_heading_or_above_it():
-    table = Table(texts(["confusion"]), [["a"]], remark="rows: truth")
+    table = Table(text_columns(["confusion"]), [["a"]], remark="rows: truth")
     assert shown(table_lines(table, None))[0] == "confusion   rows: truth"
     assert shown(table_lines(table, 20))[:2] == ["rows: truth", "confusion"]
 
 
 def test_what_a_verdict_says_is_coloured_and_names_cannot_drive_the_terminal():
-    lines = table_lines(Table(texts(["", ""]), [["a\x1b[31m\nb", Cell("FAIL", "bad")]]), None)
+    lines = table_lines(Table(text_columns(["", ""]), [["a\x1b[31m\nb", Cell("FAIL", "bad")]]), None)
     assert [(cell.text, cell.tone) for cell in lines[0] if cell.text.strip()] == [
         ("a\\x1b[31m\\nb", ""),
         ("FAIL", "bad"),

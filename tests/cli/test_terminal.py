@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.cli.document import Document, Facts, Gate, Gates, Paragraph, Table, names, numbers
+from mlpcli.cli.document import Document, Facts, Gate, Gates, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.progress.bars import LiveLine, Piece, bar_line, time_left
 from mlpcli.cli.rendering.terminal import NARROWEST, Screen, width_of
 from mlpcli.messages import count, display_width, duration, listed, number, printable, size
@@ -68,7 +68,7 @@ def test_control_characters_are_escaped_and_letters_are_not():
 def test_the_answer_and_the_conversation_go_to_their_streams(capsys):
     screen = Screen(is_quiet=False)
     screen.write("answer")
-    screen.say("said")
+    screen.info("said")
     screen.warn("warned")
     assert capsys.readouterr() == ("answer\n", "said\nnote  warned\n")
 
@@ -76,7 +76,7 @@ def test_the_answer_and_the_conversation_go_to_their_streams(capsys):
 def test_quiet_silences_the_conversation_alone(capsys):
     screen = Screen(is_quiet=True)
     screen.write("answer")
-    screen.say("said")
+    screen.info("said")
     screen.warn("warned")
     assert capsys.readouterr() == ("answer\n", "")
 
@@ -108,7 +108,7 @@ def test_colour_is_for_terminals_and_no_color_is_honoured(monkeypatch, is_wanted
     terminal, pipe = Terminal(), io.StringIO()
     for stream, is_coloured in ((terminal, is_wanted), (pipe, False)):
         monkeypatch.setattr("sys.stdout", stream)
-        Screen(is_quiet=False).give(failed, None, "text")
+        Screen(is_quiet=False).write_result(failed, None, "text")
         assert ("\x1b[1;31mFAIL\x1b[0m" in stream.getvalue()) == is_coloured
         assert "FAIL" in stream.getvalue()
 
@@ -126,7 +126,7 @@ def test_what_is_said_is_folded_between_words_beside_its_mark(monkeypatch, capsy
     monkeypatch.setenv("COLUMNS", "30")
     screen = Screen(is_quiet=False)
     screen.warn("one two three four five six")
-    screen.say("data      one two three four five", " " * 10)
+    screen.info("data      one two three four five", " " * 10)
     assert capsys.readouterr().err.splitlines() == [
         "note  one two three four five",
         "      six",
@@ -138,7 +138,12 @@ def test_what_is_said_is_folded_between_words_beside_its_mark(monkeypatch, capsy
 SHOWN = Document(
     "3 rows · <b>",
     [
-        Table([names("class"), *numbers(["f|1"])], [["@team", "0.5"]], remark="(rows: truth)", more="and 2 more"),
+        Table(
+            [name_column("class"), *number_columns(["f|1"])],
+            [["@team", "0.5"]],
+            remark="(rows: truth)",
+            more="and 2 more",
+        ),
         Facts([("target", "`x`")]),
         Paragraph("done"),
         Gates([Gate("accuracy >= 1", "0.5", False)]),
@@ -152,7 +157,7 @@ def test_one_document_is_text_json_markdown_or_html(capsys):
     screen = Screen(is_quiet=False)
     shown = {}
     for form in ("text", "json", "markdown", "html"):
-        screen.give(SHOWN, {"a": math.nan}, form)
+        screen.write_result(SHOWN, {"a": math.nan}, form)
         shown[form], said = capsys.readouterr()
         assert said == "note  odd\n"
     assert shown["text"].splitlines()[1:3] == ["class   f|1   (rows: truth)", "@team   0.5"]
@@ -171,7 +176,7 @@ def test_one_document_is_text_json_markdown_or_html(capsys):
 
 
 def test_a_page_of_html_is_well_formed_and_loads_nothing(capsys):
-    Screen(is_quiet=True).give(SHOWN, None, "html")
+    Screen(is_quiet=True).write_result(SHOWN, None, "html")
     page = capsys.readouterr().out
     assert "http" not in page
     assert "<script" not in page
@@ -192,9 +197,9 @@ def test_a_live_line_is_drawn_in_its_place_and_what_is_said_stands_above_it(monk
     screen = Screen(is_quiet=False)
     line = LiveLine(screen)
     line.draw("reading", 0.5, [Piece("50%")], is_due=True)
-    screen.say("said")
+    screen.info("said")
     line.clear()
-    screen.say("after")
+    screen.info("after")
     drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", stream.getvalue())
     bar = bar_line("reading", 0.5, [Piece("50%")], 40)
     assert drawn.startswith(bar)

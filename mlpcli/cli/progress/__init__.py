@@ -1,1 +1,1 @@
-"""How far long work is: a bar on a terminal, sparse lines elsewhere; a training as it is watched."""
+"""Progress: a bar on a terminal, occasional lines elsewhere."""

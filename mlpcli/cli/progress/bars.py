@@ -1,4 +1,4 @@
-"""A bar on the last line of a terminal, drawn again in its place; elsewhere a few plain lines."""
+"""A progress bar on the last line of a terminal; occasional plain lines elsewhere."""
 
 import os
 import sys
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 0.1
 BAR_COLUMNS, FEWEST_COLUMNS = 24, 8
-BAR_RANK = 3  # pieces of this rank give way to the bar
+BAR_RANK = 3  # pieces of this rank are omitted before the bar
 GAP = "  "
 NAME_COLUMNS = 24
-# Work that takes less is not shown; where it is no terminal, a line comes after a while, and then now and again.
+# Work is shown on a terminal after FEWEST_SECONDS; elsewhere as a line after FIRST_PLAIN_SECONDS, then at intervals.
 FEWEST_SECONDS, FIRST_PLAIN_SECONDS, PLAIN_SECONDS = 0.5, 10.0, 30.0
 TICK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A text beside a bar; where there is no room, pieces of the highest rank are left out first."""
+    """A text beside a bar; if it does not fit, pieces of the highest rank are omitted first."""
 
     text: str
     rank: int = 0
 
 
 class LiveLine:
-    """The last line of a terminal, drawn from any thread. What is said meanwhile is written above it."""
+    """The last line of a terminal, which any thread may redraw; messages are printed above it."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -47,7 +47,7 @@ class LiveLine:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the line stands there now."""
+        """Whether the line is on the screen."""
         return self._live is not None
 
     def draw(
@@ -58,7 +58,7 @@ class LiveLine:
         is_due: bool = False,
         above: "Callable[[int], Text] | None" = None,
     ) -> None:
-        """Show how far the work is, unless the line has just been drawn; `above` makes what stands above it."""
+        """Redraw the line, at most every REFRESH_SECONDS unless `is_due`; `above` makes the lines above it."""
         now = monotonic()
         if not self.is_live or (not is_due and now - self._last_drawn < REFRESH_SECONDS):
             return
@@ -80,7 +80,7 @@ class LiveLine:
             self._live.update(text, refresh=True)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         with self._lock:
             if self._live is not None:
                 self._live.stop()
@@ -88,9 +88,9 @@ class LiveLine:
 
 
 class WorkView:
-    """Shows how much of a table is read, how many of its rows are answered, and what else takes a while.
+    """Shows progress of reading, prediction and other long stages.
 
-    The time goes on where the work is silent: `ticking` calls `tick`.
+    `ticking` calls `tick` to update the time between reports of the work.
     """
 
     def __init__(self, screen: Screen, then: str) -> None:
@@ -103,18 +103,18 @@ class WorkView:
         self._lock = RLock()
 
     def __call__(self, work: Work) -> None:
-        """Take note of it, and show it unless it has hardly begun."""
+        """Record and show the progress."""
         with self._lock:
             self._take(work, monotonic())
 
     def tick(self) -> None:
-        """Show how long it has taken by now, unless nothing has begun."""
+        """Update the elapsed time, if work has begun."""
         with self._lock:
             if self._stage is not None or self._n_rows or self._reading.name:
                 self._show(monotonic())
 
     def ended(self) -> None:
-        """Give the terminal back; nothing is under way any more."""
+        """Remove the line and reset the state."""
         with self._lock:
             self._line.clear()
             self._stage, self._n_rows, self._reading = None, 0, Work("bytes", "", 0)
@@ -152,10 +152,10 @@ class WorkView:
             self._line.draw(head, fraction, pieces)
         elif now - self._last_said >= (PLAIN_SECONDS if self._last_said > self._started else FIRST_PLAIN_SECONDS):
             self._last_said = now
-            self._screen.say(f"{head}   {', '.join(piece.text for piece in pieces)}")
+            self._screen.info(f"{head}   {', '.join(piece.text for piece in pieces)}")
 
     def _shown(self, seconds: float) -> tuple[str, float | None, list[Piece]]:
-        """What is done, how much of it, and with which rate and time left."""
+        """The name of the work, its completed fraction, and its rate and remaining time."""
         if self._stage is not None:
             return _shown_stage(self._stage, seconds)
         done, total = self._reading.done, self._reading.total
@@ -170,7 +170,7 @@ class WorkView:
 
 
 def _shown_stage(stage: Work, seconds: float) -> tuple[str, float | None, list[Piece]]:
-    """`scoring`, for how long it has gone on, and how much of it is done where that is known."""
+    """The name of a stage, its completed fraction if known, and the elapsed time."""
     if not stage.total:
         return stage.name, None, [Piece(clock(seconds))]
     fraction = stage.done / stage.total
@@ -194,7 +194,7 @@ def _amount_and_rate(unit: Literal["rows", "bytes"], done: int, total: int, seco
 
 @contextmanager
 def ticking(tick: Callable[[], None], seconds: float = TICK_SECONDS) -> Iterator[None]:
-    """Call `tick` every so many seconds in this block, from a thread of its own."""
+    """Call `tick` every `seconds` from another thread during the block."""
     has_ended = Event()
 
     def run() -> None:
@@ -211,8 +211,8 @@ def ticking(tick: Callable[[], None], seconds: float = TICK_SECONDS) -> Iterator
 
 
 @contextmanager
-def shown_work(screen: Screen, then: str = "preparing") -> Iterator[None]:
-    """Show long work of this block; `then` is what comes when a table is read."""
+def show_progress(screen: Screen, then: str = "preparing") -> Iterator[None]:
+    """Show the progress of the block; `then` names the stage after a table is read."""
     view = WorkView(screen, then)
     with watched_by(view), nullcontext() if screen.is_quiet else ticking(view.tick):
         try:
@@ -222,9 +222,9 @@ def shown_work(screen: Screen, then: str = "preparing") -> Iterator[None]:
 
 
 def bar_line(head: str, fraction: float | None, pieces: Sequence[Piece], width: int) -> str:
-    """Head, bar and pieces in fewer columns than `width`: in the last one the cursor would go to the next line.
+    """Head, bar and pieces in fewer than `width` columns, as the last column would wrap the cursor.
 
-    No bar where the `fraction` is None.
+    There is no bar if `fraction` is None.
     """
     kept = list(pieces)
     least = 0 if fraction is None else FEWEST_COLUMNS + len(GAP)
@@ -240,7 +240,7 @@ def bar_line(head: str, fraction: float | None, pieces: Sequence[Piece], width: 
 
 
 def time_left(seconds: float, done: float, total: float) -> str:
-    """`0:01:05 left`, from the time that what is done took; "" before anything is done."""
+    """`0:01:05 left`, extrapolated from the completed work; "" if there is none."""
     return "" if done <= 0 else f"{clock(seconds * max(total - done, 0.0) / done)} left"
 
 

@@ -1,4 +1,4 @@
-"""A cross-validation as it is watched: a live line on a terminal, elsewhere a line for each fold."""
+"""Progress of a cross-validation: a bar on a terminal, a line per fold elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,51 +13,51 @@ from mlpcli.watching import Work, watched_by
 
 
 class FoldsView:
-    """Shows what is read, then fold after fold."""
+    """Shows progress of reading, then of the folds."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._line, self._work = LiveLine(screen), WorkView(screen, "preparing")
-        self._n_all = 0  # unless folds are being trained
+        self._n_all = 0  # 0 unless folds are being trained
         self._last = ""
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """Show a warning."""
         self._screen.warn(text)
 
     def began(self, n_rows: int, n_done: int, n_all: int, n_jobs: int) -> None:
-        """A line on what will be done; then the live line begins."""
+        """Show a summary, and start the progress bar."""
         self._work.ended()
         done = f", {n_done} of them done already" if n_done else ""
         beside = f" · {n_jobs} at a time" if n_jobs > 1 else ""
-        self._screen.say(f"{count(n_rows, 'row')} · {count(n_all, 'training')}{done}{beside}")
+        self._screen.info(f"{count(n_rows, 'row')} · {count(n_all, 'training')}{done}{beside}")
         self._n_all, self._n_done, self._first, self._started = n_all, n_done, n_done, monotonic()
         self._is_beside = n_jobs > 1
         self._draw(is_due=True)
 
     def __call__(self, work: Work) -> None:
-        """Show how far the reading is; the line of the folds moves on with their steps."""
+        """Show the progress of reading, or redraw the bar of the folds."""
         if not self._n_all:
             self._work(work)
         elif not self._is_beside:
             self._draw()
 
     def fold(self, record: FoldRecord, name: str) -> None:
-        """A line for a fold, unless a live line shows them."""
+        """Show a completed fold as a line, or in the bar on a terminal."""
         self._n_done += 1
         self._last = f"{name}: {count(record.epochs, 'epoch')}, {duration(record.seconds)}"
-        LOG.note("fold", number=record.number + 1, scores=record.scores, seconds=round(record.seconds, 3))
+        LOG.event("fold", number=record.number + 1, scores=record.scores, seconds=round(record.seconds, 3))
         if self._line.is_live:
             self._draw(is_due=True)
         else:
-            self._screen.say(self._last)
+            self._screen.info(self._last)
 
     def ended(self) -> None:
-        """Give the terminal back, and leave a line free before the answer."""
+        """Remove the bar, and leave an empty line before the result."""
         self._line.clear()
         self._work.ended()
         if self._n_all:
-            self._screen.say("")
+            self._screen.info("")
         self._n_all = 0
 
     def _draw(self, is_due: bool = False) -> None:
@@ -70,8 +70,8 @@ class FoldsView:
 
 
 @contextmanager
-def watched_folds(screen: Screen) -> Iterator[FoldsView]:
-    """Show in this block how far the work is."""
+def show_fold_progress(screen: Screen) -> Iterator[FoldsView]:
+    """Show the progress of the block."""
     view = FoldsView(screen)
     with watched_by(view):
         yield view

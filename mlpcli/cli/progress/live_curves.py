@@ -1,4 +1,4 @@
-"""The learning curves of a training that is under way."""
+"""The learning curves of a running training."""
 
 import math
 import shutil
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 LOSS = "loss"
 SIDES = ("train", "validation")
 FEWEST_ROWS = 4
-OTHER_ROWS = 5  # of the terminal: axis, title and bar
-MOST_POINTS = 1000  # that are drawn again and again; of more every second one
+OTHER_ROWS = 5  # lines of the terminal for axis, title and bar
+MOST_POINTS = 1000  # per curve; longer curves are subsampled
 
 
 class LiveCurves:
-    """Collects what each epoch says: the metric that chooses the epoch, or the loss where it is not measured."""
+    """Collects per epoch the metric that chooses the epoch, or the loss if that is not computed."""
 
     def __init__(self) -> None:
         self._metric = LOSS
@@ -32,7 +32,7 @@ class LiveCurves:
         return f"{self._metric} by epoch"
 
     def add(self, metric: str, report: EpochReport) -> None:
-        """Note an epoch."""
+        """Add the scores of an epoch."""
         scores: dict[str, float | None] = {
             **report.scores, "train_loss": report.train_loss, "validation_loss": report.validation_loss,
         }  # fmt: skip
@@ -45,7 +45,7 @@ class LiveCurves:
         self._metric = metric if any(map(len, self._points[metric].values())) else LOSS
 
     def chart(self) -> Chart | None:
-        """What is known so far; None before the first point."""
+        """The curves so far; None before the first point."""
         sides = self._points.get(self._metric, {})
         curves = []
         for side, points in sides.items():
@@ -56,7 +56,7 @@ class LiveCurves:
         return Chart(curves, "epoch") if curves else None
 
     def drawn(self, width: int) -> "Text":
-        """Title and chart in fewer columns than `width`, in as many lines as the terminal has room for."""
+        """Title and chart in fewer than `width` columns, fitted to the height of the terminal."""
         from rich.text import Text
 
         chart = self.chart()

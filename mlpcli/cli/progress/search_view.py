@@ -1,4 +1,4 @@
-"""A search as it is watched: which trial runs, the best so far, and how long it still takes."""
+"""Progress of a search: trials, best score so far and remaining time."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LABEL = 10
 
 
 class SearchView:
-    """Shows what is read, then trial after trial; where it is no terminal, a line for each new best one."""
+    """Shows progress of reading, then of the trials: a bar on a terminal, a line per new best trial elsewhere."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -24,16 +24,16 @@ class SearchView:
         self._is_searching = False
 
     def __call__(self, work: Work) -> None:
-        """Show the reading before the first trial."""
+        """Show the progress of reading before the first trial."""
         if not self._is_searching:
             self._work(work)
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """Show a warning."""
         self._screen.warn(text)
 
     def begun(self, study: Study, metric: str, n_trials: int | None, where: int | str) -> None:
-        """A line on what is searched; then the live line begins."""
+        """Show a summary of the search, and start the progress bar."""
         self._work.ended()
         self._is_searching = True
         earlier = [one for one in study.trials() if one.outcome != "in flight"]
@@ -42,30 +42,30 @@ class SearchView:
         trials = count(n_trials, "trial") if n_trials is not None else "trials"
         places = f" on {where}" if isinstance(where, str) else f" on {where} processes" if where > 1 else ""
         text = f"{count(study.n_keys, 'key')} · {trials}{places} · judged by {metric} of the validation rows"
-        self._screen.say(f"{'search':<{LABEL}}{text}", " " * LABEL)
+        self._screen.info(f"{'search':<{LABEL}}{text}", " " * LABEL)
         if earlier:
-            self._screen.say(f"{'resumed':<{LABEL}}after {count(len(earlier), 'trial')}", " " * LABEL)
+            self._screen.info(f"{'resumed':<{LABEL}}after {count(len(earlier), 'trial')}", " " * LABEL)
         self._started = self._said = monotonic()
         self._draw(study.best)
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
-        """Show a trial that has ended."""
+        """Show a completed trial."""
         self._outcomes[trial.outcome] += 1
         is_best, now = best is not None and best.number == trial.number, monotonic()
         if self._line.is_live:
             self._draw(best)
         elif is_best or now - self._said >= PLAIN_SECONDS:
             self._said = now
-            self._screen.say("   ".join([self._head(), *(piece.text for piece in self._pieces(best) if piece.text)]))
+            self._screen.info("   ".join([self._head(), *(piece.text for piece in self._pieces(best) if piece.text)]))
 
     def ended(self) -> None:
-        """Give the terminal back, and leave a line free before the answer."""
+        """Remove the bar, and leave an empty line before the result."""
         self._line.clear()
-        self._screen.say("")
+        self._screen.info("")
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Hear in this block how far the reading is."""
+        """Show the progress of reading in the block."""
         with watched_by(self):
             try:
                 yield

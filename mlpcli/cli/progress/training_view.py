@@ -1,4 +1,4 @@
-"""A training as it is watched: a live line on a terminal, a few plain lines elsewhere."""
+"""Progress of a training: a bar on a terminal, a few plain lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,12 +16,12 @@ from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.training.fitting import metric_is_loss, monitored_metric_name
 
 PLAIN_LINES = 10
-LABEL = 10  # columns of `network   `
-LONG_EPOCH = 1.0  # seconds; of longer epochs the steps are shown
+LABEL = 10  # width of `network   `
+LONG_EPOCH = 1.0  # seconds; in longer epochs steps are shown
 
 
 class TrainingView:
-    """Shows what is read, what is trained, then epoch after epoch, and the steps of long ones."""
+    """Shows progress of reading, a summary of the training, then epochs, and the steps of long epochs."""
 
     def __init__(self, screen: Screen, is_verbose: bool = False, plots: bool = False) -> None:
         self._screen, self._is_verbose = screen, is_verbose
@@ -29,16 +29,16 @@ class TrainingView:
         self._began = monotonic()
         self._line, self._work = LiveLine(screen), WorkView(screen, "preparing")
         self._last_said = 0.0
-        self._epochs = 0  # unless a training is under way
-        self._waits = False  # for the first step, while steps are compiled
+        self._epochs = 0  # 0 unless training
+        self._waits = False  # for the first step, while code is compiled
         self._losses: list[str] = []
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """Show a warning."""
         self._screen.warn(text)
 
     def prepared(self, prepared: Prepared, from_epoch: int) -> None:
-        """A line each on data, network, training and engine; then the live line begins."""
+        """Show a summary of data, network, training and engine, and start the progress bar."""
         self._work.ended()
         for name, text in (
             ("data", describe_data(prepared)),
@@ -51,7 +51,7 @@ class TrainingView:
         seconds = monotonic() - self._began
         if self._is_verbose:
             self._fact("prepared", f"in {duration(seconds)}")
-        LOG.note(
+        LOG.event(
             "prepared",
             seconds=round(seconds, 3),
             rows={part.name: len(part.truth) for part in prepared.splits},
@@ -71,7 +71,7 @@ class TrainingView:
         self._line.draw(f"epoch {from_epoch:>4}/{self._epochs}", from_epoch / self._epochs, [], is_due=True)
 
     def __call__(self, work: Work) -> None:
-        """Show how far an epoch is, the reading before the first, or the scoring after the last."""
+        """Show the progress within an epoch, of reading before the first, or of scoring after the last."""
         if work.kind != "steps" or not self._epochs:
             self._waits = self._epochs > 0
             self._line.clear()
@@ -92,10 +92,10 @@ class TrainingView:
             self._draw(head, done, now, [Piece(step, 1), Piece(rate, 3)])
         elif now - self._last_said >= PLAIN_SECONDS:
             self._last_said = now
-            self._screen.say(f"{head}   {step}   {rate}   {self._left(now, done)}")
+            self._screen.info(f"{head}   {step}   {rate}   {self._left(now, done)}")
 
     def epoch(self, report: EpochReport, state: TrainingState) -> None:
-        """Show an epoch, unless the last one shown is too close."""
+        """Show a completed epoch, unless one was shown shortly before."""
         now = monotonic()
         self._done, self._epoch_started, self._losses = report.epoch, now, self._texts(report, state)
         self._log(report, state)
@@ -104,7 +104,7 @@ class TrainingView:
         head = f"epoch {report.epoch:>4}/{self._epochs}"
         if self._is_verbose:
             pace = f"rate {report.learning_rate:.3g}   {duration(report.seconds)}"
-            self._screen.say(f"{head}   {'   '.join([*self._losses, pace])}", " " * LABEL)
+            self._screen.info(f"{head}   {'   '.join([*self._losses, pace])}", " " * LABEL)
         if self._line.is_live:
             self._draw(head, report.epoch, now, [], is_due=report.epoch == self._epochs)
             return
@@ -113,21 +113,21 @@ class TrainingView:
         step = max(1, self._epochs // PLAIN_LINES)
         if report.epoch in (1, self._epochs) or report.epoch % step == 0 or now - self._last_said >= PLAIN_SECONDS:
             self._last_said = now
-            self._screen.say(f"{head}   {'   '.join(self._losses[:2])}", " " * LABEL)
+            self._screen.info(f"{head}   {'   '.join(self._losses[:2])}", " " * LABEL)
 
     def ended(self) -> None:
-        """Give the terminal back, and leave a line free before the answer."""
+        """Remove the bar, and leave an empty line before the result."""
         self._epochs = 0
         self._line.clear()
         if self._curves is not None and (chart := self._curves.chart()) is not None:
-            self._screen.say("")
-            self._screen.say(self._curves.title)
+            self._screen.info("")
+            self._screen.info(self._curves.title)
             self._screen.draw(chart)
-        self._screen.say("")
+        self._screen.info("")
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Hear in this block how far the work is."""
+        """Show the progress of the block."""
         with watched_by(self), nullcontext() if self._screen.is_quiet else ticking(self._tick):
             try:
                 yield
@@ -148,7 +148,7 @@ class TrainingView:
         return time_left(now - self._started, done - self._first, self._epochs - self._first)
 
     def _log(self, report: EpochReport, state: TrainingState) -> None:
-        LOG.note(
+        LOG.event(
             "epoch",
             epoch=report.epoch,
             epochs=self._epochs,
@@ -163,10 +163,10 @@ class TrainingView:
         )
 
     def _fact(self, name: str, text: str) -> None:
-        self._screen.say(f"{name:<{LABEL}}{text}", " " * LABEL)
+        self._screen.info(f"{name:<{LABEL}}{text}", " " * LABEL)
 
     def _texts(self, report: EpochReport, state: TrainingState) -> list[str]:
-        """The training loss, what validation rows say, and the best score so far."""
+        """Training loss, validation scores, and the best score so far."""
         texts = [f"loss {number(report.train_loss)}"]
         if report.validation_loss is not None:
             scores = [] if self._is_loss else [f"loss {number(report.validation_loss)}"]

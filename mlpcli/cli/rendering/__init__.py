@@ -1,1 +1,1 @@
-"""What draws a document: lines of a terminal, Markdown, HTML, JSON; charts; the two streams."""
+"""Renderers of documents (terminal, Markdown, HTML, JSON), charts, and the two output streams."""

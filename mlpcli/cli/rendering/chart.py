@@ -1,4 +1,4 @@
-"""Curves in a terminal: lines of braille, two dots wide and four dots high a letter, with their names at their ends."""
+"""Line charts in a terminal, drawn with braille characters of 2 x 4 dots, with labels at the ends of the curves."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,22 +8,22 @@ from mlpcli.messages import cut_apart, display_width, middle_cut, on_one_line
 
 CURVE_TONES: tuple[Tone, ...] = ("cyan", "magenta", "blue", "yellow", "green", "red")
 ROWS = 14  # lines of the plot, without its axis
-MOST_COLUMNS = 110  # of the whole chart
-USUAL_COLUMNS = 80  # where the width is not known
+MOST_COLUMNS = 110  # of the chart
+USUAL_COLUMNS = 80  # if the width is unknown
 MOST_TICKS = 5
-NAME_PART = 3  # part of the width that names take at most
-BLANK = 0x2800  # the braille letter without a dot
-DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # of a letter, by column and row from above
+NAME_PART = 3  # names take at most width / NAME_PART
+BLANK = 0x2800  # the braille character without dots
+DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # of a character, by column and by row from the top
 MARK = "▲"
 
 
 def chart_text(chart: Chart) -> str:
-    """The chart without colour, in the width of a page."""
+    """The chart without colour, in USUAL_COLUMNS."""
     return "\n".join("".join(cell.text for cell in line) for line in chart_lines(chart, None))
 
 
 def chart_lines(chart: Chart, width: int | None, rows: int = ROWS) -> list[list[Cell]]:
-    """The plot, its axes, and the name of each curve where it ends; no line is wider than `width`."""
+    """The plot, its axes, and the name of each curve at its end, in at most `width` columns."""
     curves = [curve for curve in chart.curves if curve.x]
     if not curves:
         return [[Cell("no points to show", "faint")]]
@@ -50,7 +50,7 @@ def chart_lines(chart: Chart, width: int | None, rows: int = ROWS) -> list[list[
 
 
 def _names(curves: Sequence[Curve], width: int) -> list[str]:
-    """The name of each curve in at most `width` columns; different names look different where they can."""
+    """The name of each curve in at most `width` columns, truncated so that they differ if possible."""
     names = [on_one_line(curve.name) for curve in curves]
     cuts = cut_apart(names, width) or {name: middle_cut(name, width) for name in names}
     return [cuts[name] for name in names]
@@ -61,7 +61,7 @@ def _tones(curves: Sequence[Curve]) -> list[Tone]:
 
 
 def _ends(curves: Sequence[Curve], y_axis: "_Axis", rows: int) -> dict[int, int]:
-    """Which curve's name stands in which row: as near to its end as there is room; some have none."""
+    """The index of the curve whose name is in a row, by row: the free row nearest to its end."""
     found: dict[int, int] = {}
     for place, curve in enumerate(curves):
         row = rows - 1 - y_axis.dot(curve.y[-1]) // 4
@@ -72,9 +72,9 @@ def _ends(curves: Sequence[Curve], y_axis: "_Axis", rows: int) -> dict[int, int]
 
 
 def _x_lines(chart: Chart, axis: "_Axis", columns: int, left: int, width: int) -> list[list[Cell]]:
-    """The x axis with its mark, the numbers below it, and its name behind them."""
+    """The x axis with its mark, and the tick labels with its name."""
     ticks = axis.ticks(max(columns // 12, 2))
-    if all(float(x).is_integer() for curve in chart.curves for x in curve.x):  # there is no half epoch
+    if all(float(x).is_integer() for curve in chart.curves for x in curve.x):  # no ticks at half epochs
         ticks = [(value, label) for value, label in ticks if float(value).is_integer()] or ticks
     places = {axis.dot(value) // 2: label for value, label in ticks}
     rule = ["┬" if column in places else "─" for column in range(columns)]
@@ -88,7 +88,7 @@ def _x_lines(chart: Chart, axis: "_Axis", columns: int, left: int, width: int) -
         column = axis.dot(chart.marked) // 2
         before, after = "".join(rule[:column]), "".join(rule[column + 1 :])
         line = [Cell(f"{'':>{left}} └{before}", "faint"), Cell(MARK, "good"), Cell(after, "faint")]
-    # Short names of curves leave little room behind the plot: the last number gives way to the name of the axis.
+    # If the name of the axis does not fit, omit the last tick label.
     room = width - left - 2 - len("  ") - display_width(chart.x_name)
     if display_width(text) > room:
         text = text[: max(text.rfind(" ", 0, max(room, 0) + 1), 0)].rstrip()
@@ -96,7 +96,7 @@ def _x_lines(chart: Chart, axis: "_Axis", columns: int, left: int, width: int) -
 
 
 class _Axis:
-    """Values to dots, from 0 on."""
+    """Maps values to dots, counted from 0."""
 
     def __init__(self, low: float, high: float, dots: int, is_log: bool) -> None:
         self.low, self.high, self.is_log = low, high, is_log
@@ -105,12 +105,12 @@ class _Axis:
     @classmethod
     def of(cls, values: Sequence[float], dots: int, is_log: bool) -> "_Axis":
         low, high = min(values), max(values)
-        if low == high:  # a line in the middle
+        if low == high:  # a constant is drawn in the middle
             low, high = (low / 2, high * 2) if is_log else (low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5))
         return cls(low, high, dots, is_log)
 
     def dot(self, value: float) -> int:
-        """Which dot a value between the ends falls on."""
+        """The dot of a value, clipped to the axis."""
         low, high = self._scaled(self.low), self._scaled(self.high)
         part = (self._scaled(value) - low) / (high - low) if math.isfinite(high - low) else 0.0
         return round(min(max(part, 0.0), 1.0) * (self._dots - 1))
@@ -119,7 +119,7 @@ class _Axis:
         return math.log10(value) if self.is_log else value
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """Round numbers between the ends, and how they are written."""
+        """At most `most` round numbers on the axis, with their labels."""
         values = list(_decades(self.low, self.high)) if self.is_log else []
         if len(values) > most:
             step = -(-len(values) // most)
@@ -156,7 +156,7 @@ def _round_steps(low: float, high: float, most: int) -> list[float]:
 
 
 class _Canvas:
-    """Letters of braille and their colours."""
+    """Braille characters and their colours."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self._columns, self._rows = columns, rows
@@ -164,7 +164,7 @@ class _Canvas:
         self._tones: list[list[Tone]] = [[""] * columns for _ in range(rows)]
 
     def draw(self, points: Sequence[tuple[int, int]], tone: Tone) -> None:
-        """Join points, given in dots from the lower left; one point alone is a dot."""
+        """Draw lines between points, given in dots from the lower left."""
         for (x, y), (to_x, to_y) in zip(points, [*points[1:], points[-1]], strict=True):
             steps = max(abs(to_x - x), abs(to_y - y), 1)
             for step in range(steps + 1):
@@ -176,7 +176,7 @@ class _Canvas:
         self._tones[row][column] = tone
 
     def cells(self, row: int) -> Iterator[Cell]:
-        """The letters of a row, those of one colour together."""
+        """The characters of a row, grouped by colour."""
         text, last = "", self._tones[row][0]
         for dots, tone in zip(self._dots[row], self._tones[row], strict=True):
             if tone != last:

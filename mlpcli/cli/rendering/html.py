@@ -1,4 +1,4 @@
-"""A document as a page of HTML: one file, no script, nothing loaded from elsewhere; every text is escaped."""
+"""A document as a self-contained HTML page without scripts; all texts are escaped."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -23,7 +23,7 @@ pre { font: 14px/1 monospace; overflow-x: auto; }
 
 
 def html_page(document: Document) -> str:
-    """The whole page."""
+    """The content of the page."""
     title = _text(document.heading or document.title)
     lines = [
         "<!doctype html>",

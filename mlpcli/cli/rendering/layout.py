@@ -1,7 +1,7 @@
-"""A document as lines of a terminal: nothing is longer than its width, nothing is broken inside a word.
+"""A document as lines of a terminal, no longer than its width and broken between words only.
 
-Where a table is too wide, its texts are folded between words, its long names are cut where they can still be told
-apart, and columns are left out; the line below says how many and which.
+If a table is too wide, texts are wrapped, long names are truncated so that they still differ, and columns are omitted;
+a line below names these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from mlpcli.messages import count, cut_apart, display_width, folded, listed, mid
 Line = list[Cell]
 
 GAP, NARROW_GAP = 3, 2
-LABEL = 10  # columns that the name of a fact takes at least
-# The least width of a column of texts: parts of the terminal's, and columns.
+LABEL = 10  # least width of the names of facts
+# The least width of the first column and of other text columns (divisors of the terminal's), and of any column.
 NAME_PART, TEXT_PART, FEWEST = 3, 4, 12
-WHOLE_PART = 2 / 3  # of the terminal's: longer words are cut in every column
+WHOLE_PART = 2 / 3  # of the terminal's width: longer words are truncated in every column
 
 
 def document_lines(document: Document, width: int | None) -> list[Line]:
-    """The lines of the answer; `width` None means that lines are as long as they need to be (a pipe)."""
+    """The lines of a document; `width` None means no limit, as in a pipe."""
     lines = paragraph_lines(Paragraph(document.title), width) if document.title else []
     for index, block in enumerate(document.blocks):
         is_titled = isinstance(block, Table) and block.title and lines
@@ -32,7 +32,7 @@ def document_lines(document: Document, width: int | None) -> list[Line]:
 
 
 def paragraph_lines(paragraph: Paragraph, width: int | None, indent: str = "") -> list[Line]:
-    """A line for each line of the text, folded."""
+    """The lines of a paragraph, wrapped."""
     rows = (on_one_line(row) for row in paragraph.text.split("\n"))
     return [[Cell(line, paragraph.tone)] for row in rows for line in folded(row, width, indent)]
 
@@ -66,7 +66,7 @@ def _fact_lines(facts: Facts, width: int | None) -> list[Line]:
 
 
 def table_lines(table: Table, width: int | None) -> list[Line]:
-    """The heading, the rows, and what is left out."""
+    """Title, heading, rows, and a line on what is omitted."""
     grid = _Grid.of(table)
     columns = list(range(len(table.columns)))
     gap, widths = GAP, grid.natural(columns)
@@ -93,7 +93,7 @@ def table_lines(table: Table, width: int | None) -> list[Line]:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Escaped cells, the heading among them, each row as long as there are columns."""
+    """The escaped cells of a table, heading included, with as many cells as columns in each row."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
@@ -108,11 +108,11 @@ class _Grid:
         return cls(table.columns, [[*row, *[Cell("")] * (n_columns - len(row))] for row in cells], has_heading)
 
     def natural(self, columns: Sequence[int]) -> list[int]:
-        """The widths at which nothing is folded."""
+        """The widths at which nothing is wrapped."""
         return [max((display_width(row[index].text) for row in self.rows), default=0) for index in columns]
 
     def least(self, index: int, width: int) -> int:
-        """The least width of a column: its longest word, or of long words so much that both ends can be read."""
+        """The least width of a column: its longest word, or enough of long words that they differ."""
         cells = [row[index].text for row in self.rows]
         if not self.columns[index].is_text:
             heading = cells[0].split(" ") if self.has_heading else []
@@ -125,16 +125,16 @@ class _Grid:
         return next((one for one in apart if cut_apart(self.words(index), one)), apart.stop)
 
     def words(self, index: int) -> set[str]:
-        """All that stands in a column, by words."""
+        """The words in a column."""
         return {word for row in self.rows for word in row[index].text.split(" ")}
 
     def cuts(self, index: int, width: int) -> dict[str, str]:
-        """What is shown of each word of a column: words that differ are told apart, if that is possible in `width`."""
+        """Each word of a column, truncated to `width` so that different words differ if possible."""
         words = self.words(index)
         return cut_apart(words, width) or {word: middle_cut(word, width) for word in words}
 
     def comfortable(self, index: int, width: int) -> int:
-        """The width at which names of up to half a line are not folded."""
+        """The width at which names of up to half a line are not wrapped."""
         least = self.least(index, width)
         if index and not self.columns[index].is_name:
             return least
@@ -142,9 +142,9 @@ class _Grid:
         return max(least, min(names, width // 2))
 
     def fitting(self, width: int) -> tuple[list[int], list[int]]:
-        """The columns that have room, and their widths.
+        """The columns that fit, and their widths.
 
-        Columns of a rank give way before a name is folded, any column but the first before a word is cut.
+        Columns with a rank are omitted before names are wrapped, all but the first before words are truncated.
         """
         columns = list(range(len(self.columns)))
         for widths, lowest in (
@@ -161,7 +161,7 @@ class _Grid:
         return columns, self._stretched(columns, [widths[index] for index in columns], width)
 
     def _stretched(self, columns: Sequence[int], widths: list[int], width: int) -> list[int]:
-        """The widths, and what is left of the terminal's to the narrowest of those that need more."""
+        """The widths, with the remaining space given to the narrowest columns that need more."""
         natural = self.natural(columns)
         for _ in range(width - _total(widths, NARROW_GAP)):
             needy = [place for place, most in enumerate(natural) if widths[place] < most]
@@ -178,7 +178,7 @@ class _Grid:
         cuts: Sequence[Mapping[str, str]],
         gap: int,
     ) -> list[Line]:
-        """A row of the table: more than one line where a text is folded."""
+        """A row of the table, in several lines if a text is wrapped."""
         cells = [
             folded(" ".join(shown[word] for word in row[index].text.split(" ")), width)
             for index, width, shown in zip(columns, widths, cuts, strict=True)
@@ -204,7 +204,7 @@ def _total(widths: Sequence[int], gap: int) -> int:
 
 
 def _stripped(line: Line) -> Line:
-    """The line without blanks at its end."""
+    """The line without trailing spaces."""
     line = [cell for cell in line if cell.text]
     while line and not line[-1].text.strip():
         line.pop()
@@ -212,7 +212,7 @@ def _stripped(line: Line) -> Line:
 
 
 def _with_remark(lines: list[Line], remark: str, width: int | None) -> list[Line]:
-    """The remark beside the heading, or above it where it has no room."""
+    """The lines with the remark beside the heading, or above it if it does not fit."""
     length = sum(display_width(cell.text) for cell in lines[0]) + GAP + display_width(remark)
     if width is None or length <= width:
         return [[*lines[0], Cell(" " * GAP), Cell(remark, "faint")], *lines[1:]]

@@ -1,43 +1,43 @@
-"""A document as Markdown, for a pull request or a job's summary page.
+"""A document as Markdown, for pull requests and step summaries.
 
-Names come from files: a word that could be markup, a mention or a link stands in a code span, where it is none. What
-would make a list, a quotation or a heading of a paragraph is escaped.
+As names come from files, words that could be markup, mentions or links are put in code spans, and the start of a
+paragraph that would make it a list, a quotation or a heading is escaped.
 """
 
 import re
 from collections.abc import Sequence
 
-from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table, names
+from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table, name_column
 from mlpcli.cli.rendering.chart import chart_text
 from mlpcli.messages import on_one_line
 
-# A sign or beginning of which Markdown, or the page around it, could make something.
+# Characters and prefixes with a meaning in Markdown or on the page around it.
 _TELLING = re.compile(r"[^\w .,;·%±':()\[\]=+>-]|_|://|www\.|\]\(|\]:|:[\w+-]+:")
-# A word without the punctuation around it, which stays outside of a code span.
+# A word and the punctuation around it, which stays outside the code span.
 _WORD = re.compile(r"(\(?)(.*?)([.,;:)]*)")
-# A paragraph that begins so would be a list, a quotation, or a line across the page.
+# The start of a list, a quotation or a rule.
 _BEGINNING = re.compile(r"(\d*)([-+>=]|(?<=\d)[.)](?= |$))")
 
 
 def markdown(document: Document) -> str:
-    """Heading, title, verdicts, then the other blocks."""
+    """Heading, title, gates, then the other blocks."""
     parts = [f"### {prose(document.heading)}" if document.heading else "", prose(document.title)]
     parts += map(_block, document.gates_first)
     return "\n\n".join(part for part in parts if part)
 
 
 def code(text: str) -> str:
-    """Any text as a code span that can stand in a cell of a table."""
+    """A text as a code span for a table cell."""
     return _code(on_one_line(text).replace("|", r"\|"))
 
 
 def safe(text: str) -> str:
-    """The text of a cell: as it is where no sign in it could be markup, mention or link; else as a code span."""
+    """The text of a table cell, as a code span if it could be markup, a mention or a link."""
     return code(text) if _TELLING.search(on_one_line(text)) else on_one_line(text)
 
 
 def prose(text: str) -> str:
-    """Sentences as a paragraph: words that could be markup, mentions or links are code spans."""
+    """A paragraph, in which words that could be markup, mentions or links are code spans."""
     text = " ".join(map(_word, on_one_line(text).split()))
     beginning = _BEGINNING.match(text)
     return f"{beginning[1]}\\{text[beginning.start(2) :]}" if beginning else text
@@ -53,7 +53,7 @@ def _code(text: str) -> str:
 def _word(word: str) -> str:
     if word == "*":
         return r"\*"
-    if word == "&":  # alone it begins no entity
+    if word == "&":  # not an entity
         return word
     if not _TELLING.search(word):
         return word
@@ -72,7 +72,7 @@ def _block(block: Block) -> str:
         case Facts():
             return _table([Column(is_text=True)] * 2, block.rows)
         case Gates():
-            columns = [names("gate"), Column("score"), Column("verdict")]
+            columns = [name_column("gate"), Column("score"), Column("verdict")]
             table = _table(columns, [(gate.name, gate.score, gate.verdict) for gate in block.rows])
             return f"{table}\n\n{prose(block.more)}" if block.more else table
         case Table():

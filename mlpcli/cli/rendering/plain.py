@@ -8,12 +8,12 @@ from typing import Any
 
 
 def json_text(value: Any) -> str:
-    """A result as one JSON document in ASCII; numbers that are not finite become null."""
+    """A result as a JSON document in ASCII; non-finite numbers become null."""
     return json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, arrays and mappings as JSON has them."""
+    """Dataclasses, arrays and mappings as values of JSON."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Where a verb writes: standard output is the answer, standard error the conversation.
+"""The output streams of a verb: the result on standard output, messages on standard error.
 
-Colour goes by the stream: none in a pipe, none under NO_COLOR. So does the width: on a terminal, or where COLUMNS is
-set, lines are folded between words; in a pipe they are as long as they need to be.
+Colour and width depend on the stream: no colour in a pipe or with NO_COLOR; lines are wrapped on a terminal or with
+COLUMNS set, and unlimited in a pipe.
 """
 
 import os
@@ -27,7 +27,7 @@ STYLES: dict[Tone, str] = {
     "": "", "good": "green", "bad": "bold red", "warning": "yellow", "faint": "dim",
     **{tone: tone for tone in CURVE_TONES},
 }  # fmt: skip
-NARROWEST = 30  # columns; narrower terminals get lines of this many
+NARROWEST = 30  # least width of wrapped lines
 NOTE = "note  "
 
 
@@ -44,11 +44,11 @@ class Screen:
 
     @cached_property
     def stderr(self) -> "Console":
-        """Standard error; what is printed while a bar is shown stands above it."""
+        """Standard error; prints above the progress bar."""
         return _console(is_error=True)
 
-    def give(self, document: Document, record: Any, form: Form) -> None:
-        """Write an answer in the form that is asked for, then its notes; `record` is what JSON has of it."""
+    def write_result(self, document: Document, record: Any, form: Form) -> None:
+        """Write a result in the format `form`, then its notes; `record` is the result for JSON."""
         match form:
             case "json":
                 sys.stdout.write(json_text(record))
@@ -64,34 +64,34 @@ class Screen:
             self.warn(note)
 
     def write(self, text: str) -> None:
-        """Write lines of the answer as they are."""
+        """Write lines to standard output without wrapping."""
         sys.stdout.write(printable(text) + "\n")
 
     def json(self, record: Any) -> None:
-        """Write one JSON document in ASCII; numbers that are not finite become null."""
+        """Write a JSON document in ASCII to standard output; non-finite numbers become null."""
         sys.stdout.write(json_text(record))
 
-    def say(self, text: str, indent: str = "") -> None:
-        """Write a line of the conversation; where it is folded, its other lines begin with `indent`."""
-        self._say(paragraph_lines(Paragraph(text), width_of(sys.stderr), indent))
+    def info(self, text: str, indent: str = "") -> None:
+        """Write a message to standard error, wrapped with `indent`, unless quiet."""
+        self._print_stderr(paragraph_lines(Paragraph(text), width_of(sys.stderr), indent))
 
     def warn(self, text: str) -> None:
-        """Write a warning: a line of the conversation that should be read; the log has it as well."""
-        LOG.note("warning", text=text)
+        """Write a warning to standard error, unless quiet, and to the log."""
+        LOG.event("warning", text=text)
         first, *rest = paragraph_lines(Paragraph(NOTE + text), width_of(sys.stderr), " " * len(NOTE))
-        self._say([[Cell(NOTE, "warning"), Cell(first[0].text.removeprefix(NOTE))], *rest])
+        self._print_stderr([[Cell(NOTE, "warning"), Cell(first[0].text.removeprefix(NOTE))], *rest])
 
     def draw(self, chart: Chart) -> None:
-        """Write a chart as a part of the conversation."""
-        self._say(chart_lines(chart, width_of(sys.stderr)))
+        """Write a chart to standard error, unless quiet."""
+        self._print_stderr(chart_lines(chart, width_of(sys.stderr)))
 
-    def _say(self, lines: list[Line]) -> None:
+    def _print_stderr(self, lines: list[Line]) -> None:
         if not self.is_quiet:
             _print(self.stderr, lines)
 
 
 def width_of(stream: TextIO) -> int | None:
-    """Columns of a stream's terminal, or of COLUMNS; None for a pipe or a file, where lines may have any length."""
+    """The width of a stream's terminal, or COLUMNS; None for a pipe or a file."""
     given = os.environ.get("COLUMNS", "")
     if given.isascii() and given.isdigit() and int(given):
         return max(int(given), NARROWEST)
@@ -102,21 +102,21 @@ def width_of(stream: TextIO) -> int | None:
 
 
 def _console(is_error: bool) -> "Console":
-    """A stream as rich knows it: whether it is a terminal, which colours it has, and how a line below is redrawn."""
+    """Rich's console of a stream."""
     from rich.console import Console
 
     return Console(stderr=is_error, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def coloured(line: Line) -> "Text":
-    """A line as rich writes it."""
+    """A line as rich's text."""
     from rich.text import Text
 
     return Text.assemble(*((cell.text, STYLES[cell.tone]) for cell in line))
 
 
 def write_out(data: bytes) -> None:
-    """Write all of it to standard output, which without a buffer (PYTHONUNBUFFERED) may take a part at a time."""
+    """Write all bytes to standard output, which may accept only some at a time if unbuffered."""
     rest = memoryview(data)
     while rest:
         rest = rest[sys.stdout.buffer.write(rest) :]

@@ -1,1 +1,1 @@
-"""The verbs of the program: each with the document that it shows."""
+"""The verbs of the program, each with its options and its document."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Column, Document, Facts, Table, names, numbers
+from mlpcli.cli.document import Column, Document, Facts, Table, name_column, number_columns
 from mlpcli.cli.options import (
     Delimiter,
     Encoding,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlpcli.workflows.check import CheckResult
 
 MOST_CLASSES = 20
-MOST_CHARACTERS = 80  # of a value of the config
+MOST_CHARACTERS = 80  # of a config value
 
 
 def check(
@@ -61,10 +61,10 @@ def check(
 
     Example: mlp check configs/penguins.yaml
     """
-    from mlpcli.cli.near_misses import refuse_swapped
     from mlpcli.cli.overrides import config_overrides
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen
+    from mlpcli.cli.usage_errors import refuse_swapped
     from mlpcli.cli.verbs.drift import check_table, is_model
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.check import check as run_check
@@ -72,9 +72,9 @@ def check(
     form, screen = form_of(json, markdown, html), Screen(quiet)
     overrides = config_overrides(settings, output, seed)
     if no_data:
-        screen.give(*_alone([config, *(others or ())], overrides), form)
+        screen.write_result(*_validate_configs([config, *(others or ())], overrides), form)
         return
-    source = _the_table(others or [])
+    source = _single_table(others or [])
     refuse_swapped("check", config, source)
     if is_model(config):
         if overrides:
@@ -84,20 +84,20 @@ def check(
     if source:
         raise MlpError(f"{config}: a config, which is checked without a table. Name a model: mlp check WEIGHTS TABLE")
     loaded = load_config(config, overrides)
-    with shown_work(screen):
+    with show_progress(screen):
         result = run_check(loaded)
-    screen.give(document(result), as_json(result), form)
+    screen.write_result(document(result), as_json(result), form)
 
 
-def _the_table(others: Sequence[str]) -> str:
-    """The one path behind the config or the model, or ""."""
+def _single_table(others: Sequence[str]) -> str:
+    """The table after the config or the model; "" if there is none. Raises MlpError for more than one."""
     if len(others) > 1:
         raise MlpError(f"{others[1]}: one table at a time. Several configs are checked with --no-data.")
     return others[0] if others else ""
 
 
-def _alone(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple[Document, dict[str, Any]]:
-    """That all configs are valid, without a look at their tables; raises ConfigError with the faults of each."""
+def _validate_configs(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple[Document, dict[str, Any]]:
+    """Validate configs without reading their tables; raises ConfigError with the errors of all."""
     from mlpcli.config.loading import load_config
 
     faults = []
@@ -113,7 +113,7 @@ def _alone(paths: Sequence[str], overrides: "Sequence[str | Override]") -> tuple
 
 
 def document(result: "CheckResult") -> Document:
-    """The resolved config with the origin of each value, the data, the network, and what it would cost."""
+    """The resolved config with the origin of each value, the data, the network, and the estimated cost."""
     from mlpcli.workflows.preparing.networks.building import describe_inputs
 
     prepared = result.prepared
@@ -138,7 +138,7 @@ def document(result: "CheckResult") -> Document:
 
 
 def as_json(result: "CheckResult") -> dict[str, Any]:
-    """The same as one document."""
+    """The result for JSON."""
     prepared, resolved = result.prepared, result.resolved(lambda value: value)
     return {
         "task": prepared.task,
@@ -158,7 +158,7 @@ def as_json(result: "CheckResult") -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """A value of the config as it is written in YAML."""
+    """A config value in YAML, shortened."""
     from mlpcli.config.yaml.dumping import flow_text
 
     text = flow_text({key: _short(item) for key, item in value.items()} if isinstance(value, dict) else value)
@@ -168,7 +168,7 @@ def _shown(value: Any) -> str:
 
 
 def _short(value: Any) -> Any:
-    """A column of data.columns without what is not set, its role alone, mostly; a distribution by its one word."""
+    """A value of data.columns or of a search space without the options that are not set."""
     if not isinstance(value, dict):
         return value
     if "log_uniform" in value:
@@ -180,14 +180,14 @@ def _short(value: Any) -> Any:
 
 
 def _layers(network: "Network") -> Table:
-    """The layers of one member; what stands before them may make more of the inputs, or less."""
+    """The dense layers of one member; embeddings before them may change the number of inputs."""
     rows = []
     shapes = {one.name: one.tensor.shape for one in network.tensors}
     for number in range(1, len(network.dense_layers) + 1):
         n_out, n_in = shapes[f"W{number}"]
         n_biases = n_out if shapes.get(f"b{number}") else 0
         rows.append((f"{number}", f"{n_out} x {n_in}", f"{n_biases}", f"{n_out * n_in + n_biases}"))
-    columns = [Column("layer", is_text=True), *numbers(["W", "b", "parameters"])]
+    columns = [Column("layer", is_text=True), *number_columns(["W", "b", "parameters"])]
     return Table(columns, rows, more=layers_remark([network]))
 
 
@@ -198,4 +198,4 @@ def _classes(result: "CheckResult") -> list[Table]:
     labels = list(counts["train"])
     rows = [(label, *(str(of[label]) for of in counts.values())) for label in labels[:MOST_CLASSES]]
     more = f"and {listed(labels[MOST_CLASSES:], 12)}" if len(labels) > MOST_CLASSES else ""
-    return [Table([names("class"), *numbers(list(counts))], rows, more=more)]
+    return [Table([name_column("class"), *number_columns(list(counts))], rows, more=more)]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Cell, Column, Document, Gate, Gates, Paragraph, Table, Tone, names, numbers
+from mlpcli.cli.document import Cell, Column, Document, Gate, Gates, Paragraph, Table, Tone, name_column, number_columns
 from mlpcli.cli.options import Delimiter, Encoding, Html, Json, Markdown, Quiet, form_of, parse_number
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import GateMissed
@@ -40,7 +40,7 @@ def compare(
 
     Example: mlp compare old.npz runs/penguins/weights.npz test.csv --metric accuracy --margin 0.01
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.compare import CompareRequest
     from mlpcli.workflows.compare import compare as run_comparison
@@ -49,9 +49,9 @@ def compare(
     bounds = parse_number("--margin", margin), parse_number("--confidence", confidence)
     request = CompareRequest(old, new, source, metric, *bounds, delimiter, encoding)
     screen = Screen(quiet)
-    with shown_work(screen, "scoring"):
+    with show_progress(screen, "scoring"):
         result = run_comparison(request)
-    screen.give(document(result), as_json(result), form)
+    screen.write_result(document(result), as_json(result), form)
     if not result.passed:
         one = result.decisive
         raise GateMissed(
@@ -61,11 +61,15 @@ def compare(
 
 
 def document(result: "CompareResult") -> Document:
-    """A row per metric, the rows that one model alone has right, and the verdict."""
+    """A row per metric, the numbers of rows that only one model predicts correctly, and the verdict."""
     of = f"scores of {result.n_scores} folds" if result.model is None else describe_target(result.model.target)
     title = f"{count(result.n_rows, 'row')} · {of}"
     columns = [
-        *(names(""), *numbers(["old", "new", "new - old"]), Column(f"{_percent(result)} interval", rank=1)),
+        *(
+            name_column(""),
+            *number_columns(["old", "new", "new - old"]),
+            Column(f"{_percent(result)} interval", rank=1),
+        ),
         Column("", is_text=True),
     ]
     rows = [

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at, cluster_words
-from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_arguments, cluster_at
+from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.options import (
     Confidence,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mlpcli.workflows.cross_validation.folds import FoldOptions
     from mlpcli.workflows.cross_validation.result import CvResult
 
-# More folds than this are in the JSON alone.
+# More folds are in the JSON output only.
 MOST_SHOWN = 10
 
 
@@ -90,10 +90,12 @@ def cv(
     from mlpcli.fork_server import start_server
 
     if jobs not in ("auto", "1") and not cluster:
-        start_server("mlpcli.workflows.cross_validation.workers")  # it imports on another core as this process does
-    from mlpcli.cli.overrides import config_overrides, resume_command, words_of_gates
-    from mlpcli.cli.progress.folds_view import watched_folds
-    from mlpcli.cli.verbs.eval_options import read_gates
+        start_server(
+            "mlpcli.workflows.cross_validation.workers"
+        )  # it imports on another core in parallel with this process
+    from mlpcli.cli.overrides import config_overrides, gate_arguments, resume_command
+    from mlpcli.cli.progress.folds_view import show_fold_progress
+    from mlpcli.cli.verbs.eval_options import parse_gates
     from mlpcli.config.loading import load_config
     from mlpcli.workflows.cv import CvRequest, FoldOptions, as_json, cross_validate
 
@@ -102,27 +104,27 @@ def cv(
     LOG.begin(log, "cv", config=config, set=settings or [])
     loaded = load_config(config, config_overrides(settings, None, seed))
     request = CvRequest(
-        output or "", options, tuple(read_gates(minimum, maximum)), parse_number("--confidence", confidence),
+        output or "", options, tuple(parse_gates(minimum, maximum)), parse_number("--confidence", confidence),
         0 if jobs == "auto" else parse_count("--jobs", jobs, 1), _names(ids), resume, force,
         cluster_at(cluster, security),
     )  # fmt: skip
-    rest = [*_words(options, ids), *cluster_words(cluster, security), *words_of_gates(minimum, maximum)]
-    with watched_folds(screen) as view:
+    rest = [*_words(options, ids), *cluster_arguments(cluster, security), *gate_arguments(minimum, maximum)]
+    with show_fold_progress(screen) as view:
         command = resume_command(config, settings, output, seed, rest, "cv")
         result = cross_validate(loaded, request, view, command)
     record = as_json(result)
-    LOG.note("cross-validated", **record)
-    screen.give(document(result), record | {"gates": gates_json(result.gate_results)}, form)
+    LOG.event("cross-validated", **record)
+    screen.write_result(document(result), record | {"gates": gates_json(result.gate_results)}, form)
     refuse_missed(result.gate_results)
 
 
 def _names(columns: str) -> tuple[str, ...]:
-    """As a line of CSV: a name with a comma in it stands in quotes."""
+    """Names separated by commas; a name that contains one is quoted, as in CSV."""
     return tuple(dict.fromkeys(name.strip() for name in next(csv.reader([columns]), []) if name.strip()))
 
 
 def _words(options: "FoldOptions", ids: str) -> list[str]:
-    """The options again, to be typed with `--resume`."""
+    """The options as command-line arguments for `--resume`."""
     words = ["--folds", str(options.n_folds), "--repeats", str(options.n_repeats)]
     ways = {"--group": options.group, "--time": options.time, "--hash": options.hash, "--gap": options.gap, "--id": ids}
     words += ["--keep"] * options.keeps
@@ -130,7 +132,7 @@ def _words(options: "FoldOptions", ids: str) -> list[str]:
 
 
 def document(result: "CvResult") -> Document:
-    """A row per metric: the score of each fold where there are few, mean, deviation, interval and baseline."""
+    """A row per metric: the scores of the folds if few, mean, standard deviation, interval and baseline."""
     from mlpcli.data.targets.target import prediction_names
     from mlpcli.evaluation.intervals import without_end
 
@@ -156,9 +158,9 @@ def document(result: "CvResult") -> Document:
 
 
 def _scores(result: "CvResult", keys: Sequence[str], has_folds: bool, has_constant: bool = True) -> Table:
-    """A row per metric; what has no room is left out in one piece: the baseline first, then all folds."""
+    """A row per metric; if it is too wide, the baseline is omitted first, then all folds."""
     of_folds = [Column(_heading(one.number, result.options)) for one in result.records if has_folds]
-    columns = [names("fold" if has_folds else ""), *of_folds, *numbers(["mean", "± sd"])]
+    columns = [name_column("fold" if has_folds else ""), *of_folds, *number_columns(["mean", "± sd"])]
     columns += [Column(f"{100 * result.confidence:.4g} % interval"), *[Column("constant", rank=1)] * has_constant]
     rows = []
     for key in keys:
@@ -176,6 +178,6 @@ def _scores(result: "CvResult", keys: Sequence[str], has_folds: bool, has_consta
 
 
 def _heading(number: int, options: "FoldOptions") -> str:
-    """`3`, of several repeats `2.3`."""
+    """`3`, or `2.3` for fold 3 of repeat 2."""
     repeat, fold = divmod(number, options.n_folds)
     return f"{repeat + 1}.{fold + 1}" if options.n_repeats > 1 else f"{fold + 1}"

@@ -1,4 +1,4 @@
-"""How every verb describes targets, what is done to answers, and trainings."""
+"""Descriptions of data, networks, trainings, targets and postprocessing, common to all verbs."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,14 +20,14 @@ def describe_target(target: "Target") -> str:
 
 
 def score_headings(splits: Sequence[str], chosen: Mapping[str, Sequence[str]]) -> list[str]:
-    """The names of the splits, with a star where something was `chosen` on the rows; `chosen_remark` says what."""
+    """The names of the splits, with a star if something was `chosen` on their rows, which `chosen_remark` names."""
     return [f"{split}*" if chosen.get(split) else split for split in splits]
 
 
 def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
-    """`* chosen on these rows: the epoch, temperature 1.31; such scores are optimistic`; "" for nothing.
+    """`* chosen on these rows: the epoch, temperature 1.31; such scores are optimistic`; "" if nothing was chosen.
 
-    With a temperature it says that the probabilities are calibrated by it.
+    With a temperature it adds that the probabilities are calibrated.
     """
     values = {name: model.target_state.get(name) for name in ("temperature", "threshold")}
     found = {what: values.get(what) for names in chosen.values() for what in names}
@@ -40,7 +40,7 @@ def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
 
 
 def describe_postprocessing(model: "Model") -> str:
-    """`temperature 1.31 · threshold 0.372`: what is done to the answers after the network; "" for nothing."""
+    """The postprocessing of predictions: `temperature 1.31 · threshold 0.372`; "" if there is none."""
     state, target = model.target_state, model.target
     parts: list[str] = []
     if target.kind == "numbers" and target.transform in ("log", "quantile"):
@@ -77,9 +77,9 @@ def describe_data(prepared: "Prepared") -> str:
 
 
 def describe_network(prepared: "Prepared") -> str:
-    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`, and how many the saved network has, if not as many.
+    """`11 -> 32 -> 16 -> 3 · relu, softmax · 963 parameters`, and the number in the saved network if it differs.
 
-    Hidden layers with the same activation name it once.
+    An activation of several hidden layers is named once.
     """
     network, training = prepared.network, prepared.loaded.config.model
     hidden = [function for _, function in network.dense_layers[:-1]]
@@ -100,7 +100,7 @@ def describe_network(prepared: "Prepared") -> str:
 
 
 def shown_draws(drawn: Sequence[Mapping[str, Any]]) -> str:
-    """`sigma 0.012 to 7.9, dropout 0.1 to 0.4, layers of 3 kinds`: what the members have drawn."""
+    """The values drawn by the members: `sigma 0.012 to 7.9, dropout 0.1 to 0.4, layers of 3 kinds`."""
     parts = []
     for key in drawn[0] if drawn else ():
         values = [of[key] for of in drawn]
@@ -115,7 +115,7 @@ def shown_draws(drawn: Sequence[Mapping[str, Any]]) -> str:
 
 
 def drawn_text(value: Any) -> str:
-    """A value that a member has drawn, as it would stand in the config."""
+    """A drawn value as in the config."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {drawn_text(one)}' for key, one in value.items())}}}"
     if isinstance(value, list):
@@ -128,9 +128,9 @@ def drawn_text(value: Any) -> str:
 
 
 def layers_remark(networks: Sequence["Network"]) -> str:
-    """What a table of layers does not say by itself: whose W it is, and why W1 has not a column for each input.
+    """Remarks on a table of layers: which member it shows, and why W1 does not have a column for each input.
 
-    The table is of the first of the networks; their parameters are counted where they are as deep.
+    The table shows the first network; the parameters of all are counted if they have the same depth.
     """
     network, n_members = networks[0], len(networks)
     n_read = next(one.tensor.shape[1] for one in network.tensors if one.name == "W1")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, texts
+from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, text_columns
 from mlpcli.cli.options import Html, Json, Markdown, form_of
 from mlpcli.cli.rendering.plain import plain
 from mlpcli.errors import GateMissed
@@ -17,8 +17,8 @@ from mlpcli.messages import count, listed, number
 if TYPE_CHECKING:
     from mlpcli.workflows.diff import ArrayDistance, Change, DiffResult
 
-MOST_CHARACTERS = 300  # of a value in the table; --json has it whole
-MOST_CHANGES = 40  # of a section
+MOST_CHARACTERS = 300  # of a value in the table; --json does not truncate
+MOST_CHANGES = 40  # per section
 LAYER_KIND = re.compile(r"(m\d+\.)?layer \d+\.name")
 
 
@@ -49,14 +49,14 @@ def diff(
                 screen.write(line)
         return
     result = run_diff(old, new)
-    screen.give(document(result), as_json(result), form)
+    screen.write_result(document(result), as_json(result), form)
     if exit_code and not result.is_same:
         where = [*dict.fromkeys(change.section for change in result.changes), *(["arrays"] if result.arrays else [])]
         raise GateMissed(f"{old} and {new} differ: {listed(where)}")
 
 
 def document(result: "DiffResult") -> Document:
-    """A row for each value that differs, section by section, then one for each array."""
+    """A row for each different value, by section, then a row for each different array."""
     title = f"{result.old} -> {result.new}"
     if result.is_same:
         return Document(
@@ -67,7 +67,7 @@ def document(result: "DiffResult") -> Document:
     left_out = len(result.changes) - len(shown)
     more = f"and {count(left_out, 'more score')} (--json)" if left_out else ""
     if shown:
-        columns = [Column(is_text=True), Column(is_text=True, is_whole=True), *texts(["old", "new"])]
+        columns = [Column(is_text=True), Column(is_text=True, is_whole=True), *text_columns(["old", "new"])]
         rows = _rows(shown)
         blocks.append(Table(columns, rows, more=more, narrow=_narrow(rows, more)))
     elif more:
@@ -77,7 +77,7 @@ def document(result: "DiffResult") -> Document:
 
 
 def as_json(result: "DiffResult") -> dict[str, Any]:
-    """Every value that differs, old and new, and every array that does."""
+    """Every different value, old and new, and every different array."""
     changes: dict[str, dict[str, Any]] = {}
     for change in result.changes:
         changes.setdefault(change.section, {})[change.key] = {"old": change.old, "new": change.new}
@@ -93,7 +93,7 @@ def as_json(result: "DiffResult") -> dict[str, Any]:
 
 
 def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
-    """Section, key, old and new value; the section stands in its first row alone."""
+    """Section, key, old and new value; the section is in its first row only."""
     by_section: dict[str, list[Change]] = {}
     for change in changes:
         by_section.setdefault(change.section, []).append(change)
@@ -109,7 +109,7 @@ def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
 
 
 def _narrow(rows: Sequence[tuple[str, ...]], more: str) -> Table:
-    """Old and new value in one column, where two have no room: neither may be missing."""
+    """A narrower table with old and new value in one column."""
     pairs: list[tuple[str, ...]] = []
     for section, key, *values in rows:
         pairs += [(section,)] if section else []
@@ -118,7 +118,7 @@ def _narrow(rows: Sequence[tuple[str, ...]], more: str) -> Table:
 
 
 def _layers_as_one(changes: "list[Change]") -> "list[Change]":
-    """One change where a layer is of another kind: `layer 3`, `dense, width 2` -> `dropout, rate 0.1`."""
+    """The changes of a layer whose type changed, merged: `layer 3`, `dense, width 2` -> `dropout, rate 0.1`."""
     others = {one.key.removesuffix(".name") for one in changes if LAYER_KIND.fullmatch(one.key)}
     found: list[Change] = []
     for one in changes:
@@ -133,7 +133,7 @@ def _layers_as_one(changes: "list[Change]") -> "list[Change]":
 
 
 def _layer(options: Sequence[tuple[str, Any]]) -> str | None:
-    """The kind of a layer and its options that are set; None for no layer."""
+    """The type of a layer and its non-default options; None if there is no layer."""
     (_, name), *others = options
     shown = [
         f"{key.split('.', 1)[1]} {_text(value)}"
@@ -144,7 +144,7 @@ def _layer(options: Sequence[tuple[str, Any]]) -> str | None:
 
 
 def _both(change: "Change") -> tuple[str, str]:
-    """Old and new value; of a column what differs, of scores so many digits that they differ."""
+    """Old and new value; of columns only the differences, of scores with enough digits to differ."""
     old, new = change.old, change.new
     if change.section == "columns" and old is not None and new is not None:
         before, after = old.split(", "), new.split(", ")
@@ -158,12 +158,12 @@ def _both(change: "Change") -> tuple[str, str]:
 
 
 def _is_shown(result: "DiffResult", change: "Change") -> bool:
-    """Of the scores only the main ones are shown."""
+    """Whether a change is shown; of the scores only the main metrics are."""
     return change.section != "scores" or change.key.partition(".")[2] in result.main_metrics
 
 
 def _chosen(result: "DiffResult", shown: "Sequence[Change]") -> list[str]:
-    """`validation scores of the new model are chosen on these rows: the epoch`, where such scores are shown."""
+    """Notes on the shown scores of rows on which something was chosen."""
     splits = {change.key.partition(".")[0] for change in shown if change.section == "scores"}
     return [
         f"{split} scores of the {which} model are chosen on these rows ({listed(what)}): they are optimistic"
@@ -179,7 +179,7 @@ def _arrays(result: "DiffResult") -> list[Block]:
     rows = [(one.name, _shapes(one), number(one.distance), number(one.largest_change)) for one in result.arrays]
     equal = result.n_arrays - len(result.arrays)
     others = f"; {count(equal, 'other array is', 'other arrays are')} equal" if equal else ""
-    columns = [*texts(["array", "shape"]), Column("distance"), Column("largest change")]
+    columns = [*text_columns(["array", "shape"]), Column("distance"), Column("largest change")]
     return [Table(columns, rows), Paragraph(f"distance: |new - old| / |old|{others}")]
 
 

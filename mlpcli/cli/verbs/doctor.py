@@ -29,20 +29,20 @@ def doctor(
 
     Example: mlp doctor runs/penguins
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.doctor import examine
 
     form, screen = form_of(json, markdown, html), Screen(quiet)
-    with shown_work(screen, "examining"):
+    with show_progress(screen, "examining"):
         result = examine(run, tuple(data or ()))
-    screen.give(document(result), as_json(result), form)
+    screen.write_result(document(result), as_json(result), form)
     if strict and result.findings:
         raise GateMissed(f"{result.run}: {count(len(result.findings), 'finding')}")
 
 
 def document(result: "Diagnosis") -> Document:
-    """A line for each finding, then what is well and what could not be looked for."""
+    """A line per finding, then the checks that passed and those that were skipped."""
     rows: list[list[str | Cell]] = [
         [Cell(name, "warning"), f"{finding.fact}. {finding.why} {finding.remedy}."] for name, finding in result.findings
     ]

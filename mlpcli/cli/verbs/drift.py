@@ -1,9 +1,9 @@
-"""`mlp check MODEL TABLE`: whether a table looks like what a model was trained on."""
+"""`mlp check MODEL TABLE`: drift of a table from the training data of a model."""
 
 from typing import Any
 
-from mlpcli.cli.document import Block, Cell, Column, Document, Form, Paragraph, Table, names
-from mlpcli.cli.progress.bars import shown_work
+from mlpcli.cli.document import Block, Cell, Column, Document, Form, Paragraph, Table, name_column
+from mlpcli.cli.progress.bars import show_progress
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.errors import MlpError
 from mlpcli.messages import count, listed, number
@@ -13,7 +13,7 @@ ZIP = b"PK\x03\x04"
 
 
 def is_model(path: str) -> bool:
-    """Whether a path names a model file, not a config: by its beginning, or its name if it cannot be read."""
+    """Whether a path is a model file, not a config: by its first bytes, or its name if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(len(ZIP)) == ZIP
@@ -24,25 +24,25 @@ def is_model(path: str) -> bool:
 def check_table(
     screen: Screen, weights: str, source: str, on_drift: str, delimiter: str | None, encoding: str | None, form: Form
 ) -> None:
-    """Give the whole report; raises GateMissed for `--on-drift fail` and a column that drifted."""
+    """Check a table and write the report; raises GateMissed if columns drifted with `--on-drift fail`."""
     if not source:
         raise MlpError(
             f"{weights}: a model is checked with a table: mlp check {weights} NEW.csv. Its content: mlp inspect"
         )
     check_on_drift(on_drift)
-    with shown_work(screen):
+    with show_progress(screen):
         found = check_drift(weights, source, delimiter, encoding)
-    screen.give(document(found), as_json(found), form)
+    screen.write_result(document(found), as_json(found), form)
     found.report.refuse(on_drift)
 
 
 def document(found: DriftCheck) -> Document:
-    """A row per column, the levels that were not seen, and the verdict."""
+    """A row per column, the unseen levels, and the verdict."""
     report = found.report
     n_columns = count(len(report.columns), "column")
     title = f"{count(report.n_rows, 'row')} beside {count(report.n_training_rows, 'training row')} · {n_columns}"
     columns = [
-        *(names("column"), Column("role", is_text=True, rank=4), Column("missing (before)", rank=2)),
+        *(name_column("column"), Column("role", is_text=True, rank=4), Column("missing (before)", rank=2)),
         *(Column("range", rank=1), Column("range before", rank=1)),
         *(Column("outside"), Column("PSI"), Column("p", rank=3)),
         Column("verdict", is_text=True),
@@ -63,7 +63,7 @@ def document(found: DriftCheck) -> Document:
 
 
 def as_json(found: DriftCheck) -> dict[str, Any]:
-    """The same as one document."""
+    """The result for JSON."""
     report = found.report
     return {
         "n_rows": report.n_rows,

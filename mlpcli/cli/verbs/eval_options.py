@@ -1,4 +1,4 @@
-"""What the options of `mlp eval` ask for, read from their texts."""
+"""Parsing of the options of `mlp eval`."""
 
 import csv
 import math
@@ -12,16 +12,16 @@ from mlpcli.workflows.scoring.slices import Grouping
 FEWEST, MOST = 20, 1_000_000
 
 
-def read_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> list[Gate]:
-    """Gates of `--min` and `--max`, in this order."""
+def parse_gates(minimum: Sequence[str] | None, maximum: Sequence[str] | None) -> list[Gate]:
+    """The gates of `--min` and `--max`, in this order; raises MlpError."""
     return [
         *(parse_gate(text, is_minimum=True) for text in minimum or ()),
         *(parse_gate(text, is_minimum=False) for text in maximum or ()),
     ]
 
 
-def read_interval_options(confidence: str, replicates: str) -> IntervalOptions:
-    """`--confidence` and `--replicates`; raises MlpError for what is no share, or no number of resamples."""
+def parse_interval_options(confidence: str, replicates: str) -> IntervalOptions:
+    """The interval options of `--confidence` and `--replicates`; raises MlpError for invalid values."""
     try:
         share = float(confidence)
     except ValueError:
@@ -35,9 +35,9 @@ def read_interval_options(confidence: str, replicates: str) -> IntervalOptions:
     return IntervalOptions(share, int(replicates))
 
 
-def read_by(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate]) -> Grouping:
-    """`--by`, `--cross` and `--gate-groups`; raises MlpError where one of them lacks what it is about."""
-    # As a line of CSV: a name with a comma in it stands in quotes.
+def parse_grouping(columns: str, is_crossed: bool, is_gated: bool, gates: Sequence[Gate]) -> Grouping:
+    """The grouping of `--by`, `--cross` and `--gate-groups`; raises MlpError if one lacks another that it requires."""
+    # A name that contains a comma is quoted, as in CSV.
     names = tuple(dict.fromkeys(name.strip() for name in next(csv.reader([columns]), []) if name.strip()))
     if is_crossed and len(names) < 2:
         raise MlpError("--cross: needs several columns. Write for example --by region,sex --cross")

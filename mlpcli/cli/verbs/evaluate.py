@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at
-from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, names, numbers
+from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import (
     By,
     Confidence,
@@ -25,11 +24,12 @@ from mlpcli.cli.options import (
     OnDrift,
     Quiet,
     Replicates,
-    Scored,
+    TestTable,
     Weights,
     form_of,
-    read_level,
+    parse_level,
 )  # fmt: skip
+from mlpcli.cli.usage_errors import refuse_swapped
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.messages import count, interval, listed, number
@@ -46,7 +46,7 @@ MOST_REASONS = 3  # why scores of classes or targets have no interval
 
 def evaluate(
     weights: Weights,
-    source: Scored,
+    source: TestTable,
     minimum: Minimum = None,
     maximum: Maximum = None,
     on_drift: OnDrift = "warn",
@@ -72,24 +72,24 @@ def evaluate(
     Example: mlp eval runs/penguins/weights.npz test.csv --min accuracy=0.95 --max log_loss=0.2
     """
     from mlpcli.cli.ci import report
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen
-    from mlpcli.cli.verbs.eval_options import read_by, read_gates, read_interval_options
+    from mlpcli.cli.verbs.eval_options import parse_gates, parse_grouping, parse_interval_options
     from mlpcli.workflows.evaluate import evaluate as run_evaluation
 
     LOG.begin(log, "eval", weights=weights, test=source)
     form = form_of(json, markdown, html)
-    gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)
+    gates, bounds = parse_gates(minimum, maximum), parse_interval_options(confidence, replicates)
     refuse_swapped("eval", weights, source)
-    groups = read_by(by, cross, gate_groups, gates)
+    groups = parse_grouping(by, cross, gate_groups, gates)
     screen, place = Screen(quiet), cluster_at(cluster, security)
-    with shown_work(screen, "scoring"):
+    with show_progress(screen, "scoring"):
         result = run_evaluation(
-            weights, source, gates, delimiter, encoding, on_drift, bounds, groups, read_level(level), place
+            weights, source, gates, delimiter, encoding, on_drift, bounds, groups, parse_level(level), place
         )
-    LOG.note("scored", rows=result.n_rows, passed=result.passed)
+    LOG.event("scored", rows=result.n_rows, passed=result.passed)
     shown = document(result)
-    screen.give(shown, as_json(result), form)
+    screen.write_result(shown, as_json(result), form)
     report(result, shown, junit)
     refuse_missed(result.gate_results)
     if result.drift is not None:
@@ -97,7 +97,7 @@ def evaluate(
 
 
 def document(result: "EvalResult") -> Document:
-    """Every score with its interval, the scores per class, the confusion matrix, the groups, and the gates."""
+    """Scores with intervals, scores per class, confusion matrix, groups, and gates."""
     confidence = f"intervals at {result.interval_options.confidence:.4g}"
     title = f"{count(result.n_rows, 'row')} · {describe_target(result.model.target)} · {confidence}"
     scored = result.scored
@@ -106,10 +106,10 @@ def document(result: "EvalResult") -> Document:
         for key, score in scored.scores.items()
         if "[" not in key
     ]
-    blocks: list[Block] = [Table([names("metric"), *numbers(["score", "interval"])], rows)]
+    blocks: list[Block] = [Table([name_column("metric"), *number_columns(["score", "interval"])], rows)]
     blocks += [Paragraph(result.conformal.text)] if result.conformal is not None else []
     blocks += [Paragraph(f"no interval of {', '.join(keys)}: {why}") for why, keys in scored.without_interval().items()]
-    blocks += [*_parts(scored), *_reasons_of_parts(scored), *_confusion(result)]
+    blocks += [*_per_class(scored), *_missing_intervals(scored), *_confusion(result)]
     blocks += [_slices(table) for table in result.slice_tables]
     heading = f"mlp eval: {tally(result.gate_results)}"
     return Document(title, [*blocks, *gate_blocks(result.gate_results)], result.notes, heading)
@@ -161,7 +161,7 @@ def _intervals_json(scored: "predictions.Scored") -> dict[str, dict[str, float |
     }
 
 
-def _parts(scored: "predictions.Scored") -> list[Table]:
+def _per_class(scored: "predictions.Scored") -> list[Table]:
     """Scores per class, output or column: a row each, two columns per metric."""
     parts: dict[str, dict[str, str]] = {}
     for key in scored.scores:
@@ -172,7 +172,7 @@ def _parts(scored: "predictions.Scored") -> list[Table]:
         return []
     metrics = list(dict.fromkeys(metric for of in parts.values() for metric in of))
     has_interval = {key.partition("[")[0] for key in scored.intervals if "[" in key}
-    columns = [names("")]
+    columns = [name_column("")]
     for metric in metrics:
         columns += [Column(metric), *([Column("interval", rank=1)] if metric in has_interval else [])]
     rows = []
@@ -187,8 +187,8 @@ def _parts(scored: "predictions.Scored") -> list[Table]:
     return [Table(columns, rows, more=f"and {n_more} more (--json shows all)" if n_more > 0 else "")]
 
 
-def _reasons_of_parts(scored: "predictions.Scored") -> list[Paragraph]:
-    """Why scores of classes or targets have no interval; of many reasons the first."""
+def _missing_intervals(scored: "predictions.Scored") -> list[Paragraph]:
+    """Why scores of classes or targets have no interval, at most MOST_REASONS reasons."""
     reasons = list(scored.without_interval(of_parts=True).items())
     n_more = len(reasons) - MOST_REASONS
     more = [Paragraph(f"and {n_more} more without an interval (--json says why)")] if n_more > 0 else []
@@ -196,7 +196,7 @@ def _reasons_of_parts(scored: "predictions.Scored") -> list[Paragraph]:
 
 
 def _confusion(result: "EvalResult") -> list[Table]:
-    """The confusion matrix; of many classes, or on a narrow terminal, the pairs that are most often confused."""
+    """The confusion matrix; for many classes or a narrow terminal the most confused pairs instead."""
     target = result.model.target
     if target.kind != "classes" or result.confusion is None:
         return []
@@ -205,7 +205,7 @@ def _confusion(result: "EvalResult") -> list[Table]:
     if len(labels) > MOST_CLASSES:
         return [pairs]
     rows = [(label, *map(_amount, row)) for label, row in zip(labels, cells, strict=True)]
-    columns = [names("confusion"), *numbers(labels)]
+    columns = [name_column("confusion"), *number_columns(labels)]
     return [Table(columns, rows, remark="(rows: truth, columns: predicted)", narrow=pairs)]
 
 
@@ -221,7 +221,7 @@ def _confused_pairs(labels: Sequence[str], cells: list[list[float]]) -> Table:
     n_more = len(found) - MOST_CONFUSED
     more = f"and {count(n_more, 'more pair')} of {len(labels)} classes (--json has the matrix)" if n_more > 0 else ""
     return Table(
-        [names("most confused: truth"), names("predicted"), Column("rows"), Column("of that class")],
+        [name_column("most confused: truth"), name_column("predicted"), Column("rows"), Column("of that class")],
         rows,
         more=more if rows else "no two classes are confused",
     )
@@ -233,10 +233,15 @@ def _amount(cell: float) -> str:
 
 
 def _slices(table: "SliceTable") -> Table:
-    """A row for each group, the worst first: how many rows, the metric they are sorted by, and further ones."""
+    """A row per group, worst first: number of rows, the metric they are sorted by, and other metrics."""
     shown = [key for key in table.slices[0].scored.intervals if key != table.metric]
     columns = [
-        *(names(f"by {', '.join(table.columns)}"), Column("rows"), Column(table.metric), Column("interval", rank=1)),
+        *(
+            name_column(f"by {', '.join(table.columns)}"),
+            Column("rows"),
+            Column(table.metric),
+            Column("interval", rank=1),
+        ),
         *(Column(key, rank=2) for key in shown),
     ]
     columns += [Column("", is_text=True, rank=3)] if any(one.is_small for one in table.slices) else []

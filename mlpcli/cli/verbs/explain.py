@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, names
+from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, name_column
 from mlpcli.cli.options import (
     Confidence,
     Delimiter,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from mlpcli.workflows.explained import DependenceResult, ImportanceResult
 
 BAR = 14  # characters of the longest bar
-MOST_NAMED = 8  # columns that go together
-MOST_ROWS = 40  # columns that matter most
+MOST_NAMED = 8  # of a group of correlated columns
+MOST_ROWS = 40  # most important columns
 
 
 def explain(
@@ -70,7 +70,7 @@ def explain(
 
     Example: mlp explain runs/penguins/weights.npz test.csv
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.workflows.explain import ExplainRequest, explain_columns, explain_dependence, explain_rows
 
@@ -84,13 +84,13 @@ def explain(
     if rows:
         _write_rows(*explain_rows(request, of), is_json=form == "json")
     elif wanted:
-        with shown_work(screen, "explaining"):
+        with show_progress(screen, "explaining"):
             dependence = explain_dependence(request, wanted)
-        screen.give(dependence_document(dependence), dependence_json(dependence), form)
+        screen.write_result(dependence_document(dependence), dependence_json(dependence), form)
     else:
-        with shown_work(screen, "explaining"):
+        with show_progress(screen, "explaining"):
             result = explain_columns(request)
-        screen.give(document(result), as_json(result), form)
+        screen.write_result(document(result), as_json(result), form)
 
 
 def _wanted(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[str, ...]:
@@ -110,10 +110,15 @@ def _wanted(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[s
 
 
 def document(result: "ImportanceResult") -> Document:
-    """A row per column, the most important first, and what columns that go together cost."""
+    """A row per column, most important first, and the importance of groups of correlated columns."""
     title = f"{_rows_of(result)} · {describe_target(result.model.target)} · {result.metric} {number(result.score)}"
     largest = max((one.loss for one in result.columns), default=0.0)
-    columns = [names("column"), Column(result.change), Column("interval", rank=1), Column("", is_text=True, rank=2)]
+    columns = [
+        name_column("column"),
+        Column(result.change),
+        Column("interval", rank=1),
+        Column("", is_text=True, rank=2),
+    ]
     rows = [
         (one.columns[0], number(one.loss), _interval(one), Cell("▇" * _length(one, largest), "good"))
         for one in result.columns[:MOST_ROWS]
@@ -135,12 +140,12 @@ def document(result: "ImportanceResult") -> Document:
 
 
 def _all_of(columns: Sequence[str]) -> str:
-    """`a, b and c`; of more than eight the first ones and how many more (JSON has them all)."""
+    """`a, b and c`; of more than MOST_NAMED the first ones and the number of others."""
     return listed(columns) if len(columns) > MOST_NAMED else f"{', '.join(columns[:-1])} and {columns[-1]}"
 
 
 def as_json(result: "ImportanceResult") -> dict[str, Any]:
-    """The importance of each column and of those that go together, with intervals."""
+    """The importance of each column and of groups of correlated columns, with intervals."""
     return {
         "n_rows": result.n_rows,
         "n_sampled": result.n_sampled,
@@ -156,12 +161,12 @@ def as_json(result: "ImportanceResult") -> dict[str, Any]:
 
 
 def dependence_document(result: "DependenceResult") -> Document:
-    """A table per column: the mean answer with all rows at each of its values."""
+    """A table per column: the mean prediction with all rows set to each of its values."""
     title = f"{_rows_of(result)} · {describe_target(result.model.target)} · mean prediction with all rows at the value"
     tables = [
         Table(
             [
-                names(one.column),
+                name_column(one.column),
                 *(Column(name, rank=int(place > 5)) for place, name in enumerate(result.shown.values())),
             ],
             [
@@ -175,7 +180,7 @@ def dependence_document(result: "DependenceResult") -> Document:
 
 
 def dependence_json(result: "DependenceResult") -> dict[str, Any]:
-    """The mean answers, and the curves of single rows."""
+    """The mean predictions, and the curves of individual rows."""
     return {
         "n_rows": result.n_rows,
         "n_sampled": result.n_sampled,
@@ -207,7 +212,7 @@ def _length(one: "Importance", largest: float) -> int:
 
 
 def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
-    """A line of CSV for each row, or of JSON."""
+    """Write a line of CSV or JSON for each row."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     heading = ["row", "answer", "explained", "value", "typical", *(f"by_{name}" for name in columns)]
     if not is_json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.document import Document, Paragraph
-from mlpcli.cli.options import Html, Json, Level, Markdown, Quiet, Weights, form_of, read_level
+from mlpcli.cli.options import Html, Json, Level, Markdown, Quiet, Weights, form_of, parse_level
 from mlpcli.errors import MlpError
 from mlpcli.messages import count
 
@@ -40,7 +40,7 @@ def export(
 
     Example: mlp export runs/penguins/weights.npz --to python -o penguins.py
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen, write_out
     from mlpcli.workflows.export import ExportRequest
     from mlpcli.workflows.export import export as run_export
@@ -49,19 +49,19 @@ def export(
     if output == "-" and form != "text":
         raise MlpError(f"-o - and --{form}: two results on standard output. Choose one, or name a file with -o.")
     kept = tuple(name.strip() for name in next(csv.reader([keep]), []) if name.strip())
-    level = read_level(interval)
+    level = parse_level(interval)
     request = ExportRequest(weights, to, output, not no_check, dialect, table, kept, level, fixed_point)
-    with shown_work(screen, "exporting"):
+    with show_progress(screen, "exporting"):
         result = run_export(request)
     if output != "-":
-        screen.give(document(result), as_json(result), form)
+        screen.write_result(document(result), as_json(result), form)
         return
     write_out(result.data)
-    (screen.say if result.tried else screen.warn)(_how_tried(result))
+    (screen.info if result.tried else screen.warn)(_how_tried(result))
 
 
 def document(result: "ExportResult") -> Document:
-    """One line of what was written, and one of how it was tried."""
+    """The written file, and how it was verified."""
     title = f"Wrote {result.path}: {count(result.n_networks, 'network')}, {count(result.n_numbers, 'number')}."
     if result.tried is None:
         return Document(title, notes=[_how_tried(result)], heading="mlp export")
@@ -83,7 +83,7 @@ def _how_tried(result: "ExportResult") -> str:
 
 
 def as_json(result: "ExportResult") -> dict[str, Any]:
-    """What was written, and how it was tried."""
+    """The written file, and how it was verified."""
     tried = result.tried
     return {
         "path": result.path,

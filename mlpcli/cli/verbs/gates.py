@@ -1,4 +1,4 @@
-"""How gates are shown, and how a missed one ends the program."""
+"""Output of gates, and the exit code for missed ones."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ MOST_MISSED = 30
 
 
 def refuse_missed(gate_results: "Sequence[GateResult]") -> None:
-    """Raise GateMissed, which ends the program with exit code 1, unless every gate is met."""
+    """Raise GateMissed (exit code 1) unless every gate is met."""
     missed = [on_one_line(result.name) for result in gate_results if not result.passed]
     if missed:
         raise GateMissed(f"{tally(gate_results)}: {listed(missed)}")
@@ -28,7 +28,7 @@ def tally(gate_results: "Sequence[GateResult]") -> str:
 
 
 def gate_blocks(gate_results: "Sequence[GateResult]") -> list[Gates]:
-    """Every gate of all rows, of groups the first ones that are missed, and how many hold; no block for no gates."""
+    """The gates of all rows, the first missed gates of groups, and the number of met ones; no block without gates."""
     of_groups = [result for result in gate_results if result.where]
     missed = [result for result in of_groups if not result.passed]
     shown = [*(result for result in gate_results if not result.where), *missed[:MOST_MISSED]]

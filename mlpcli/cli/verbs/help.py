@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlpcli.cli.near_misses import unknown_verb
+from mlpcli.cli.usage_errors import unknown_verb
 from mlpcli.errors import MlpError
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.completion import complete_recipe, complete_task
-from mlpcli.cli.near_misses import refuse_config
 from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
+from mlpcli.cli.usage_errors import refuse_config
 from mlpcli.messages import count, duration, listed
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TaskName = Annotated[
         autocompletion=complete_task,
     ),
 ]
-LABEL = 13  # columns of `  number     `
+LABEL = 13  # width of `  number     `
 
 
 def init(
@@ -64,7 +64,7 @@ def init(
 
     Example: mlp init data/penguins.csv --target species -o penguins.yaml
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.config.recipes.sizes import RECIPES
     from mlpcli.data.schema.task import TASKS
@@ -78,7 +78,7 @@ def init(
     if task not in TASKS:
         raise MlpError(f"--task {task}: must be one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
     screen = Screen(quiet)
-    with shown_work(screen):
+    with show_progress(screen):
         starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output)
     if time_budget is not None:
         from mlpcli.workflows.training.time_budget import fit_time_budget
@@ -86,7 +86,7 @@ def init(
         starter = fit_time_budget(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":
         write_config(starter, output, force)
-    say_what_was_found(screen, starter, output)
+    print_summary(screen, starter, output)
     if json:
         screen.json(as_json(starter, output))
     elif output == "-":
@@ -94,7 +94,7 @@ def init(
 
 
 def as_json(starter: "Starter", output: str) -> dict[str, Any]:
-    """What was found and chosen, and the text of the config."""
+    """The profile of the table, the choices, and the text of the config."""
     columns = [
         {
             **{"name": one.name, "role": one.role, "kind": one.kind},
@@ -120,35 +120,35 @@ def as_json(starter: "Starter", output: str) -> dict[str, Any]:
     }
 
 
-def say_what_was_found(screen: "Screen", starter: "Starter", output: str) -> None:
-    """Rows, target, columns by what they hold, what was dropped and why, and the next command."""
+def print_summary(screen: "Screen", starter: "Starter", output: str) -> None:
+    """Print rows, target, columns by role, dropped columns with reasons, and the next command."""
     for note in starter.notes:
         screen.warn(note)
     n_rows, n_columns = starter.table.n_rows, len(starter.table.columns)
     guessed = " (the last column; to choose another: --target)" if starter.is_target_guessed else ""
     shape = f"{count(n_rows, 'row')}, {count(n_columns, 'column')}"
-    screen.say(f"{shape}. Target {listed(starter.targets)}{guessed}: {_target(starter)}.")
+    screen.info(f"{shape}. Target {listed(starter.targets)}{guessed}: {_target(starter)}.")
     for kind in KINDS:
         columns = [profile for profile in starter.profiles if profile.kind == kind and not profile.drop_reason]
         if columns:
             remark = "   (integers, read as numeric)" if kind == "code" else ""
-            screen.say(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}", " " * LABEL)
+            screen.info(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}", " " * LABEL)
     for reason, names in _dropped(starter).items():
-        screen.say(f"  {'dropped':<11}{listed(names, 12)}: {reason}", " " * LABEL)
+        screen.info(f"  {'dropped':<11}{listed(names, 12)}: {reason}", " " * LABEL)
     if starter.seconds is not None:
         members = f", {count(starter.recipe.members, 'member')}" if starter.recipe.members > 1 else ""
         about = f"about {duration(starter.seconds)} of training, reading included"
-        screen.say(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
+        screen.info(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
         if starter.budget is not None and starter.seconds > starter.budget:
             screen.warn(f"one epoch takes longer than {duration(starter.budget)}: training will stop within it.")
     if output != "-":
         faults = any(profile.fault and not profile.drop_reason for profile in starter.profiles)
         first = "resolve the notes, then " if faults else ""
-        screen.say(f"Wrote {output}. Next: {first}mlp train {output}")
+        screen.info(f"Wrote {output}. Next: {first}mlp train {output}")
 
 
 def _dropped(starter: "Starter") -> dict[str, list[str]]:
-    """Columns that were dropped, by the reason."""
+    """The dropped columns by reason."""
     by_reason: dict[str, list[str]] = {}
     for profile in starter.profiles:
         if profile.drop_reason:
@@ -166,7 +166,7 @@ def _target(starter: "Starter") -> str:
 
 
 def _reason(starter: "Starter") -> str:
-    """Why this task, without the name of the target, which stands before it."""
+    """The reason for the task, without the name of the target."""
     return starter.task_reason.removeprefix(f"{', '.join(starter.targets)}: ")
 
 

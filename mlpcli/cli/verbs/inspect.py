@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlpcli.cli.document import Block, Column, Document, Facts, Paragraph, Table, names, numbers
-from mlpcli.cli.near_misses import MODEL, refuse_config
+from mlpcli.cli.document import Block, Column, Document, Facts, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.options import Html, Json, Markdown, Weights, form_of
+from mlpcli.cli.usage_errors import MODEL, refuse_config
 from mlpcli.cli.verbs.describing import (
     chosen_remark,
     describe_postprocessing,
@@ -36,11 +36,11 @@ def inspect(weights: Weights, json: Json = False, markdown: Markdown = False, ht
     form = form_of(json, markdown, html)
     refuse_config(weights, MODEL)
     inspection = run_inspection(weights)
-    Screen(is_quiet=False).give(document(inspection), as_json(inspection), form)
+    Screen(is_quiet=False).write_result(document(inspection), as_json(inspection), form)
 
 
 def document(inspection: "Inspection") -> Document:
-    """Network, layers, columns, scores and record; that it is shown at all means that the file is sound."""
+    """Network, layers, columns, scores and training record."""
     model = inspection.model
     parameters = count(model.ensemble.n_parameters, "parameter")
     members = f" · {len(model.ensemble.networks)} members" if len(model.ensemble.networks) > 1 else ""
@@ -53,7 +53,7 @@ def document(inspection: "Inspection") -> Document:
 
 
 def as_json(inspection: "Inspection") -> dict[str, Any]:
-    """Everything in the header, and the summary of each layer."""
+    """The header, and a summary of each layer."""
     model = inspection.model
     return {
         "path": inspection.path,
@@ -94,7 +94,7 @@ def _answers(model: "Model") -> Facts:
 
 def _layers(inspection: "Inspection") -> Table:
     columns = [
-        *(Column("layer", is_text=True), *numbers(["W", "parameters"]), Column("activation", is_text=True)),
+        *(Column("layer", is_text=True), *number_columns(["W", "parameters"]), Column("activation", is_text=True)),
         *(Column("std of W", rank=1), Column("largest |W|", rank=2)),
     ]
     return Table(
@@ -111,13 +111,13 @@ def _layers(inspection: "Inspection") -> Table:
 
 
 def _members(model: "Model") -> list[Table]:
-    """What each member has drawn for itself, and its weight; no table where they draw nothing and weigh the same."""
+    """The drawn values and the weight of each member; no table if nothing is drawn and all weights are equal."""
     ensemble, kept = model.ensemble, model.record.get("members", [])
     drawn = model.record.get("drawn", []) or [{}] * len(ensemble.networks)
     keys = [key for key in drawn[0] if key != "model.layers"]
     if not drawn[0] and not kept:
         return []
-    shown = [names("member"), *([Column("weight")] if kept else []), Column("layers", is_text=True)]
+    shown = [name_column("member"), *([Column("weight")] if kept else []), Column("layers", is_text=True)]
     total, members = sum(ensemble.member_counts), kept or range(1, len(ensemble.networks) + 1)
     rows = [
         (
@@ -126,11 +126,16 @@ def _members(model: "Model") -> list[Table]:
         )
         for member, times, network, of in zip(members, ensemble.member_counts, ensemble.networks, drawn, strict=False)
     ]
-    return [Table([*shown, *numbers([key.rpartition(".")[2] for key in keys])], rows)]
+    return [Table([*shown, *number_columns([key.rpartition(".")[2] for key in keys])], rows)]
 
 
 def _columns(model: "Model") -> Table:
-    columns = [names("column"), Column("read as", is_text=True), Column("inputs"), Column("treatment", is_text=True)]
+    columns = [
+        name_column("column"),
+        Column("read as", is_text=True),
+        Column("inputs"),
+        Column("treatment", is_text=True),
+    ]
     features = model.preprocessor.columns
     rows = [(of.name, of.role, str(of.n_inputs), _treatment(of)) for of in features[:MOST_COLUMNS]]
     n_more = len(features) - MOST_COLUMNS
@@ -164,7 +169,7 @@ def _treatment(column: "Feature") -> str:
 
 
 def _scores(model: "Model") -> list[Table]:
-    """The main metrics of each split; no table for a model that was never scored."""
+    """The main metrics of each split; no table if the model was not scored."""
     scores: dict[str, dict[str, float | None]] = {}
     for key, value in model.scores.items():
         part, _, metric = key.partition(".")
@@ -173,11 +178,13 @@ def _scores(model: "Model") -> list[Table]:
     headings = score_headings(list(scores), chosen)
     metrics = main_metrics(model.target.task, model.target.names)
     rows = [(metric, *(number(of.get(metric)) for of in scores.values())) for metric in metrics]
-    return [Table([names(""), *numbers(headings)], rows, more=chosen_remark(chosen, model))] if scores else []
+    return (
+        [Table([name_column(""), *number_columns(headings)], rows, more=chosen_remark(chosen, model))] if scores else []
+    )
 
 
 def _sizes(of_parts: Mapping[str, int], record: Mapping[str, Any]) -> str:
-    """`275 train, 69 validation`; of members on folds `344 train in 4 folds`, as the same rows are held out too."""
+    """`275 train, 69 validation`; with members on folds `344 train in 4 folds`, as these are also the held-out rows."""
     members = record.get("config", {}).get("model", {}).get("members", {})
     is_folded = members.get("rows") == "folds"
     folds = {"train": f" in {members['folds'] or members['count']} folds"} if is_folded else {}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Chart, Column, Curve, Document, Paragraph, Table, names
+from mlpcli.cli.document import Block, Chart, Column, Curve, Document, Paragraph, Table, name_column
 from mlpcli.cli.options import Html, Json, Markdown, form_of
 from mlpcli.messages import count, number
 
@@ -34,17 +34,23 @@ def plot(
 
     form = form_of(json, markdown, html)
     curves = read_curves(runs, metric, log, output)
-    Screen(is_quiet=False).give(document(curves, log, output), as_json(curves), form)
+    Screen(is_quiet=False).write_result(document(curves, log, output), as_json(curves), form)
 
 
 def document(curves: "Curves", is_log: bool, image: str = "") -> Document:
-    """The chart unless it is in a file, and what each run has reached in the epoch that is kept."""
+    """The chart unless drawn to a file, and the scores of each run in its kept epoch."""
     chart = chart_of(curves, is_log)
     title = f"{curves.metric} by epoch" + (" (logarithmic)" if is_log else "")
     if len(curves.runs) > 1:
         rows = {"validation" if run.validation.values else "train" for run in curves.runs}
         title += f" · {count(len(curves.runs), 'run')} · on the {' or '.join(sorted(rows))} rows"
-    columns = [names("run"), Column("epochs", rank=2), Column("kept epoch"), Column("train"), Column("validation")]
+    columns = [
+        name_column("run"),
+        Column("epochs", rank=2),
+        Column("kept epoch"),
+        Column("train"),
+        Column("validation"),
+    ]
     table = Table(columns, [_row(run) for run in curves.runs])
     drawn: list[Block] = [] if image else [chart]
     wrote = [Paragraph(f"Wrote {image}")] if image else []
@@ -52,7 +58,7 @@ def document(curves: "Curves", is_log: bool, image: str = "") -> Document:
 
 
 def chart_of(curves: "Curves", is_log: bool) -> Chart:
-    """Both sides of one run, or a curve for each run."""
+    """Training and validation curves of a single run, or one curve per run."""
     if len(curves.runs) == 1:
         run = curves.runs[0]
         sides = (("train", run.train), ("validation", run.validation))
@@ -62,7 +68,7 @@ def chart_of(curves: "Curves", is_log: bool) -> Chart:
 
 
 def _row(run: "RunCurves") -> list[str]:
-    """The scores of the kept epoch, or of a run that is not complete those of its last epoch that has any."""
+    """The scores of the kept epoch, or of the last scored epoch if the run is incomplete."""
     kept = "" if run.kept_epoch is None else str(run.kept_epoch)
     scores = [
         points.at(run.kept_epoch) if kept else next(reversed(points.values), None)

@@ -9,11 +9,11 @@ import typer
 
 from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at
 from mlpcli.cli.job_log import LOG
-from mlpcli.cli.near_misses import refuse_swapped
-from mlpcli.cli.options import Delimiter, Encoding, Level, LogFile, OnDrift, Quiet, Weights, read_level
+from mlpcli.cli.options import Delimiter, Encoding, Level, LogFile, OnDrift, Quiet, Weights, parse_level
+from mlpcli.cli.usage_errors import refuse_swapped
 from mlpcli.errors import MlpError
 
-JSON_LINES_FILE = "predicted.jsonl"  # a name with the ending of JSON Lines
+JSON_LINES_FILE = "predicted.jsonl"  # a file name with the extension of JSON Lines
 
 
 def predict(
@@ -49,7 +49,7 @@ def predict(
 
     Example: mlp predict runs/penguins/weights.npz new.csv --proba --keep island > predicted.csv
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen, write_out
     from mlpcli.workflows.predict import describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
@@ -60,17 +60,17 @@ def predict(
     if json and output != "-":
         raise MlpError(f"--json: is for standard output. A file is written by its ending: -o {JSON_LINES_FILE}")
     request = PredictRequest(
-        weights, source, _names(keep), proba, raw, delimiter, encoding, safe_csv, on_drift, hidden, read_level(level)
+        weights, source, _names(keep), proba, raw, delimiter, encoding, safe_csv, on_drift, hidden, parse_level(level)
     )  # fmt: skip
     screen, place = Screen(quiet), cluster_at(cluster, security)
-    # A bar among rows that scroll by on the same terminal would spoil both.
-    with nullcontext() if output == "-" and sys.stdout.isatty() else shown_work(screen):
+    # No progress bar if the predictions go to the same terminal.
+    with nullcontext() if output == "-" and sys.stdout.isatty() else show_progress(screen):
         if output == "-":
             summary = run_prediction(request, write_out, JSON_LINES_FILE if json else output, place)
             sys.stdout.flush()
         else:
             summary = predict_to_file(request, output, place)
-    LOG.note("predicted", rows=summary.n_rows)
+    LOG.event("predicted", rows=summary.n_rows)
     odd = describe_counts(summary.counts)
     for note in (*summary.notes, *([odd] if odd else [])):
         screen.warn(note)
@@ -79,6 +79,6 @@ def predict(
 
 
 def _names(keep: str) -> tuple[str, ...]:
-    """Names as a line of CSV: one with a comma in it stands in quotes."""
+    """Names separated by commas; a name that contains one is quoted, as in CSV."""
     names = next(csv.reader([keep]), [])
     return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlpcli.cli.document import Block, Document, Form, Paragraph
-from mlpcli.cli.near_misses import refuse_swapped
 from mlpcli.cli.options import (
     Confidence,
     Delimiter,
@@ -21,6 +20,7 @@ from mlpcli.cli.options import (
     form_of,
     parse_count,
 )
+from mlpcli.cli.usage_errors import refuse_swapped
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.errors import MlpError
 from mlpcli.messages import count, duration, size
@@ -60,9 +60,9 @@ def report(
 
     Example: mlp report runs/penguins test.csv -o report.html
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen
-    from mlpcli.cli.verbs.eval_options import read_gates, read_interval_options
+    from mlpcli.cli.verbs.eval_options import parse_gates, parse_interval_options
     from mlpcli.workflows.report import ReportRequest
     from mlpcli.workflows.report import report as write_report
 
@@ -71,30 +71,30 @@ def report(
         raise MlpError(f"-o - and --{form}: two results on standard output. Choose one, or name a file with -o.")
     if source:
         refuse_swapped("report", run, source)
-    gates, bounds = read_gates(minimum, maximum), read_interval_options(confidence, replicates)
+    gates, bounds = parse_gates(minimum, maximum), parse_interval_options(confidence, replicates)
     request = ReportRequest(
         run, source, compare, output, gates, bounds, delimiter, encoding, parse_count("--seed", seed)
     )
-    with shown_work(screen, "reporting"):
+    with show_progress(screen, "reporting"):
         result = write_report(request)
     _give(result, screen, form)
     refuse_missed(result.gate_results)
 
 
 def _give(result: "ReportResult", screen: "Screen", form: Form) -> None:
-    """The answer; where the page itself is the answer, the rest is conversation."""
+    """Write the result, to standard error if the page itself goes to standard output."""
     if result.path != "-":
-        screen.give(document(result), as_json(result), form)
+        screen.write_result(document(result), as_json(result), form)
         return
     sys.stdout.write(result.page.decode("utf-8"))
     for text in (result.verdict, *(one.text for one in result.gate_results)):
-        screen.say(text)
+        screen.info(text)
     for note in result.notes:
         screen.warn(note)
 
 
 def document(result: "ReportResult") -> Document:
-    """The verdict, the gates, and where the page is."""
+    """The verdict, the gates, and the path of the page."""
     blocks: list[Block] = [Paragraph(result.verdict), *gate_blocks(result.gate_results)]
     blocks.append(
         Paragraph(f"Wrote {result.path} ({size(len(result.page))}, {duration(result.seconds)}). Open it in a browser.")
@@ -105,7 +105,7 @@ def document(result: "ReportResult") -> Document:
 
 
 def as_json(result: "ReportResult") -> dict[str, Any]:
-    """Where the page is, what it says in numbers, and its sections."""
+    """The path of the page, its scores, and its sections."""
     return {
         "page": result.path,
         "bytes": len(result.page),

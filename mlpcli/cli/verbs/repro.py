@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Document, Paragraph, Table, names, numbers, texts
+from mlpcli.cli.document import Block, Document, Paragraph, Table, name_column, number_columns, text_columns
 from mlpcli.cli.options import Html, Json, Markdown, Quiet, Weights, form_of
 from mlpcli.errors import GateMissed
 from mlpcli.messages import count, listed, number
@@ -38,27 +38,27 @@ def repro(
     view = TrainingView(screen)
     with view.watching():
         result = run_repro(weights, tuple(data or ()), view)
-    screen.give(document(result), as_json(result), form)
+    screen.write_result(document(result), as_json(result), form)
     if not result.is_same:
         what = [one.what for one in result.deviations] + (["arrays"] if result.arrays else [])
         raise GateMissed(f"{weights}: not reproduced: {listed(what)}")
 
 
 def document(result: "ReproResult") -> Document:
-    """One line where the bytes are the same; else what is different, and the arrays that moved farthest."""
+    """One line if the result is bit-identical; else the differences, and the arrays that changed most."""
     if result.is_same:
         title = f"{result.weights}: {count(result.n_epochs, 'epoch')} reproduced bit for bit"
         return Document(title, heading="mlp repro: pass")
     ending = "not bit-identical" if result.was_trained else "the data differs: not trained again"
     rows = [(one.what, one.then, one.now) for one in result.deviations]
-    blocks: list[Block] = [Table(texts(["", "then", "now"]), rows)]
+    blocks: list[Block] = [Table(text_columns(["", "then", "now"]), rows)]
     if result.was_trained:
         blocks.append(_arrays(result) if result.arrays else Paragraph("all arrays are equal"))
     return Document(f"{result.weights}: {ending}", blocks, heading="mlp repro: FAIL")
 
 
 def as_json(result: "ReproResult") -> dict[str, Any]:
-    """The verdict, and all that is different."""
+    """The verdict, and all differences."""
     return {
         "weights": result.weights,
         "same": result.is_same,
@@ -75,4 +75,4 @@ def _arrays(result: "ReproResult") -> Table:
     rows = [(one.name, number(one.distance), number(one.largest_change)) for one in result.arrays[:MOST_ARRAYS]]
     n_more = len(result.arrays) - MOST_ARRAYS
     more = f"and {count(n_more, 'more array')}" if n_more > 0 else ""
-    return Table([names("array"), *numbers(["distance", "largest change"])], rows, more=more)
+    return Table([name_column("array"), *number_columns(["distance", "largest change"])], rows, more=more)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, Tone, names
+from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, Tone, name_column
 from mlpcli.cli.options import Html, Json, Markdown, form_of
 from mlpcli.messages import count, duration, number
 
 if TYPE_CHECKING:
     from mlpcli.workflows.runs import Group, Run, State
 
-MOST_KEYS = 6  # that differ, of a run
-MOST_CHARACTERS = 40  # of a value; --json has it whole
+MOST_KEYS = 6  # different keys per run
+MOST_CHARACTERS = 40  # of a value; --json does not truncate
 TONES: "dict[State, Tone]" = {"running": "good", "failed": "bad", "damaged": "bad", "interrupted": "warning"}
 
 
@@ -33,11 +33,11 @@ def runs(
 
     form = form_of(json, markdown, html)
     groups = find_runs(folder)
-    Screen(is_quiet=False).give(document(folder, groups), as_json(folder, groups), form)
+    Screen(is_quiet=False).write_result(document(folder, groups), as_json(folder, groups), form)
 
 
 def document(folder: str, groups: "Sequence[Group]") -> Document:
-    """A table for the runs on the same data."""
+    """A table for each group of runs on the same data."""
     total = sum(len(group.runs) for group in groups)
     if not total:
         return Document(f"no runs in {folder}. mlp train CONFIG makes one.", heading="mlp runs")
@@ -58,16 +58,16 @@ _ROWS = {"test": "the test rows", "validation": "the validation rows", "train": 
 
 
 def _rows(group: "Group") -> str:
-    """Which rows the scores are of, and whether these chose something: such scores are optimistic."""
+    """The rows that were scored, and whether something was chosen on them."""
     has_chosen = group.part == "validation" and any(run.metrics.get("chosen_on_validation") for run in group.runs)
     return _ROWS[group.part] + (" (chosen on these rows)" if has_chosen else "")
 
 
 def _table(group: "Group", title: str) -> Table:
-    """The best run first; what differs is what another run has in place of its values."""
+    """The best run first; other runs with the config values that differ from it."""
     first = group.runs[0].name
     columns = [
-        names("run"),
+        name_column("run"),
         Column("state", is_text=True),
         *(Column(name, rank=0 if name == group.metric else 2) for name in group.metrics),
         Column("epochs", rank=3),
@@ -102,7 +102,7 @@ def _differences(run: "Run") -> str:
 
 
 def as_json(folder: str, groups: "Sequence[Group]") -> dict[str, Any]:
-    """Every run in the order of the tables; `scores` are on the rows that `scored_on` names."""
+    """Every run in the order of the tables; `scored_on` names the split of `scores`."""
     return {
         "folder": folder,
         "runs": [

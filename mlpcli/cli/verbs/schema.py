@@ -31,8 +31,8 @@ def schema(
     name = output.rpartition("/")[2]
     screen = Screen(quiet)
     if of != "config":
-        screen.say(f"Wrote {output}.")
+        screen.info(f"Wrote {output}.")
         return
     by_itself = " (mlp init writes it by itself)" * (name == SCHEMA_FILE)
-    screen.say(f"Wrote {output}. First line of a config beside it{by_itself}:")
-    screen.say(f"  {MODELINE}{name}")
+    screen.info(f"Wrote {output}. First line of a config beside it{by_itself}:")
+    screen.info(f"  {MODELINE}{name}")

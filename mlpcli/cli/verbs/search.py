@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at, cluster_words
-from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, names
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_arguments, cluster_at
+from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, name_column
 from mlpcli.cli.options import Config, Html, Json, Markdown, Quiet, Settings, form_of, parse_count, parse_number
 from mlpcli.messages import count, duration, interval, number
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlpcli.search.study import Trial
     from mlpcli.workflows.search import Judged, SearchResult
 
-SHOWN = 5  # trials of the table; --json and `mlp runs` have them all
+SHOWN = 5  # trials in the table; --json and `mlp runs` show all
 LEAST_IMPORTANCE = 0.01
 
 
@@ -59,31 +59,31 @@ def search(
     loaded = load_config(config, [*(settings or []), *limits])
     words = [word for one in settings or [] for word in ("--set", one)]
     words += [word for one in limits for word in ("--set", one)] + (["--output", output] if output else [])
-    words += [*cluster_words(cluster, security), *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
+    words += [*cluster_arguments(cluster, security), *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     view = SearchView(screen)
     with view.watching():
         command = shlex.join(["mlp", "search", config, *words, "--resume"])
         result = run_search(loaded, view, output, resume, command, cluster_at(cluster, security))
-    screen.give(document(result), as_json(result), form)
+    screen.write_result(document(result), as_json(result), form)
     if form == "text":
-        screen.say(f"Next: mlp train {shlex.quote(result.best_config)}")
-        screen.say(f"  or: mlp runs {shlex.quote(result.folder)}")
+        screen.info(f"Next: mlp train {shlex.quote(result.best_config)}")
+        screen.info(f"  or: mlp runs {shlex.quote(result.folder)}")
 
 
 def _limits(trials: str, seconds: str, processes: str) -> list[str]:
-    """What the options set in the config; raises MlpError."""
+    """The overrides of the section `search`; raises MlpError."""
     found = [f"search.trials={parse_count('--trials', trials, 1)}"] if trials else []
     found += [f"search.seconds={parse_number('--max-seconds', seconds, 0.0):g}"] if seconds else []
     return found + ([f"search.processes={parse_count('--processes', processes, 1)}"] if processes else [])
 
 
 def document(result: "SearchResult") -> Document:
-    """The best trials, the winner and the config as written on rows that no trial has seen, and which keys mattered."""
+    """The best trials, the scores of the winner and of the config as written on held-out rows, and key importances."""
     metric, best = result.metric, result.best
     title = f"{tally(result.trials)} · {metric} of the validation rows · best: trial {best.number}"
     complete = _ordered(result)
     columns = [
-        names("trial"),
+        name_column("trial"),
         Column(metric),
         Column("epochs", rank=3),
         Column("time", rank=2),
@@ -112,7 +112,7 @@ def tally(trials: "Sequence[Trial]") -> str:
 
 
 def short_keys(keys: "Sequence[str]") -> dict[str, str]:
-    """Each key by its last name, or by as many of its last names as tell it from the others."""
+    """Each key by its shortest unambiguous suffix of components."""
     distinct = list(dict.fromkeys(keys))
     found = {}
     for key in distinct:
@@ -141,13 +141,13 @@ def as_json(result: "SearchResult") -> dict[str, Any]:
 
 
 def _ordered(result: "SearchResult") -> "list[Trial]":
-    """The complete trials, the best first."""
+    """The complete trials, best first."""
     complete = [one for one in result.trials if one.outcome == "complete" and one.score is not None]
     return sorted(complete, key=lambda one: (_sign(result) * (one.score or 0.0), one.number))
 
 
 def _sign(result: "SearchResult") -> float:
-    """1 where less is better: the winner is the best of the complete ones."""
+    """1 if lower is better, else -1."""
     scores = [one.score for one in result.trials if one.outcome == "complete" and one.score is not None]
     return -1.0 if result.best.score == max(scores) else 1.0
 
@@ -158,7 +158,7 @@ def _described(one: "Trial", keys: Mapping[str, str]) -> str:
 
 
 def _text(value: object) -> str:
-    """A value as YAML has it, without a null and quotes that say nothing."""
+    """A value in YAML, without null entries and quotes."""
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
         return f"{{{inner}}}"
@@ -168,10 +168,10 @@ def _text(value: object) -> str:
 
 
 def _judged_table(result: "SearchResult") -> Table:
-    """The scores that chose, which are optimistic, beside those that did not."""
+    """The optimistic scores that chose the winner, beside those on held-out rows."""
     written = next((one for one in result.trials if one.number == 0 and one.outcome == "complete"), None)
     unseen = result.aside or f"{count(result.n_aside, 'row')} no trial has seen"
-    columns = [names(""), Column("validation*"), Column(unseen), Column("interval", rank=1)]
+    columns = [name_column(""), Column("validation*"), Column(unseen), Column("interval", rank=1)]
     rows: list[Sequence[str | Cell]] = [
         (f"trial {result.best.number}", number(result.best.score), *_cells(result.judged)),
     ]
@@ -190,7 +190,7 @@ def _mattered(result: "SearchResult") -> list[tuple[str, float]]:
 
 
 def _warnings(result: "SearchResult") -> list[str]:
-    """What the answer does not prove."""
+    """Reservations about the result."""
     found = []
     if result.judged.interval.reason:
         found.append(f"no interval: {result.judged.interval.reason}.")

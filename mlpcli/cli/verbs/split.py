@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.document import Block, Document, Paragraph, Table, names, numbers
+from mlpcli.cli.document import Block, Document, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, form_of, parse_count, parse_number
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.messages import count
@@ -56,7 +56,7 @@ def split(
 
     Example: mlp split data/penguins.csv --stratify species -o parts
     """
-    from mlpcli.cli.progress.bars import shown_work
+    from mlpcli.cli.progress.bars import show_progress
     from mlpcli.workflows.split import SplitRequest
     from mlpcli.workflows.split import split as run_split
 
@@ -65,15 +65,15 @@ def split(
         source, folder, *fractions, group, time, hash, parse_number("--gap", gap), stratify, copies,
         parse_count("--seed", seed), ending, force, delimiter, encoding,
     )  # fmt: skip
-    with shown_work(screen, "writing"):
+    with show_progress(screen, "writing"):
         result = run_split(request)
-    screen.give(document(result), as_json(result), form_of(json))
+    screen.write_result(document(result), as_json(result), form_of(json))
 
 
 def document(result: "SplitResult") -> Document:
     """A row for each file."""
     rows = [(one.name, str(one.n_rows), f"{one.n_rows / result.n_rows:.1%}", one.path) for one in result.parts]
-    columns = [names(""), *numbers(["rows", "fraction"]), names("file")]
+    columns = [name_column(""), *number_columns(["rows", "fraction"]), name_column("file")]
     left = (
         f"{count(result.n_left_out, 'row')} in no file: between the splits in time, or of a group that begins earlier."
     )
@@ -82,7 +82,7 @@ def document(result: "SplitResult") -> Document:
 
 
 def as_json(result: "SplitResult") -> dict[str, Any]:
-    """The files, with their rows."""
+    """The files with their numbers of rows."""
     return {
         "source": result.source,
         "n_rows": result.n_rows,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_at, cluster_words
-from mlpcli.cli.document import Block, Document, Paragraph, Table, names, numbers
+from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_arguments, cluster_at
+from mlpcli.cli.document import Block, Document, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.options import Config, Html, Json, LogFile, Markdown, Output, Quiet, Seed, Settings, Verbose, form_of
 from mlpcli.cli.verbs.describing import chosen_remark, score_headings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlpcli.workflows.train import TrainResult
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
-# The metric, lower being better, in which a model trained on a loss should beat the constant baseline.
+# The metric (lower is better) in which a model trained on a loss should beat the constant baseline.
 LOSS_METRICS = {
     "cross_entropy": "log_loss",
     "binary_cross_entropy": "log_loss",
@@ -95,9 +95,9 @@ def train(
     form, limits, screen = form_of(json, markdown, html), Limits(seconds, epochs, memory), Screen(quiet)
     LOG.begin(log, "train", config=config, set=settings or [])
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
-    LOG.note("reading", train=loaded.config.data.train, output=loaded.config.output)
-    flags = [*["--from", start] * bool(start), *limits.words(), *["--log", log or ""] * bool(log)]
-    flags += cluster_words(cluster, security, local_steps)
+    LOG.event("reading", train=loaded.config.data.train, output=loaded.config.output)
+    flags = [*["--from", start] * bool(start), *limits.arguments(), *["--log", log or ""] * bool(log)]
+    flags += cluster_arguments(cluster, security, local_steps)
     flags += [*["--force"] * force, *["--verbose"] * verbose, *["--plot"] * plot, *["--quiet"] * quiet]
     command = resume_command(config, settings, output, seed, [*flags, *[f"--{form}"] * (form != "text")])
     view = TrainingView(screen, verbose, plot)
@@ -105,16 +105,16 @@ def train(
         train_it = train_if_changed if if_changed else run_training
         result = train_it(loaded, view, resume, command, force, start, place, local_steps)
     record = as_json(result)
-    LOG.note("trained", **record)
-    screen.give(document(result), record, form)
+    LOG.event("trained", **record)
+    screen.write_result(document(result), record, form)
     if form == "text":
         for line in next_commands(result):
-            screen.say(line)
+            screen.info(line)
     refuse_failed(result)
 
 
 def document(result: "TrainResult | FinishedRun") -> Document:
-    """Scores against the baseline, gates, what was chosen by which rows, how it ended, and where the files are."""
+    """Scores with the baseline, gates, choices made on validation rows, stop reason, and files."""
     from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
     from mlpcli.workflows.scoring.predictions import notes_on_unknown
     from mlpcli.workflows.training.up_to_date import FinishedRun
@@ -133,7 +133,7 @@ def document(result: "TrainResult | FinishedRun") -> Document:
         metrics.append("average_precision")
     rows = [(name, *(number(outcome.scores[part].get(name)) for part in parts)) for name in metrics]
     chosen = {"validation": outcome.chosen}
-    columns = [names(""), *numbers(score_headings(parts, chosen))]
+    columns = [name_column(""), *number_columns(score_headings(parts, chosen))]
     scores = Table(columns, rows, more=chosen_remark(chosen, outcome.model))
     blocks: list[Block] = [scores, *gate_blocks(outcome.gate_results)]
     where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
@@ -148,7 +148,7 @@ def document(result: "TrainResult | FinishedRun") -> Document:
 
 
 def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
-    """The metrics, the folder, and the gates; the same keys whether it was trained or is up to date."""
+    """The metrics, the folder, and the gates; a run that is up to date has the same keys."""
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
     return {
@@ -166,7 +166,7 @@ def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
 
 
 def refuse_failed(result: "TrainResult | FinishedRun") -> None:
-    """Raise GateMissed, which ends the program with exit code 1, unless every gate is (or was) met."""
+    """Raise GateMissed (exit code 1) unless every gate is (or was) met."""
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if not isinstance(result, FinishedRun):
@@ -176,7 +176,7 @@ def refuse_failed(result: "TrainResult | FinishedRun") -> None:
 
 
 def next_commands(result: "TrainResult | FinishedRun") -> list[str]:
-    """What to type after a training, a command per line."""
+    """The suggested commands after a training."""
     from mlpcli.workflows.training.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):
@@ -197,7 +197,7 @@ def _notes(result: "TrainResult") -> list[str]:
 
 
 def _no_better(scores: Mapping[str, Mapping[str, float]], metric: str, target: "Target") -> list[str]:
-    """The metric, or of several numbers that of each target, in which the last split does not beat the baseline."""
+    """The keys of `metric`, per target if several, whose score does not beat the baseline on the last split."""
     last = list(scores)[-2]
     is_in_parts = target.kind == "numbers" and len(target.names) > 1
     keys = [f"{metric}[{name}]" for name in target.names] if is_in_parts else [metric]

@@ -59,20 +59,20 @@ class Whole:
         (Plain | None, "a mapping with size or null"),
     ],
 )
-def test_what_is_allowed_is_said_in_words(annotation, words):
+def test_allowed_values_are_described_in_words(annotation, words):
     assert allowed(spec_of(annotation)) == words
 
 
 @pytest.mark.parametrize(
-    ("value", "object"),
+    ("value", "title"),
     [("fast", "Fast"), ({"name": "fast"}, "Fast"), ({"boost": 1}, None), (5, None), ("quick", None)],
 )
-def test_a_value_means_the_part_of_its_name(value, part):
-    found = spec_of(Part).object_for(value)
-    assert (found.title if found else None) == part
+def test_a_value_selects_the_object_of_its_name(value, title):
+    selected = spec_of(Part).object_for(value)
+    assert (selected.title if selected else None) == title
 
 
-def test_a_path_leads_to_a_place_through_what_is_written():
+def test_a_path_is_resolved_through_the_values_as_written():
     whole = spec_of(Whole)
     assert whole.at(("other", "boost"), {"other": "fast"}).kind == "integer"
     assert whole.at(("other", "boost"), {"other": "slow"}) is None
@@ -80,7 +80,7 @@ def test_a_path_leads_to_a_place_through_what_is_written():
     assert whole.at(("plain", "size", "x"), {}) is None
 
 
-def test_all_keys_are_those_of_every_part():
+def test_all_keys_are_those_of_every_object():
     assert {".".join(path) for path in all_keys(spec_of(Whole))} == {
         "part", "part.name", "part.rate", "part.boost",
         "other", "other.name", "other.rate", "other.boost",
@@ -88,7 +88,7 @@ def test_all_keys_are_those_of_every_part():
     }  # fmt: skip
 
 
-def test_a_place_has_its_own_sentence_default_and_bounds_beside_those_of_what_stands_there():
+def test_a_key_has_a_description_and_a_default_of_its_own_beside_those_of_its_class():
     part = spec_of(Whole).keys["part"]
     assert part.description == "A part."
     assert part.default == {"name": "slow", "rate": 0.1}

@@ -1,4 +1,4 @@
-"""Command lines that are nearly right: the sentence that says what to type instead."""
+"""Messages for usage errors, with the command to type instead."""
 
 import os
 import shlex
@@ -14,12 +14,12 @@ YAML_ENDINGS = (".yaml", ".yml")
 CONFIG_ENDINGS = (*YAML_ENDINGS, ".json")
 MODEL = "a model (weights.npz of a run)"
 
-# How Typer's message of too many arguments begins; they follow, and a bracket.
+# Start of Typer's message about extra arguments, which follow with a closing bracket.
 EXTRA = "Got unexpected extra argument(s) ("
 
 
 def refuse_swapped(verb: str, weights: str, table: str) -> None:
-    """Raise MlpError where a config or a table stands in the place of the model; `check` takes a config there."""
+    """Raise MlpError if a config or a table is given as the model; `check` accepts a config."""
     if verb != "check":
         refuse_config(weights, MODEL)
     if _is_model_name(table) and not _is_model_name(weights):
@@ -28,13 +28,13 @@ def refuse_swapped(verb: str, weights: str, table: str) -> None:
 
 
 def refuse_config(path: str, instead: str) -> None:
-    """Raise MlpError where a config stands in the place of a model or a table; `instead` says what is wanted."""
+    """Raise MlpError if a config is given as a model or a table; `instead` names what is expected."""
     if path.lower().endswith(YAML_ENDINGS) and os.path.isfile(path):
         raise MlpError(f"{path}: a config, not {instead}. Train it with: mlp train {shlex.quote(path)}")
 
 
 def usage_message(error: Any, arguments: Sequence[str]) -> str:
-    """What to say of a usage error of Typer's: what is wrong, and what to type."""
+    """The message for a usage error of Typer: what is wrong, and what to type."""
     context = getattr(error, "ctx", None)
     verbs = [word for word in arguments[:1] if not word.startswith("-")]
     path = getattr(context, "command_path", "") or " ".join(["mlp", *verbs])
@@ -43,33 +43,33 @@ def usage_message(error: Any, arguments: Sequence[str]) -> str:
         return _unknown_option(error.option_name, verb, path, arguments)
     message = str(error.format_message())
     if message.startswith(("Missing argument", "Missing option")):
-        return f"{path}: {_typed_as(error.param)} is missing: {error.param.help}\n{_example_of(verb)}"
-    if hasattr(error, "option_name"):  # a value too few or too many; the fault does not say of which verb
+        return f"{path}: {_placeholder(error.param)} is missing: {error.param.help}\n{_example_of(verb)}"
+    if hasattr(error, "option_name"):  # a missing or an extra value; Typer's message does not name the verb
         rule = "takes no value" if message.endswith("does not take a value.") else "has no value"
         return f"{path}: {error.option_name} {rule}. See: {path} --help"
     if message.startswith(EXTRA):
-        return f"{path}: {_one_too_many(message.removeprefix(EXTRA)[:-1], verb, arguments)}\n{_example_of(verb)}"
+        return f"{path}: {_extra_arguments(message.removeprefix(EXTRA)[:-1], verb, arguments)}\n{_example_of(verb)}"
     if message.startswith("No such command"):
         return unknown_verb(str(message).split("'")[1], verb.commands, arguments)
     if message.startswith("Invalid value for '"):
         option, _, rule = message.removeprefix("Invalid value for '").partition("': ")
-        return f"{option} {_value_of(option, arguments)}: {_in_our_words(rule)} See: {path} --help"
+        return f"{option} {_value_of(option, arguments)}: {_constraint(rule)} See: {path} --help"
     return f"{message}{'' if message.endswith(('.', '?')) else '.'} See: {path} --help"
 
 
 def _example_of(verb: Any) -> str:
-    """The example in the help of a verb, as a line of a message."""
+    """The example of a verb as a line of a message."""
     return f"Example: {(getattr(verb, 'help', None) or '').partition('Example: ')[2].strip()}"
 
 
-def _typed_as(parameter: Any) -> str:
-    """`WEIGHTS`, `--to LANGUAGE`: how an argument or an option is typed."""
+def _placeholder(parameter: Any) -> str:
+    """`WEIGHTS`, `--to LANGUAGE`: an argument or an option with its placeholder."""
     names = [name for name in parameter.opts if name.startswith("-")]
     return " ".join([*sorted(names, key=len)[-1:], parameter.metavar or "VALUE"])
 
 
-def _one_too_many(words: str, verb: Any, arguments: Sequence[str]) -> str:
-    """What words that are no argument of the verb stand behind: an option without a value, or the last argument."""
+def _extra_arguments(words: str, verb: Any, arguments: Sequence[str]) -> str:
+    """The message for extra arguments `words`: a value after a flag, or more than the verb takes."""
     first = words.partition(" ")[0]
     before = [one for one, word in pairwise(arguments) if word == first][-1:]
     flags = {name for one in verb.params if getattr(one, "is_flag", False) for name in one.opts}
@@ -79,8 +79,8 @@ def _one_too_many(words: str, verb: Any, arguments: Sequence[str]) -> str:
     return f"{words}: no more arguments are taken{' after ' if taken else ''}{' '.join(taken)}."
 
 
-def _in_our_words(rule: str) -> str:
-    """What a value must be, without the wording of the library that checks it."""
+def _constraint(rule: str) -> str:
+    """The rule for a value, in the words of our messages instead of pydantic's."""
     rule = rule.rstrip(".")
     for theirs, ours in (
         ("Input should be a valid integer", "must be an integer."),
@@ -95,7 +95,7 @@ def _in_our_words(rule: str) -> str:
 
 
 def _unknown_option(option: str, verb: Any, path: str, arguments: Sequence[str]) -> str:
-    """The key that `--set` takes under this name, where the verb has `--set`; else the nearest option."""
+    """The message for an unknown option: a config key of this name if the verb has `--set`, else the nearest option."""
     known = [name for parameter in verb.params for name in parameter.opts if name.startswith("--")]
     word = option.lstrip("-")
     near_keys = get_close_matches(word.replace("-", "_"), list(CONFIG_KEYS), 1, 0.8)
@@ -109,7 +109,7 @@ def _unknown_option(option: str, verb: Any, path: str, arguments: Sequence[str])
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str:
-    """What was typed as the value of an option, or VALUE."""
+    """The value given for an option, or VALUE."""
     for index, word in enumerate(arguments):
         if word.startswith(f"{option}="):
             return shlex.quote(word.partition("=")[2])
@@ -119,7 +119,7 @@ def _value_of(option: str, arguments: Sequence[str]) -> str:
 
 
 def unknown_verb(word: str, verbs: Sequence[str], arguments: Sequence[str]) -> str:
-    """A verb of another program, a verb misspelt, or a file without a verb."""
+    """The message for a verb of another program, a misspelt verb, or a file without a verb."""
     meant = VERBS.get(word.lower()) or next(iter(get_close_matches(word, list(verbs), 1)), "")
     if meant:
         words = [meant if one == word else one for one in arguments]
@@ -137,7 +137,7 @@ def _is_model_name(path: str) -> bool:
     return path.lower().endswith(".npz")
 
 
-# Keys of the config by their last word, as one who types them as options would: --epochs, --batch-size.
+# Config keys by their last component, as users type them as options: --epochs, --batch-size.
 CONFIG_KEYS = {
     path.rpartition(".")[2]: path
     for path in (*KEYS.values(), "model.activation", "preprocess.categorical", "data.drop", "data.features")
