@@ -90,9 +90,7 @@ def cv(
     from mlpcli.fork_server import start_server
 
     if jobs not in ("auto", "1") and not cluster:
-        start_server(
-            "mlpcli.workflows.cross_validation.workers"
-        )  # it imports on another core in parallel with this process
+        start_server("mlpcli.workflows.cross_validation.workers")  # imports in parallel, on another core
     from mlpcli.cli.overrides import config_overrides, gate_arguments, resume_command
     from mlpcli.cli.progress.folds_view import show_fold_progress
     from mlpcli.cli.verbs.eval_options import parse_gates
