@@ -1,1 +1,1 @@
-"""Time and scores beside peers and floors; `python -m benchmarks --help`. Nothing is measured in the tests."""
+"""Times and scores beside other libraries and lower bounds; `python -m benchmarks --help`. Not part of the tests."""

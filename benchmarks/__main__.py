@@ -31,7 +31,7 @@ NAMES = [
 
 def main() -> None:
     if sys.argv[1:2] == ["quality"]:
-        from benchmarks.quality import command  # the parent of processes measured for their memory stays small
+        from benchmarks.quality import command  # a large parent would count in the measured memory of its children
 
         return command.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
@@ -69,7 +69,7 @@ def main() -> None:
 def _run(asked: argparse.Namespace) -> Any:
     match asked.name:
         case "steps":
-            from benchmarks import steps  # NumPy only here: the parent of measured processes stays small
+            from benchmarks import steps  # a large parent would count in the measured memory of its children
 
             return steps.run(asked.quick, asked.only)
         case "process":

@@ -1,4 +1,4 @@
-"""Whole processes, measured from outside: seconds and peak memory of a command."""
+"""Time and peak memory of whole processes."""
 
 import json
 import os
@@ -17,8 +17,7 @@ LAUNCHER = Path(__file__).parent / "launcher.py"
 SCRIPTS = Path(__file__).parent / "scripts"
 MLP = str(Path(sys.executable).parent / "mlp")
 
-# Bytecode is cached, as it is wherever a program was installed: where Python is told to write none, the checkout would
-# be compiled anew in every run.
+# Cache bytecode, as in an installed program, even if Python is told not to; else every run would compile the sources.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 if len(ENVIRONMENT) < len(os.environ):
     ENVIRONMENT["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "mlp-benchmarks-bytecode")
@@ -26,7 +25,7 @@ if len(ENVIRONMENT) < len(os.environ):
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of a command. `cpu_seconds` is of all its threads."""
+    """One run of a command; `cpu_seconds` is the sum over its threads."""
 
     seconds: float
     peak_bytes: int
@@ -44,12 +43,12 @@ def script(name: str, *arguments: object) -> list[str]:
 
 
 def isolated(file: Path, *arguments: object) -> list[str]:
-    """The command that runs a file whose neighbours are not to be taken for the libraries it imports."""
+    """The command that runs a file in isolated mode, without importing from its folder."""
     return [sys.executable, "-P", str(file), *map(str, arguments)]
 
 
 def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str] = ENVIRONMENT) -> Measured:
-    """Run `command` once in `folder`; raises RuntimeError with its last words when it fails."""
+    """Run `command` once in `folder`; raises RuntimeError with the end of its output if it fails."""
     said = folder / "said.txt"
     launched = subprocess.run(
         [sys.executable, "-I", "-S", str(LAUNCHER), str(said), *command],
@@ -67,7 +66,7 @@ def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]
 def compare(
     commands: Mapping[str, Sequence[str]], folder: Path, repeats: int, warm_up: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """Seconds, processor seconds and peak memory of each command, in alternation; files and bytecode cached before."""
+    """Seconds, CPU seconds and peak memory of each command, alternating, after a warm-up of the caches."""
     runs: dict[str, list[Measured]] = {name: [] for name in commands}
 
     def runner(name: str) -> Callable[[], float]:

@@ -1,4 +1,4 @@
-"""(13) `mlp predict` of many files on two workers of this machine, beside one process on one core and on all."""
+"""(13) `mlp predict` of many files on two local workers, compared with one process on one core and on all cores."""
 
 import shutil
 import sys
@@ -10,7 +10,7 @@ from benchmarks.configs import write_config
 from benchmarks.generating import write_table
 from benchmarks.printing import in_times, print_table
 
-SPEEDUP_TARGET = 1.6  # of two workers, beside one process on one core
+SPEEDUP_TARGET = 1.6  # of two workers over one process on one core
 N_FILES, N_COLUMNS = 20, 14
 HIDDEN = (64, 64)
 PROGRAM = [sys.executable, "-m", "mlpcli"]
@@ -18,7 +18,7 @@ ONE_CORE = ["taskset", "-c", "0"]
 
 
 def run(quick: bool, only: str | None) -> list[dict[str, Any]]:
-    """`only` is a number of rows."""
+    """Run the benchmark; `only` is a number of rows."""
     results = []
     with workshop() as name:
         folder = Path(name)
@@ -48,7 +48,7 @@ def _commands(folder: Path) -> dict[str, list[str]]:
 
 
 def _refuse_other_bytes(folder: Path) -> None:
-    """Raise RuntimeError where a cluster answers otherwise."""
+    """Raise RuntimeError if the predictions of the cluster differ."""
     if (folder / "one.csv").read_bytes() != (folder / "two.csv").read_bytes():
         raise RuntimeError("two workers answer otherwise than one process")
 

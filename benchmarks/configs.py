@@ -1,4 +1,4 @@
-"""The config that makes `mlp train` do the very work of the peers' scripts."""
+"""A config with which `mlp train` does the same work as the scripts of the other libraries."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ def write_config(
     scale: str = "standardize",
     engine: str = "auto",
 ) -> Path:
-    """Adam at 0.001, relu, all rows trained on, every epoch run; `scale` is preprocess.numeric."""
+    """Adam at 0.001, relu, no validation rows, no early stopping; `scale` is preprocess.numeric."""
     layers = ", ".join(map(str, ["auto", *hidden, "auto"]))
     file.write_text(
         f"""\

@@ -1,4 +1,4 @@
-"""(12) A cross-validation of 5 folds beside one training: processor time on one core, and time on two."""
+"""(12) A 5-fold cross-validation compared with one training: CPU time on one core, and time on two."""
 
 import shutil
 import sys
@@ -15,7 +15,7 @@ ONE_CORE = ["taskset", "-c", "0"]
 
 
 def run(quick: bool) -> dict[str, Any]:
-    """The same config trained once and cross-validated; the first two are bound to one core where that can be."""
+    """Train and cross-validate the same config; the first two runs are pinned to one core if possible."""
     with workshop() as name:
         folder = Path(name)
         table = write_table(folder / "train.csv", 2_000 if quick else 30_000, 20, has_target=True)

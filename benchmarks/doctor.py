@@ -1,8 +1,7 @@
-"""How often `mlp doctor` finds something in healthy runs: a hundred trainings of plain configs.
+"""False alarms of `mlp doctor`: its findings in a hundred trainings with nothing wrong.
 
-Ten kinds of tables with a signal that a network can learn and noise that it cannot, ten seeds each, rows enough to hold
-some out. Of each kind half are trained as `mlp init --recipe fast` writes them, half with the defaults of every key. A
-finding there is a false alarm, whatever it says.
+Ten kinds of tables with learnable signal and noise, ten seeds each, with enough rows for validation. Half are trained
+with the config of `mlp init --recipe fast`, half with default values. Every finding is a false alarm.
 """
 
 import io
@@ -73,14 +72,14 @@ def _line(rng: np.random.Generator) -> Columns:
 
 
 def _friedman(rng: np.random.Generator) -> Columns:
-    """Friedman 1991, the first of his three."""
+    """The first of Friedman's three functions (1991)."""
     x = {f"x{i}": rng.random(1500).round(4) for i in range(10)}
     y = 10 * np.sin(np.pi * x["x0"] * x["x1"]) + 20 * (x["x2"] - 0.5) ** 2 + 10 * x["x3"] + 5 * x["x4"]
     return x | {"y": (y + rng.normal(size=1500)).round(4)}
 
 
 def _prices(rng: np.random.Generator) -> Columns:
-    """Numbers with a heavy tail on both sides of the model."""
+    """Heavy-tailed inputs and targets."""
     n = 2000
     area, age = rng.lognormal(4.5, 0.5, n).round(1), rng.exponential(30, n).round(0)
     place = rng.integers(6, size=n)
@@ -113,7 +112,7 @@ KINDS: Mapping[str, Callable[[np.random.Generator], Columns]] = {
 
 
 def run(quick: bool, only: str | None) -> list[dict[str, Any]]:
-    """A row for each kind of table: how many runs, and findings by check."""
+    """For each kind of table the number of runs, and findings by check."""
     results = []
     for kind, make in KINDS.items():
         if only in (None, kind):
@@ -149,7 +148,7 @@ def rows(results: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 
 def findings(table: Columns, seed: int, facts: list[str]) -> list[str]:
-    """The checks that find something in a run on this table; what they say is added to `facts`."""
+    """The checks with findings in a run on this table; appends the findings to `facts`."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         lines = [",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]
         Path("t.csv").write_text("\n".join(lines) + "\n")
@@ -165,7 +164,7 @@ def findings(table: Columns, seed: int, facts: list[str]) -> list[str]:
 
 
 def _done(*arguments: str) -> str:
-    """Standard output of the program, which must end well."""
+    """Standard output of the program; raises if it fails."""
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with redirect_stdout(out), redirect_stderr(io.TextIOWrapper(open(os.devnull, "wb"))):
         code = run_program(list(arguments))

@@ -1,8 +1,7 @@
-"""False alarms and power of the drift verdicts: columns of tables from one source, and of tables that did change.
+"""False alarms and power of the drift test: columns with equal and with changed distributions.
 
-Each column is judged on its own, as in a table of one column, where the bound on its p-value is widest. The sources
-have what statistics are fooled by: ties, missing cells, dates, ids, and levels from 2 to 10,000, all alike or few of
-them frequent.
+Each column is tested alone, where the bound on its p-value is widest. The sources include difficult cases: ties,
+missing cells, dates, ids, and 2 to 10,000 levels, uniform or with few frequent ones.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,19 +24,19 @@ from mlpcli.model import Model
 from mlpcli.workflows.drift import judge_drift
 
 Generator = np.random.Generator
-# Numbers or days, NaN where missing; or the number of the level of each row, -1 where missing.
+# Numbers or days, with NaN for missing; or the level code of each row, with -1 for missing.
 Cells = NDArray[Any]
 
 # Rows of the training table and of the new one.
 SIZES = ((50, 50), (300, 2000), (1000, 1000), (3000, 300), (1000, 10_000))
 N_ALIKE, N_CHANGED = 1000, 200
-FEW = 20  # tables of a quick run
+FEW = 20  # number of tables in a quick run
 MANY = 10**9
 
 
 @dataclass(frozen=True)
 class Source:
-    """Draws the cells of a column, which are read as `role`."""
+    """A sampler of the cells of a column with `role`."""
 
     draw: Callable[[Generator, int], Cells]
     role: Role = "number"
@@ -45,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of new cells of a source."""
+    """A change of the distribution of a source."""
 
     source: str
     text: str
@@ -53,7 +52,7 @@ class Change:
 
 
 def _levels(n_levels: int, exponent: float = 0.0, missing: float = 0.0) -> Source:
-    """Levels whose frequency falls with their rank to the power of `exponent`, some of them missing."""
+    """Levels with Zipf frequencies (rank to the power of -`exponent`), some cells missing."""
     weights = np.arange(1, n_levels + 1, dtype=np.float64) ** -exponent
     weights /= weights.sum()
 
@@ -65,7 +64,7 @@ def _levels(n_levels: int, exponent: float = 0.0, missing: float = 0.0) -> Sourc
 
 
 def _changed_in(rate: float, to: Callable[[Generator, Cells], Any]) -> Callable[[Generator, Cells], Cells]:
-    """A fraction of the cells becomes something else."""
+    """Replace a fraction of the cells."""
     return lambda rng, cells: np.where(rng.random(len(cells)) < rate, to(rng, cells), cells)
 
 
@@ -114,7 +113,7 @@ CHANGES = (
 
 
 def run(quick: bool, only: str | None) -> dict[str, Any]:
-    """`only` is alike or changed."""
+    """Run the benchmark; `only` is alike or changed."""
     results: dict[str, Any] = {}
     sizes = SIZES[1:3] if quick else SIZES
     if only in (None, "alike"):
@@ -139,7 +138,7 @@ def _changed(n_tables: int, sizes: Sequence[tuple[int, int]]) -> Iterator[dict[s
 
 
 def _alarms(source: Source, change: Change | None, size: tuple[int, int], n_tables: int) -> int:
-    """In how many of so many pairs of tables the column is said to have drifted."""
+    """The number of pairs of tables for which drift is reported."""
     alarms = 0
     for number in range(n_tables):
         rng = np.random.default_rng((number, *size))

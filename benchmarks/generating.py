@@ -1,6 +1,6 @@
-"""Tables of random numbers of any length, written in a process of its own: FILE ROWS COLUMNS [y].
+"""Write a table of random numbers of any length: FILE ROWS COLUMNS [y]. Runs as a separate process.
 
-A block of at most 20,000 rows is drawn and repeated: readers see text, and text of any origin takes the same time.
+A block of at most 20,000 rows is drawn and repeated, which does not affect the time to read.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ BLOCK_ROWS = 20_000
 
 
 def write_table(file: Path, n_rows: int, n_columns: int, has_target: bool) -> Path:
-    """Numbers like -0.4172512, and a yes/no target `y` that depends on the first two columns."""
+    """Numbers like -0.4172512, and a boolean target `y` that depends on the first two columns."""
     arguments = [str(file), str(n_rows), str(n_columns), *(["y"] if has_target else [])]
     subprocess.run([sys.executable, __file__, *arguments], check=True)
     return file

@@ -1,4 +1,4 @@
-"""(5) Growth of time and peak memory of `mlp train` with rows, parameters and columns; with a line fitted to each."""
+"""(5) Time and peak memory of `mlp train` as functions of rows, parameters and columns, with fitted lines."""
 
 import csv
 import json
@@ -13,14 +13,14 @@ from benchmarks.measuring import fit_line
 from benchmarks.printing import in_memory, in_time, print_table
 
 EPOCHS = 2
-# Of the whole series: compiled code, which `auto` takes for the largest, has a pace and a memory of its own.
+# For the whole series, as `auto` takes the compiled engine, with other time and memory, for the largest only.
 ENGINE = "numpy"
 FLOAT32 = 4
 
 
 @dataclass(frozen=True)
 class Point:
-    """One training: what is varied, and the rest of its size."""
+    """The sizes of one training."""
 
     n_rows: int = 100_000
     n_columns: int = 14
@@ -44,7 +44,7 @@ def series(quick: bool, full: bool) -> dict[str, list[Point]]:
 
 
 def run(quick: bool, full: bool, only: str | None) -> dict[str, Any]:
-    """`only` is rows, parameters or columns."""
+    """Run the benchmark; `only` is rows, parameters or columns."""
     results = {}
     for name, points in series(quick, full).items():
         if only in (None, name):
@@ -75,7 +75,7 @@ def _measure(point: Point, quick: bool) -> dict[str, Any]:
 
 
 def _lines(name: str, points: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Time over what is varied; peak memory over the bytes of the float32 data, or of the parameters."""
+    """Fitted lines: time over the varied size, peak memory over the bytes of the float32 data or the parameters."""
     xs = [point[{"rows": "n_rows", "columns": "n_columns"}.get(name, name)] for point in points]
     sizes = [FLOAT32 * point["parameters"] if name == "parameters" else point["data_bytes"] for point in points]
     return {

@@ -1,7 +1,6 @@
 """Run one command; print its seconds, peak memory in bytes and exit code as JSON.
 
-A process of its own, with nothing imported: Linux counts the memory of whoever starts a command into that command's
-peak, so a large parent would hide it.
+A separate process with few imports, as Linux counts the memory of the parent in the peak of the command.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Alternation, medians, line fits, and the machine that was measured."""
+"""Alternating measurements, medians, line fits, and a description of the machine."""
 
 import datetime
 import os
@@ -28,9 +28,9 @@ PACKAGES = (
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """What each contestant measures, `repeats` times in turns; each round has an order of its own, drawn from a seed.
+    """The measurements of each contestant, in `repeats` rounds of random order.
 
-    So a disturbance of the machine hits all of them alike, and none always follows the same other, whose threads may
+    So disturbances of the machine affect all equally, and none always follows the same other one, whose threads may
     still spin and whose data fills the caches.
     """
     found: dict[str, list[float]] = {name: [] for name in contestants}
@@ -48,7 +48,7 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Line:
-    """y = constant + slope * x, by least squares on relative residuals; `worst` is the largest of them."""
+    """y = constant + slope * x, by least squares on relative residuals; `worst` is the largest residual."""
 
     constant: float
     slope: float
@@ -56,7 +56,7 @@ class Line:
 
 
 def fit_line(xs: Sequence[float], ys: Sequence[float]) -> Line:
-    """Weighted by 1/y^2: over several powers of ten, the largest points alone would decide otherwise."""
+    """Fit a line with weights 1/y^2, else the largest points would dominate over several orders of magnitude."""
     weights = [1.0 / (y * y) for y in ys]
     total = sum(weights)
     mean_x = sum(w * x for w, x in zip(weights, xs, strict=True)) / total
@@ -71,7 +71,7 @@ def fit_line(xs: Sequence[float], ys: Sequence[float]) -> Line:
 
 def product_peak(size: int = 2048, repeats: int = 12) -> float:
     """GFLOP/s of a large float32 matrix product on all cores, the best of several."""
-    import numpy as np  # the parent of measured processes stays small, see children.py
+    import numpy as np  # a large parent would count in the measured memory of its children
 
     a, b = np.random.default_rng(0).standard_normal((2, size, size), np.float32)
     out = np.empty((size, size), np.float32)
@@ -85,7 +85,7 @@ def product_peak(size: int = 2048, repeats: int = 12) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, memory, versions, hour and load; no name of host or user."""
+    """Processor, memory, versions, time and load, without names of host and user."""
     return {
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
@@ -99,7 +99,7 @@ def machine() -> dict[str, Any]:
 
 
 def load() -> list[float]:
-    """Average number of running processes over 1, 5 and 15 minutes."""
+    """Load averages over 1, 5 and 15 minutes."""
     return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else []
 
 

@@ -1,7 +1,7 @@
-"""The peers of the step benchmark: each returns a function that trains one epoch, written as its own users write it.
+"""The libraries of the step benchmark: each function returns one that trains an epoch, in the library's usual style.
 
-Every peer works in a process of its own, where its libraries and their threads are alone; while one is measured, the
-others wait on a pipe. The libraries are optional, so each is imported in its own peer and nowhere else.
+Each runs in a separate process, apart from the threads of the others, which wait on a pipe while one is measured. The
+libraries are optional, and each is imported in its own function only.
 """
 
 import multiprocessing
@@ -19,7 +19,7 @@ from benchmarks.works import LEARNING_RATE, MOMENTUM, Work, draw_rows
 
 Epoch = Callable[[], object]
 
-# Threads that wait for work spin before they sleep, those of OpenBLAS and OpenMP for up to 0.2 s.
+# Idle threads of OpenBLAS and OpenMP spin for up to 0.2 s before they sleep.
 PAUSE_SECONDS = 0.25
 
 
@@ -58,7 +58,7 @@ def mlp_compiled(work: Work, optimizer: str) -> Epoch:
 
 
 def sklearn(work: Work, optimizer: str) -> Epoch:
-    """scikit-learn: `partial_fit` on all rows is one epoch of batches in a fresh order."""
+    """scikit-learn: `partial_fit` on all rows is one epoch of shuffled batches."""
     from sklearn.neural_network import MLPClassifier
 
     X, y = draw_rows(work)
@@ -194,7 +194,7 @@ PEERS: dict[str, Callable[[Work, str], Epoch]] = {
 
 
 class Worker:
-    """A process that trains with one peer, when it is asked."""
+    """A process that trains with one library on request."""
 
     def __init__(self, peer: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -203,11 +203,11 @@ class Worker:
         self._process.start()
 
     def prepare(self, work: Work, optimizer: str) -> str:
-        """Get ready, compile and warm up; returns "" or what is missing."""
+        """Prepare, compile and warm up; returns "", or the reason if the library is not available."""
         return str(self._ask("prepare", work, optimizer))
 
     def seconds_per_step(self, at_least: float) -> float:
-        """Train whole epochs for this many seconds."""
+        """Seconds per step, measured over whole epochs for at least this many seconds."""
         return float(self._ask("run", at_least))
 
     def product_peak(self) -> float:
@@ -225,7 +225,7 @@ class Worker:
 
 
 def _nothing() -> None:
-    """The epoch before any was prepared."""
+    """Placeholder until `prepare` is called."""
 
 
 def _serve(peer: str, pipe: Any) -> None:
@@ -239,12 +239,12 @@ def _serve(peer: str, pipe: Any) -> None:
                     epoch = PEERS[peer](work, optimizer)
                     epoch()
                     epoch()
-                except Exception as error:  # whatever a peer's compiler throws: the others are measured all the same
+                except Exception as error:  # any error of a library's compiler excludes only that library
                     fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
                 pipe.send(fault)
             case ("run", at_least):
-                sleep(PAUSE_SECONDS)  # until the threads of the peer before sleep
-                epoch()  # not timed: the caches are full of another peer's data
+                sleep(PAUSE_SECONDS)  # until the previous library's threads sleep
+                epoch()  # not timed, as the caches are full of another library's data
                 n_epochs, started = 0, perf_counter()
                 while n_epochs == 0 or perf_counter() - started < at_least:
                     epoch()

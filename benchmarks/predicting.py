@@ -1,4 +1,4 @@
-"""(3) `mlp predict` from CSV to CSV, against the peers' scripts and against `pandas.read_csv` alone."""
+"""(3) `mlp predict` from CSV to CSV, compared with scripts of other libraries and with `pandas.read_csv` alone."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ HIDDEN = (64, 64)
 
 
 def run(quick: bool, full: bool, only: str | None) -> list[dict[str, Any]]:
-    """`only` is a number of rows."""
+    """Run the benchmark; `only` is a number of rows."""
     sizes = (1_000, 10_000) if quick else (100_000, 1_000_000, *((10_000_000,) if full else ()))
     results = []
     with workshop() as name:

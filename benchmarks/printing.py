@@ -1,4 +1,4 @@
-"""Tables on standard output, and the JSON file."""
+"""Output of results: tables on standard output, and a JSON file."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned: readable as it is, and ready for docs/."""
+    """An aligned Markdown table."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -31,7 +31,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_between(path: Path, name: str, text: str) -> None:
-    """Put a text between the marks `<!-- NAME: begin -->` and `<!-- NAME: end -->` of a page; raises ValueError."""
+    """Replace the text between `<!-- NAME: begin -->` and `<!-- NAME: end -->` of a page; raises ValueError."""
     begin, end = (f"<!-- {name}: {side} -->" for side in ("begin", "end"))
     before, found, rest = path.read_text(encoding="utf-8").partition(begin)
     _, found_too, after = rest.partition(end)
@@ -41,7 +41,7 @@ def write_between(path: Path, name: str, text: str) -> None:
 
 
 def print_machine(machine: dict[str, Any]) -> None:
-    """One line on what was measured on."""
+    """Print a line on the machine."""
     versions = " · ".join(f"{name} {number}" for name, number in machine["versions"].items() if number)
     print(
         f"{machine['when']} · {machine['processor']} · {machine['cores']} cores · {machine['memory_gb']} GB · "
@@ -50,7 +50,7 @@ def print_machine(machine: dict[str, Any]) -> None:
 
 
 def write_result(name: str, machine: dict[str, Any], results: Any, file: str | None, quick: bool) -> None:
-    """Write to `file`, or to benchmarks/results/NAME.json; a quick run proves nothing and is written only if asked."""
+    """Write to `file`, or to benchmarks/results/NAME.json; a quick run is written only with `file`."""
     if file is None and quick:
         print("\nA quick run: nothing written.")
         return
@@ -62,7 +62,7 @@ def write_result(name: str, machine: dict[str, Any], results: Any, file: str | N
 
 
 def in_time(seconds: float) -> str:
-    """Three digits with the unit that suits."""
+    """Seconds with three digits and a suitable unit."""
     if seconds < 1e-3:
         return f"{seconds * 1e6:.3g} µs" if seconds < 999.5e-6 else "1 ms"
     return (
@@ -71,10 +71,10 @@ def in_time(seconds: float) -> str:
 
 
 def in_times(measured: dict[str, Any]) -> list[str]:
-    """Median time and processor time of what was measured, the cells of two columns."""
+    """Median time and CPU time, as the cells of two columns."""
     return [in_time(measured[key]["median"]) for key in ("seconds", "cpu_seconds")]
 
 
 def in_memory(size: float) -> str:
-    """Megabytes."""
+    """Bytes in MB."""
     return f"{size / 1e6:.0f} MB"

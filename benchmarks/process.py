@@ -1,4 +1,4 @@
-"""(2) The whole process from a CSV file to weights, against the shortest sound script of each peer."""
+"""(2) The whole process from a CSV file to weights, compared with the shortest correct script of each library."""
 
 import subprocess
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SCRIPTS = {"scikit-learn": "sklearn", "PyTorch": "torch"}
 
 @dataclass(frozen=True)
 class Job:
-    """A table and how to train on it; `scale` as in the config and as the scripts know it."""
+    """A table and its training; `scale` under the names of the config and of the scripts."""
 
     name: str
     target: str
@@ -23,7 +23,7 @@ class Job:
     epochs: int
     batch_size: int
     scale: str = "standardize"
-    share: float = 1 / 3  # of the peers' time: the target
+    share: float = 1 / 3  # the target, as a fraction of the other libraries' time
 
 
 JOBS = (

@@ -1,4 +1,4 @@
-"""(6) Reading a table for training beside `pandas.read_csv` of that file, and training from disk beside from memory."""
+"""(6) Reading a table compared with `pandas.read_csv`, and training from disk compared with training from memory."""
 
 import csv
 import time
@@ -22,7 +22,7 @@ DISK_EPOCHS = 2
 
 
 def run(quick: bool, full: bool, only: str | None) -> dict[str, Any]:
-    """`only` is mixed, pixels, floats or disk."""
+    """Run the benchmark; `only` is mixed, pixels, floats or disk."""
     results: dict[str, Any] = {}
     with workshop() as name:
         folder = Path(name)
@@ -39,7 +39,7 @@ def run(quick: bool, full: bool, only: str | None) -> dict[str, Any]:
 
 
 def _mixed(file: Path, shrink: int) -> Path:
-    """100,000 rows of numbers, whole numbers, few words, dates and a label."""
+    """100,000 rows of floats, integers, categories, dates and a label."""
     rng, n_rows = np.random.default_rng(0), 100_000 // shrink
     words = ["alpha", "beta", "gamma", "delta", "epsilon"]
     days = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, n_rows), "D")
@@ -55,7 +55,7 @@ def _mixed(file: Path, shrink: int) -> Path:
 
 
 def _pixels(file: Path, shrink: int) -> Path:
-    """8,000 pictures of 784 pixels, most of them 0, and a digit."""
+    """8,000 images of 784 pixels, most of them 0, and a digit."""
     rng, n_rows = np.random.default_rng(0), 8_000 // shrink
     pixels = rng.integers(0, 256, (n_rows, 784)) * (rng.random((n_rows, 784)) < 0.2)
     pd.DataFrame(pixels).assign(y=rng.integers(0, 10, n_rows)).to_csv(file, index=False)
@@ -73,7 +73,7 @@ TABLES = {"mixed": _mixed, "pixels": _pixels, "floats": _floats}
 
 
 def _measure(file: Path, repeats: int) -> dict[str, Any]:
-    """Seconds and processor seconds of both in one process, in turns."""
+    """Seconds and CPU seconds of both, alternating in one process."""
     works = {
         "pandas.read_csv": lambda: pd.read_csv(file),
         "mlp": lambda: read_table(str(file), store=StoreOptions(str(file.parent))),

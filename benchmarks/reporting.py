@@ -1,4 +1,4 @@
-"""`mlp report` of a table, beside `mlp eval` and `mlp predict` of the same."""
+"""`mlp report` of a table, compared with `mlp eval` and `mlp predict` of the same table."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ PROGRAM = [sys.executable, "-m", "mlpcli"]
 
 
 def run(quick: bool, full: bool, only: str | None) -> list[dict[str, Any]]:
-    """`only` is a number of rows."""
+    """Run the benchmark; `only` is a number of rows."""
     sizes = (2_000,) if quick else (100_000, 1_000_000, *((10_000_000,) if full else ()))
     results = []
     with workshop() as name:
@@ -36,7 +36,7 @@ def run(quick: bool, full: bool, only: str | None) -> list[dict[str, Any]]:
 
 
 def _commands(folder: Path, table: Path, is_long: bool) -> dict[str, list[str]]:
-    """`eval` holds the whole table, and is left out of a long one."""
+    """The commands; without `eval`, which holds the whole table in memory, for long tables."""
     model = str(folder / "runs/job/weights.npz")
     commands = {
         "mlp predict": [*PROGRAM, "predict", model, str(table), "-o", str(folder / "out.csv"), "--quiet"],

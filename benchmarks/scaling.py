@@ -1,4 +1,4 @@
-"""(14) One network on shards: rounds are measured on this machine, and steps of 2 to 256 workers simulated."""
+"""(14) Data-parallel training: rounds measured on this machine, and steps of 2 to 256 workers simulated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -39,7 +39,7 @@ class Work:
 
     @property
     def n_bytes(self) -> int:
-        """Of a message, in either direction: the parameters, or the gradient, in float32."""
+        """Bytes of a message: the parameters, or the gradient, in float32."""
         return 4 * self.n_parameters
 
 
@@ -52,10 +52,10 @@ WORKS = {
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds: what a worker's messages cost the master, one after the other; and what its answer takes beside.
+    """Seconds that the messages of a worker take on the master, sequentially, and the latencies of its response.
 
-    The first is processor time of the master, which other programs hardly change. `latencies` are measured ones, from
-    which a simulated worker's is drawn.
+    The first is CPU time of the master, which other programs hardly affect. Latencies of simulated workers are drawn
+    from the measured `latencies`.
     """
 
     per_message: float
@@ -63,10 +63,10 @@ class Costs:
 
 
 class Echo:
-    """A worker that answers at once, with a gradient of zeros."""
+    """A worker that returns a gradient of zeros immediately."""
 
     def gradient(self, flat: Any) -> tuple[float, Any]:
-        """As much as was sent."""
+        """Zeros of the size of the parameters."""
         return 0.0, np.zeros_like(flat)
 
 
@@ -91,7 +91,7 @@ def run(quick: bool, only: str | None, page: Path | None) -> dict[str, Any]:
 
 
 def measure_rounds(works: Mapping[str, Work], n_times: int) -> dict[str, Costs]:
-    """What rounds of objects that answer at once cost, by work."""
+    """The costs of rounds without computation, by work."""
     seconds: dict[str, dict[int, list[tuple[float, float]]]] = {name: {} for name in works}
     with connected("local:2") as client, client.as_current():
         connect_directly(client)
@@ -104,7 +104,7 @@ def measure_rounds(works: Mapping[str, Work], n_times: int) -> dict[str, Costs]:
 
 
 def _seconds_of_round(pool: ShardPool, flat: Any) -> tuple[float, float]:
-    """By the clock, and of the master's processor."""
+    """Seconds of a round, and CPU seconds of the master."""
     started, processor = perf_counter(), process_time()
     total = np.zeros_like(flat)
     for _, gradient in pool.call("gradient", lambda shard: (flat,)):
@@ -113,7 +113,7 @@ def _seconds_of_round(pool: ShardPool, flat: Any) -> tuple[float, float]:
 
 
 def _costs(seconds: Mapping[int, Sequence[tuple[float, float]]]) -> Costs:
-    """A line through the least processor times, by the objects of a round; other programs only ever add."""
+    """Costs from a line through the minimal CPU times over the number of objects; other programs only add time."""
     least = [min(processor for _, processor in own) for own in seconds.values()]
     per_message = max(0.0, float(np.polyfit(np.array(list(seconds), np.float64), least, 1)[0]))
     faster_half = sorted(clock for clock, _ in seconds[1])[: max(1, len(seconds[1]) // 2)]
@@ -121,7 +121,7 @@ def _costs(seconds: Mapping[int, Sequence[tuple[float, float]]]) -> Costs:
 
 
 def measure_gradients(work: Work, n_times: int) -> dict[int, float]:
-    """Processor time of a gradient, by its number of rows: the whole batch, and the shares of it; one thread."""
+    """CPU time of a gradient on one thread, by number of rows: the whole batch, and the parts of the workers."""
     n_in, *hidden, n_out = work.sizes
     layers = perceptron(n_in, hidden, n_out, ["relu"] * len(hidden), "softmax", HiddenSpec())
     network = Network(n_in, layers, "softmax")
@@ -160,9 +160,9 @@ def simulated(work: Work, costs: Costs, gradients: Mapping[int, float], n: int) 
 
 
 def seconds_of_round(workers: Values, per_message: float) -> float:
-    """A round in which each of `workers` (n,) takes so many seconds to answer.
+    """Seconds of a round in which each of `workers` (n,) takes so many seconds to respond.
 
-    The master sends messages and takes answers one after the other, half of `per_message` for each.
+    The master sends and receives messages sequentially, in half of `per_message` each.
     """
     half = per_message / 2
     arrivals = np.sort(half * np.arange(1, len(workers) + 1) + workers)
@@ -173,7 +173,7 @@ def seconds_of_round(workers: Values, per_message: float) -> float:
 
 
 def tables(found: Mapping[str, Any]) -> list[str]:
-    """What was measured, and what follows from it."""
+    """Tables of the measured and the simulated times."""
     header = ["work", "parameters", "batch", "bytes a step and worker", "gradient, one core", "message", "latency"]
     measured = [
         [

@@ -1,4 +1,4 @@
-"""(11) A search: what it adds to the trainings it consists of, and what a second process brings."""
+"""(11) The overhead of a search over its trainings, and the speedup by a second process."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ OVERHEAD_TARGET, SPEEDUP_TARGET = 0.050, 1.7  # seconds a trial; trials of two p
 
 
 class Timed:
-    """An observer that notes when each trial ended, in seconds and in processor time of this process."""
+    """An observer that records the end of each trial, in seconds and in CPU time of this process."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -45,7 +45,7 @@ class Timed:
 
 
 def run(quick: bool) -> dict[str, Any]:
-    """Trials of one size: they differ in numbers of the optimizer, which take no time."""
+    """Run the benchmark, with trials that differ only in optimizer options, and so take equal time."""
     n_trials = 6 if quick else 40
     with workshop() as name:
         folder = Path(name)
@@ -58,7 +58,7 @@ def run(quick: bool) -> dict[str, Any]:
             observer = Timed()
             asked = replace(loaded, config=replace(loaded.config, search=options))
             search(asked, observer, str(folder / f"search-{n}"))
-            # From the first end on, so that the start of a process does not count: it is given beside.
+            # From the end of the first trial, to exclude the start of a process, which is reported separately.
             found[f"search, {n} process{'es' * (n > 1)}"] = {
                 "seconds": observer.ends[-1],
                 "trials_per_second": (len(observer.ends) - 1) / (observer.ends[-1] - observer.ends[0]),
@@ -91,7 +91,7 @@ def _config(table: Path, n_epochs: int, n_trials: int) -> LoadedConfig:
 
 
 def _trainings(loaded: LoadedConfig, n_trials: int) -> dict[str, float]:
-    """The same number of trainings on four fifths of the rows, with nothing around them."""
+    """The same number of trainings on four fifths of the rows, without a search."""
     prepared = prepare(replace(loaded, config=replace(loaded.config, search=None)))
     rows = int(0.8 * len(prepared.train.truth))
     prepared = replace(

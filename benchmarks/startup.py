@@ -1,4 +1,4 @@
-"""(4) Start-up: what a user waits for when there is next to nothing to do."""
+"""(4) Start-up time: commands with almost no work."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from benchmarks.configs import write_config
 from benchmarks.generating import write_table
 from benchmarks.printing import in_memory, in_time, print_table
 
-# The floor each verb is compared with, and the largest ratio that is aimed at.
+# The lower bound for each verb, and the target ratio.
 FLOORS = {
     "mlp --help": "import typer, rich",
     "mlp eval, 10 rows": "import pandas",
@@ -19,7 +19,7 @@ NEEDS = {"import sklearn": "sklearn", "import torch": "torch", "import jax": "ja
 
 
 def run(quick: bool, only: str | None) -> dict[str, Any]:
-    """`only` is a verb: --help, eval or predict."""
+    """Run the benchmark; `only` is --help, eval or predict."""
     with workshop() as name:
         folder = Path(name)
         train = write_table(folder / "train.csv", 1_000, 4, has_target=True)

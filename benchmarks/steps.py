@@ -1,4 +1,4 @@
-"""(1) Training steps on the five works, all peers in one run, in alternation."""
+"""(1) Training steps on the five works, alternating between all libraries."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from benchmarks.printing import print_table
 from benchmarks.works import OPTIMIZERS, WORKS
 
 PROJECT = "mlp"
-# Products on two threads wait for each other: where another process holds a core, they become several times slower.
+# Products on two threads become several times slower if another process uses a core.
 DISTURBED = 1.3
 
 
 def run(quick: bool, only: str | None) -> dict[str, Any]:
-    """`only` is a work or a peer (this project always takes part)."""
+    """Run the benchmark; `only` is a work or a library (this project is always included)."""
     works = [work for work in WORKS if only in (None, *PEERS) or work.name == only]
     if not works:
         return {}

@@ -1,4 +1,4 @@
-"""The five works of the step benchmark: sizes, batch and rows of an epoch, and their arithmetic."""
+"""The five works of the step benchmark: layer sizes, batch size, rows and FLOPs."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +14,7 @@ OPTIMIZERS = ("sgd", "adam")
 
 @dataclass(frozen=True)
 class Work:
-    """One training: relu layers of `sizes`, softmax, float32, `steps` whole batches an epoch."""
+    """One training: relu layers of `sizes`, softmax, float32, `steps` full batches per epoch."""
 
     name: str
     sizes: tuple[int, ...]
@@ -23,7 +23,7 @@ class Work:
 
     @property
     def n_rows(self) -> int:
-        """Rows of an epoch; no short last batch, which JAX's scan could not have."""
+        """Rows of an epoch, without a short last batch, which JAX's scan does not support."""
         return self.steps * self.batch_size
 
     @property
@@ -51,7 +51,7 @@ WORKS = (
 
 
 def draw_rows(work: Work) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Inputs (n_rows, n_in) and class codes (n_rows,) that a network can learn: no number ends up denormal."""
+    """Inputs (n_rows, n_in) and class codes (n_rows,), learnable, so that no number becomes denormal."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((work.n_rows, work.sizes[0]), np.float32)
     teacher = rng.standard_normal((work.sizes[0], work.sizes[-1]), np.float32)
