@@ -1,4 +1,4 @@
-"""The base class of both estimators: parameters, fitting, saving."""
+"""The base class of both estimators: parameters, training, and the model file."""
 
 from collections.abc import Mapping
 from typing import Any, Self, cast
@@ -32,7 +32,7 @@ NEGLIGIBLE = 1e-12
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
-    """The base class of both estimators: parameters, fitting, saving."""
+    """The base class of `MLPClassifier` and `MLPRegressor`."""
 
     def __init__(
         self,
@@ -86,14 +86,14 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         model, estimator = load(path), cls()
         if model.task not in estimator._tasks:
             raise ValueError(f"{path}: a model of {model.task}, which {cls.__name__} does not predict.")
-        estimator._take(model)
+        estimator._set_model(model)
         estimator.n_features_in_ = len(model.columns)
         estimator.feature_names_in_ = np.asarray(model.columns, object)
         return estimator
 
     _tasks: tuple[str, ...] = ()
 
-    def _take(self, model: TrainedModel) -> None:
+    def _set_model(self, model: TrainedModel) -> None:
         self.model_ = model
         self.n_iter_ = 0 if model.history is None else int(model.history["epoch"].max())
         self.n_layers_ = len(model.layers)
@@ -117,59 +117,61 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str) -> Self:
         """Train on rows and targets (n_rows, n_targets)."""
-        whole, targets, weight = self._whole(self._frame(X, reset=True), y, sample_weight)
-        if len(whole) < 2:
-            raise ValueError(f"n_samples={len(whole)}: at least two rows are needed.")
+        joined, targets, weight = self._joined_frame(self._frame(X, reset=True), y, sample_weight)
+        if len(joined) < 2:
+            raise ValueError(f"n_samples={len(joined)}: at least two rows are needed.")
         self._start = None
         try:
-            self._take(train(self._config(whole, targets, task, weight), whole))
+            self._set_model(train(self._config(joined, targets, task, weight), joined))
         except MlpError as error:
             raise ValueError(str(error)) from error
         return self
 
-    def _partial_fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str, known: NDArray[Any]) -> Self:
-        """Train one epoch on rows and targets (n_rows, n_targets); the first call declares further targets `known`."""
+    def _partial_fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str, declared: NDArray[Any]) -> Self:
+        """Train one epoch on rows and targets (n_rows, n_targets); the first call declares further targets."""
         is_first = not hasattr(self, "model_")
-        for name, is_asked in (("recipe", self.recipe is not None), ("early_stopping", self.early_stopping)):
-            if is_asked:
+        for name, is_set in (("recipe", self.recipe is not None), ("early_stopping", self.early_stopping)):
+            if is_set:
                 raise ValueError(f"partial_fit: {name} works with fit only, which sees all rows.")
         frame = self._frame(X, reset=is_first)
         check_consistent_length(frame, y)
         weights = checked_weights(sample_weight, frame)
-        whole, targets, weight = self._whole(frame, y, np.ones(len(frame)) if weights is None else weights)
+        joined, targets, weight = self._joined_frame(frame, y, np.ones(len(frame)) if weights is None else weights)
         start = None if is_first else self._start or warm_start(self.model_)
-        config = self._config(whole, targets, task, weight)
+        config = self._config(joined, targets, task, weight)
         config["training"]["epochs"] = 1 + (0 if start is None or start.state is None else start.state.epoch)
         preprocessing_rows = None
         if start is not None:
             config["training"]["dtype"] = start.model.ensemble.dtype.name
             config["model"]["output_bias"] = start.model.record["config"]["model"]["output_bias"]
-        elif len(known):
+        elif len(declared):
             config["model"].setdefault("output_bias", "initializer")  # a class absent from this batch is not improbable
-            extended = pd.concat([frame, frame.iloc[[0] * len(known)]], ignore_index=True)
-            weights = np.append(np.ones(len(frame)) if weights is None else weights, np.full(len(known), NEGLIGIBLE))
-            preprocessing_rows = self._whole(extended, np.concatenate([y, known]), weights)[0]
+            extended = pd.concat([frame, frame.iloc[[0] * len(declared)]], ignore_index=True)
+            weights = np.append(np.ones(len(frame)) if weights is None else weights, np.full(len(declared), NEGLIGIBLE))
+            preprocessing_rows = self._joined_frame(extended, np.concatenate([y, declared]), weights)[0]
         try:
-            model, self._start = train_batch(config, whole, start, preprocessing_rows)
+            model, self._start = train_batch(config, joined, start, preprocessing_rows)
         except MlpError as error:
             raise ValueError(str(error)) from error
-        self._take(model)
+        self._set_model(model)
         self.n_iter_ = config["training"]["epochs"]
         return self
 
-    def _whole(
+    def _joined_frame(
         self, frame: pd.DataFrame, y: NDArray[Any], sample_weight: Any
     ) -> tuple[pd.DataFrame, list[str], str | None]:
         """One frame of rows, targets and weights, with the names of the target columns and of the weight column."""
         check_consistent_length(frame, y)
-        targets = _free(["y"] if y.shape[1] == 1 else [f"y{number}" for number in range(y.shape[1])], frame.columns)
+        targets = _unused_names(
+            ["y"] if y.shape[1] == 1 else [f"y{number}" for number in range(y.shape[1])], frame.columns
+        )
         columns = {name: pd.Series(column, frame.index) for name, column in zip(targets, y.T, strict=True)}
-        whole = frame.assign(**columns)
+        joined = frame.assign(**columns)
         weights = checked_weights(sample_weight, frame)
         if weights is None:
-            return whole, targets, None
-        name = _free([WEIGHT], whole.columns)[0]
-        return whole.assign(**{name: weights}), targets, name
+            return joined, targets, None
+        name = _unused_names([WEIGHT], joined.columns)[0]
+        return joined.assign(**{name: weights}), targets, name
 
     def _config(self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None) -> dict[str, Any]:
         """Build the config from the parameters and these rows."""
@@ -184,21 +186,23 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             config = cast(dict[str, Any], parse_yaml(text, f"recipe {self.recipe}")[0])
             config["data"].pop("train")
         else:
-            config = self._perceptron(frame, targets, task, weight)
+            config = self._config_from_parameters(frame, targets, task, weight)
             config["data"]["target"] = targets if len(targets) > 1 else targets[0]
         config["task"] = task
         config["data"] |= {} if weight is None else {"weight": weight}
         config["training"]["seed"] = int(seed)
         return _merged(config, self.config or {})
 
-    def _perceptron(self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None) -> dict[str, Any]:
+    def _config_from_parameters(
+        self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None
+    ) -> dict[str, Any]:
         """Build the config without a recipe, from scikit-learn's parameters."""
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
         optimizer: dict[str, Any] = {"name": self.solver, "learning_rate": self.learning_rate_init}
         optimizer |= {"weight_decay": self.alpha}
         if self.solver == "sgd":
             optimizer |= {"momentum": self.momentum, "nesterov": self.nesterovs_momentum and self.momentum > 0}
-        is_double = bool((frame.drop(columns=targets).dtypes == np.float64).all())
+        is_float64 = bool((frame.drop(columns=targets).dtypes == np.float64).all())
         size = min(MAX_AUTO_BATCH, len(frame)) if self.batch_size == "auto" else self.batch_size
         patience = {"patience": self.n_iter_no_change} if self.early_stopping else None
         data: dict[str, Any] = {"validation": self.validation_fraction if self.early_stopping else None}
@@ -217,7 +221,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
                 "batch_size": size,
                 "epochs": self.max_iter,
                 "early_stopping": patience,
-                "dtype": "float64" if is_double else "float32",
+                "dtype": "float64" if is_float64 else "float32",
             },
         }
 
@@ -264,16 +268,16 @@ def _merged(config: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def key_of(label: Any) -> Any:
-    """A label as the reader of tables stores it: without surrounding blanks."""
+def stripped_label(label: Any) -> Any:
+    """A label without surrounding blanks, as in tables."""
     return label.strip() if isinstance(label, str) else label
 
 
-def _free(names: list[str], taken: Any) -> list[str]:
+def _unused_names(names: list[str], columns: Any) -> list[str]:
     """The names, with underscores appended until no column has them."""
-    free = []
+    unused = []
     for name in names:
-        while name in taken:
+        while name in columns:
             name += "_"
-        free.append(name)
-    return free
+        unused.append(name)
+    return unused

@@ -1,5 +1,6 @@
-"""The two estimators."""
+"""`MLPClassifier` and `MLPRegressor`."""
 
+from collections.abc import Iterable
 from typing import Any, Self, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from mlpcli.api import TrainedModel
 from mlpcli.errors import MlpError
-from mlpcli.estimators.perceptron import Perceptron, checked_weights, key_of
+from mlpcli.estimators.perceptron import Perceptron, checked_weights, stripped_label
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
@@ -37,12 +38,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         Raises ValueError for invalid rows, labels or parameters.
         """
         labels, is_multilabel = _checked_labels(y)
-        found = np.unique(labels)
+        classes = np.unique(labels)
         weights = checked_weights(sample_weight, labels)
-        counted = found if weights is None else np.unique(labels[weights > 0])
-        if len(labels) and len(counted) < 2:
-            raise ValueError(f"at least two classes are needed; the rows have one class: {counted.tolist()}.")
-        self.classes_ = np.arange(labels.shape[1]) if is_multilabel else found
+        weighted = classes if weights is None else np.unique(labels[weights > 0])
+        if len(labels) and len(weighted) < 2:
+            raise ValueError(f"at least two classes are needed; the rows have one class: {weighted.tolist()}.")
+        self.classes_ = np.arange(labels.shape[1]) if is_multilabel else classes
         self._fit(
             X, labels.reshape(len(labels), -1), sample_weight, "multilabel" if is_multilabel else "classification"
         )
@@ -56,41 +57,44 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         """
         labels, is_multilabel = _checked_labels(y)
         if is_multilabel:
-            known = np.repeat([[0], [1]], labels.shape[1], axis=1)
+            declared = np.repeat([[0], [1]], labels.shape[1], axis=1)
             self.classes_ = np.arange(labels.shape[1])
-            return self._partial_fit(X, labels, sample_weight, "multilabel", known)
+            return self._partial_fit(X, labels, sample_weight, "multilabel", declared)
         _check_partial_fit_first_call(self, None if classes is None else np.unique(classes))
         if unknown := sorted({*labels.tolist()} - {*self.classes_.tolist()}):
             raise ValueError(f"y has labels that are not in `classes`: {unknown}.")
         if len(self.classes_) < 2:
             raise ValueError(f"classes: at least two are needed, got one class: {self.classes_.tolist()}.")
-        known = self.classes_.reshape(-1, 1)
-        return self._partial_fit(X, labels.reshape(-1, 1), sample_weight, "classification", known)
+        declared = self.classes_.reshape(-1, 1)
+        return self._partial_fit(X, labels.reshape(-1, 1), sample_weight, "classification", declared)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
         check_is_fitted(self)
-        answers = self._call("predict", self._frame(X))
-        if isinstance(answers, pd.DataFrame):
-            return answers.to_numpy().astype(np.int64)
-        positions = {key_of(label): position for position, label in enumerate(self.classes_.tolist())}
-        return cast(NDArray[Any], self.classes_[[positions[key_of(label)] for label in answers.tolist()]])
+        predictions = self._call("predict", self._frame(X))
+        if isinstance(predictions, pd.DataFrame):
+            return predictions.to_numpy().astype(np.int64)
+        return cast(NDArray[Any], self.classes_[self._class_indices(predictions.tolist())])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities (n_rows, n_classes) in the order of `classes_`, or of 1 in each target (n_rows, n_targets)."""
         check_is_fitted(self)
-        found = cast(NDArray[np.float64], self._call("predict_proba", self._frame(X)))
+        probabilities = cast(NDArray[np.float64], self._call("predict_proba", self._frame(X)))
         if self.model_.task == "multilabel":
-            return found
-        positions = {key_of(label): position for position, label in enumerate(self.classes_.tolist())}
-        whole = np.zeros((len(found), len(positions)))  # a class whose rows all have weight 0 has no output
-        whole[:, [positions[key_of(label)] for label in self.model_.labels]] = found
-        return whole
+            return probabilities
+        expanded = np.zeros((len(probabilities), len(self.classes_)))  # a class with total weight 0 has no output
+        expanded[:, self._class_indices(self.model_.labels)] = probabilities
+        return expanded
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Logarithms of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
+
+    def _class_indices(self, labels: Iterable[Any]) -> list[int]:
+        """The indices of labels in `classes_`."""
+        indices = {stripped_label(label): index for index, label in enumerate(self.classes_.tolist())}
+        return [indices[stripped_label(label)] for label in labels]
 
     def _call(self, method: str, frame: pd.DataFrame) -> Any:
         try:
@@ -98,8 +102,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         except MlpError as error:
             raise ValueError(str(error)) from error
 
-    def _take(self, model: TrainedModel) -> None:
-        super()._take(model)
+    def _set_model(self, model: TrainedModel) -> None:
+        super()._set_model(model)
         if not hasattr(self, "classes_"):  # loaded
             targets = np.arange(len(model.targets))
             self.classes_ = np.unique(np.asarray(model.labels)) if model.task == "classification" else targets
@@ -148,9 +152,9 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         """Predicted numbers (n_rows,), or (n_rows, n_targets) as in `fit`."""
         check_is_fitted(self)
         try:
-            answers = self.model_.predict(self._frame(X)).to_numpy()
+            predictions = self.model_.predict(self._frame(X)).to_numpy()
         except MlpError as error:
             raise ValueError(str(error)) from error
-        return answers.reshape(len(answers), -1) if not self._is_flat else answers
+        return predictions.reshape(len(predictions), -1) if not self._is_flat else predictions
 
     _is_flat = True
