@@ -77,6 +77,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         {
             "sigma from [0.2, 4]": _members(8, 16) + _sigma(0.2, 4),
             "sigma from [0.2, 8]": _members(8, 16) + _sigma(0.2, 8),
+            "sigma from [1, 8]": _members(8, 16) + _sigma(1, 8),
+            "sigma from [1, 16]": _members(8, 16) + _sigma(1, 16),
             "sigma from [0.2, 8], all members see cosines": _members(8, 16) + _sigma(0.2, 8) + _ALL_COSINES,
         },
     ),

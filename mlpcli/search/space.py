@@ -195,7 +195,7 @@ def _check_domain(loaded: LoadedConfig, one: Parameter) -> None:
         if touches and one.key not in SEARCHABLE_DATA_KEYS:
             raise loaded.error(
                 where,
-                ("cannot be searched: it it defines the rows or their scoring, which must be the same for all trials."),
+                ("cannot be searched: it defines the rows or their scoring, which must be the same for all trials."),
             )
 
 

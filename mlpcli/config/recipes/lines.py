@@ -91,7 +91,7 @@ def _strong_preprocess(facts: TableSummary) -> list[tuple[str, str]]:
 def _strong_model(recipe: Recipe, facts: TableSummary) -> list[tuple[str, str]]:
     alternates, draws = _alternates(facts), _draws(facts)
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
-    views = (", views: alternate" if alternates else "") + (f", draw: {{{_SIGMA}}}" if draws else "")
+    views = (", views: alternate" if alternates else "") + (f", draw: {{{_sigma(facts)}}}" if draws else "")
     model = [
         (f"layers: {_layers(recipe)}", "auto: sizes taken from the data"),
         ("activation: selu", "for classes; mish for regression")
@@ -240,9 +240,12 @@ def _textbook(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
     )
 
 
-# No single scale of frequencies suits all tables (docs/quality.md).
-_SIGMA = "model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}"
 _LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
+
+
+def _sigma(facts: TableSummary) -> str:
+    """The range of the standard deviation of frequencies: none suits all tables (docs/quality.md)."""
+    return f"model.numeric_embedding.sigma: {{log_uniform: {'[1, 8]' if facts.is_large else '[0.2, 4]'}}}"
 
 
 def _stopping(facts: TableSummary, value: str, comment: str) -> tuple[str, str]:

@@ -11,6 +11,8 @@ RECIPES: tuple[RecipeName, ...] = ("best", "strong", "fast", "textbook")
 MANY_VALUES = 20
 # Fewer rows are overfitted with normal scores and high frequencies.
 MANY_ROWS = 2000
+# High frequencies, and more members for fewer epochs, suit tables with at least so many rows.
+LARGE_ROWS = 10_000
 # With fewer rows none are held out: two folds need two rows each.
 FEWEST_HELD_OUT_OF = 4
 # Fewer validation rows do not determine an accuracy to within 0.1 at 95 %: 1.96 sqrt(1/4 / n) = 0.1.
@@ -40,6 +42,11 @@ class TableSummary:
     def holds_out(self) -> bool:
         """Whether there are enough rows to hold some out for the choice of the epoch."""
         return self.n_rows >= FEWEST_HELD_OUT_OF
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are enough rows of each class for high frequencies, and for fewer epochs of more members."""
+        return self.n_rows >= LARGE_ROWS and self.n_classes < MANY_CLASSES
 
     @property
     def stop_metric(self) -> str:
@@ -91,9 +98,9 @@ def _strong_pace(facts: TableSummary) -> tuple[int, int, int]:
     take as long as four, and score better with few classes; many classes need the epochs (docs/quality.md).
     """
     n = facts.n_rows
-    if n < 10_000:
+    if n < LARGE_ROWS:
         return 8, 4, 48
-    if n < 100_000 and facts.n_classes < MANY_CLASSES:
+    if facts.is_large and n < 100_000:
         return 8, 4, 16
     return 4, 4, _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
 

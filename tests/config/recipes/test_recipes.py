@@ -179,6 +179,15 @@ def test_members_draw_their_cosines_only_where_there_are_many_rows(name):
         assert config.model.numeric_embedding.sigma == 0.1
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "n_classes", "low"), [(9_999, 2, 0.2), (10_000, 2, 1), (10_000, 0, 1), (10_000, 8, 0.2)]
+)
+def test_frequencies_are_higher_where_there_are_many_rows_of_each_class(n_rows, n_classes, low):
+    facts = TableSummary("classification" if n_classes else "regression", n_rows, n_classes, n_fine=2)
+    config = config_from_text(text_of(choose_recipe("strong", facts), facts), "t.yaml").config
+    assert config.model.members.draw["model.numeric_embedding.sigma"].log_uniform[0] == low
+
+
 def test_views_alternate_only_where_numbers_have_many_values():
     for n_fine, expected in ((0, "same"), (2, "alternate")):
         facts = TableSummary("regression", 500, n_fine=n_fine)
