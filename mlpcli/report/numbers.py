@@ -12,7 +12,7 @@ from mlpcli.report.drawing import INK, SERIES, inline, load
 from mlpcli.report.page import Block, Cell, Column, Figure, Section, Table
 
 SIZE = (4.5, 3.6)
-MOST_TARGETS = 4
+MAX_TARGETS = 4
 SHADES = 6  # of a density
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -20,13 +20,13 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def numbers_section(names: Sequence[str], truth: Values, answers: Values) -> Section:
     """Truth (n_rows, n_targets) and answers alike; of many targets the first."""
     blocks: list[Block] = []
-    for place, name in enumerate(names[:MOST_TARGETS]):
+    for place, name in enumerate(names[:MAX_TARGETS]):
         y, answer = truth[:, place], answers[:, place]
         of = f" of {name}" if len(names) > 1 else ""
         blocks += [_against(name, of, y, answer), _residuals(name, of, y, answer), _by_quantile(of, y, answer)]
     lead = "Shades are numbers of rows; outliers may lie outside the axes."
-    if len(names) > MOST_TARGETS:
-        lead += f" {MOST_TARGETS} of {len(names)} targets are drawn."
+    if len(names) > MAX_TARGETS:
+        lead += f" {MAX_TARGETS} of {len(names)} targets are drawn."
     return Section("numbers", "Predicted and true values", blocks, lead)
 
 

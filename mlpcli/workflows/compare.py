@@ -1,4 +1,4 @@
-"""`mlp compare`: two models on the same rows, and whether the new one is worse."""
+"""`mlp compare`: compare two models on the same rows, and decide whether the new one is worse."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.cross_validation.comparing import compare_cross_validations, is_cross_validation
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
+from mlpcli.workflows.reading import cast_scored, format_of, positive_weight_rows, read_columns, row_weights
 from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
@@ -30,7 +30,7 @@ from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Which models, which rows, and what counts as worse: by more than `margin` in `metric` ("" for the usual one)."""
+    """Two models, the rows, and what counts as worse: by more than `margin` in `metric` ("" for the default)."""
 
     old: str
     new: str
@@ -44,9 +44,9 @@ class CompareRequest:
 
 @dataclass(frozen=True)
 class CompareResult:
-    """The difference of each score; `metric` is the one that decides.
+    """The difference of each score; `metric` decides.
 
-    `model` is the new one, None for two cross-validations, whose scores are of `n_scores` folds.
+    `model` is the new model, None for two cross-validations, which have `n_scores` folds.
     """
 
     request: CompareRequest
@@ -70,9 +70,9 @@ class CompareResult:
 
 
 def compare(request: CompareRequest) -> CompareResult:
-    """Score both models on the rows of a table; of the folders of two cross-validations compare the folds.
+    """Compare both models on the rows of a table, or two cross-validations by their folds.
 
-    Raises MlpError where the models or the options do not allow it, ModelFileError and DataError.
+    Raises MlpError for options that do not apply and models that cannot be compared, ModelFileError and DataError.
     """
     if not 0.0 < request.confidence < 1.0:
         raise MlpError(f"--confidence {request.confidence:g}: must be between 0 and 1, such as 0.95.")
@@ -101,19 +101,19 @@ def compare(request: CompareRequest) -> CompareResult:
     old_rows, _ = rows_with_target(tables[0], target.names)
     rows, note = rows_with_target(tables[1], target.names)
     notes += [f"{tables[1].name}: {note}"] if note else []
-    # The models may disagree on which texts mean a missing value.
+    # The models may have different missing-value markers.
     rows = np.asarray(np.intersect1d(old_rows, rows), rows.dtype)
     if not len(rows):
         raise DataError(f"{tables[1].name}: no row has a target for both models. See data.missing.")
-    rows, left_out = rows_that_count(tables[1], weight, rows)
+    rows, left_out = positive_weight_rows(tables[1], weight, rows)
     notes += left_out
-    before, odd_before = _predicted(old, tables[0], rows)
-    after, odd_after = _predicted(new, tables[1], rows)
-    notes += _of_models(odd_before, odd_after)
+    before, odd_before = _predict(old, tables[0], rows)
+    after, odd_after = _predict(new, tables[1], rows)
+    notes += _merged_notes(odd_before, odd_after)
     weights = row_weights(tables[1], weight, rows) if weight else None
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
     tell("stage", "comparing", 0)
-    with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
+    with blas_threads(1):  # resampling products are small, and one thread is reproducible on every machine
         found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
     notes += _far_worse("old", old, {one.metric: one.old for one in found}, truth)
     notes += _far_worse("new", new, {one.metric: one.new for one in found}, truth)
@@ -137,7 +137,7 @@ def _compare_folds(request: CompareRequest) -> CompareResult:
 
 
 def worse_targets(found: Sequence[Difference], metric: str) -> list[str]:
-    """A sentence where single targets got worse, and the metric that decides, their mean, did not."""
+    """A note if single targets got worse, but not their mean, which decides."""
     worse = [one.metric for one in found if one.verdict == "worse"]
     of_targets = [key for key in worse if key.startswith(f"{metric}[")]
     if metric in worse or not of_targets:
@@ -147,13 +147,13 @@ def worse_targets(found: Sequence[Difference], metric: str) -> list[str]:
 
 
 def _far_worse(role: str, model: Model, scores: dict[str, float], truth: Truth) -> list[str]:
-    """Whether a model is far worse than the constant baseline."""
+    """A note if a model is far worse than the constant baseline."""
     worse = far_worse_on_rows(model, scores, truth.y, truth.weights)
     return [f"{role} model: {worse}"] if worse else []
 
 
-def _of_models(before: Sequence[str], after: Sequence[str]) -> list[str]:
-    """What is true of both models once, then what is true of one."""
+def _merged_notes(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Merge notes: those on both models once, then those on one of them."""
     return [
         *(one for one in before if one in after),
         *(f"old model: {one}" for one in before if one not in after),
@@ -161,8 +161,8 @@ def _of_models(before: Sequence[str], after: Sequence[str]) -> list[str]:
     ]
 
 
-def _predicted(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
-    """The answers of one model, and what was odd in the rows."""
+def _predict(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
+    """The predictions of one model, and notes on the rows."""
     with blas_threads(1):
         tell("stage", "predicting", 0)
         answers, counts = model.answers(table, rows)
@@ -172,7 +172,7 @@ def _predicted(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list
 
 
 def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> None:
-    """Raise MlpError unless both models answer the same question."""
+    """Raise MlpError unless both models have the same task, targets and classes."""
     before, after = old.target, new.target
     both = f"{old_path} and {new_path}"
     if before.task != after.task:
@@ -180,33 +180,33 @@ def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> N
     if before.names != after.names:
         texts = f"{', '.join(before.names)} and {', '.join(after.names)}"
         raise MlpError(f"{both}: their targets differ: {texts}. Compare models with the same targets.")
-    answers = [_possible(model.target) for model in (old, new)]
+    answers = [_possible_labels(model.target) for model in (old, new)]
     if answers[0] != answers[1]:
         odd = sorted(set(answers[0]) ^ set(answers[1]))
         which = f" (not in both: {', '.join(odd[:6])}{', ...' if len(odd) > 6 else ''})" if odd else ""
         raise MlpError(f"{both}: their classes differ{which}. Train both on data with the same classes.")
 
 
-def _possible(target: Any) -> tuple[str, ...]:
-    """Every label a model can give, in order; none for regression."""
+def _possible_labels(target: Any) -> tuple[str, ...]:
+    """Every label that a model can predict, in order; none for regression."""
     if isinstance(target, ClassTarget):
         return target.labels
     return tuple(text for texts in target.levels for text in texts) if isinstance(target, BooleanTarget) else ()
 
 
 def common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
-    """The column of weights that both models were trained with, and what the user should know."""
+    """The weight column of both models, or "" and a note if they differ."""
     if old.weight_column == new.weight_column:
         return new.weight_column, []
     return "", ["the models were trained with different sample weights: the scores are not weighted."]
 
 
 def _read(request: CompareRequest, models: tuple[Model, Model], weight: str) -> tuple[Table, Table]:
-    """The table as each model reads it, from one reading unless their markers of missing cells or headers differ."""
+    """The table as each model reads it; it is read once unless missing-value markers or headers differ."""
     readings = [format_of(model, request.delimiter, request.encoding) for model in models]
     schemas = [[schema for schema in model.schemas if weight or schema.name != model.weight_column] for model in models]
     if readings[0] == readings[1]:
-        # What is text for one model alone is read as text, which loses nothing.
+        # A column that is text for only one model is read as text for both, which loses nothing.
         tables = [read_columns(request.source, readings[0], [*schemas[0], *schemas[1]])] * 2
     elif request.source == "-":
         raise MlpError("-: the models read tables differently (data.missing, data.header). Name a file.")

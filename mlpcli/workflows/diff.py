@@ -1,4 +1,4 @@
-"""`mlp diff`: what a model file says, key by key, and where two of them part."""
+"""`mlp diff`: the contents of a model file key by key, and the differences between two of them."""
 
 import hashlib
 import json
@@ -25,9 +25,9 @@ Sections = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class ArrayDistance:
-    """How far an array moved: ||new - old|| / ||old|| (Frobenius) and the largest change of one number.
+    """The relative distance ||new - old|| / ||old|| (Frobenius norm) of two arrays, and the largest absolute change.
 
-    Both are None where the shapes or the dtypes differ, or where one model has no such array (shape None).
+    Both are None if shapes or dtypes differ, or if one model has no such array (shape None).
     """
 
     name: str
@@ -39,7 +39,7 @@ class ArrayDistance:
 
 @dataclass(frozen=True)
 class Change:
-    """A value that is not the same in both models; None where one does not have it."""
+    """A value that differs between two models; None in a model without it."""
 
     section: str
     key: str
@@ -49,10 +49,10 @@ class Change:
 
 @dataclass(frozen=True)
 class DiffResult:
-    """Everything in which two models differ; `arrays` has the arrays that are not equal.
+    """All differences between two models; `arrays` has the arrays that are not equal.
 
-    `main_metrics` are the keys of the scores that come first; `chosen` is, of old and new, what was chosen on the rows
-    of each split.
+    `main_metrics` are the keys of the scores shown first; `chosen` is, for old and new, what was chosen on the rows of
+    each split.
     """
 
     old: str
@@ -65,7 +65,7 @@ class DiffResult:
 
     @property
     def is_same(self) -> bool:
-        """Whether the files hold the same model."""
+        """Whether the models are equal."""
         return not self.changes and not self.arrays
 
 
@@ -75,10 +75,10 @@ def diff(old: str, new: str) -> DiffResult:
 
 
 def diff_models(old_name: str, old: Model, new_name: str, new: Model) -> DiffResult:
-    """Compare two models that go by these names."""
+    """Compare two models; the names are those of their files."""
     arrays = [distance for distance in distances(arrays_of(old), arrays_of(new)) if distance.largest_change != 0.0]
     changes = list(_changes(sections_of(old), sections_of(new)))
-    if not changes and not arrays and _sha256(old) != _sha256(new):  # what no section shows: the order of columns
+    if not changes and not arrays and _sha256(old) != _sha256(new):  # no section shows the order of columns
         changes.append(Change("file", "sha256", _sha256(old), _sha256(new)))
     names = arrays_of(old).keys() | arrays_of(new).keys()
     first = main_metrics(new.target.task, prediction_names(new.target))
@@ -87,7 +87,7 @@ def diff_models(old_name: str, old: Model, new_name: str, new: Model) -> DiffRes
 
 
 def text_of(weights: str) -> Iterator[str]:
-    """A model file as lines of `section.key: value`, the same for equal models; raises ModelFileError."""
+    """A model file as lines of `section.key: value`, equal for equal models; raises ModelFileError."""
     model = load_model(weights)
     yield f"sha256: {_sha256(model)}"
     for section, values in sections_of(model).items():
@@ -101,7 +101,7 @@ def text_of(weights: str) -> Iterator[str]:
 
 
 def sections_of(model: Model) -> Sections:
-    """What the header of a model says, by section, one level of keys each."""
+    """The header of a model by section, each with flattened keys."""
     record = dict(model.record)
     config, data = record.pop("config", {}), record.pop("data", {})
     rows, (*earlier, last) = record.pop("rows", {}), record.pop("sittings", []) or [{}]
@@ -121,31 +121,32 @@ def sections_of(model: Model) -> Sections:
 
 
 def _is_unset(key: str, value: Any) -> bool:
-    """Whether this is a way to read a column that the config does not ask for: eight of them a column say nothing."""
+    """Whether a key is an unset option of a column; there are eight per column."""
     return key.startswith("data.columns.") and value in (None, "", False, [])
 
 
 def _networks(ensemble: Ensemble) -> dict[str, Any]:
-    """What the members have in common, and the layers of each that are not those of the first."""
+    """The common properties of the members, and the layers of each member that differ from those of the first."""
     first = ensemble.first
-    found = {"members": len(ensemble.networks), "sizes": list(first.sizes), "output": first.output}
+    properties: dict[str, Any] = {"members": len(ensemble.networks), "sizes": list(first.sizes), "output": first.output}
     if ensemble.counts:
-        found["counts"] = list(ensemble.counts)
+        properties["counts"] = list(ensemble.counts)
     for number, network in enumerate(ensemble.networks, start=1):
         if network is first or network.layers != first.layers:
             prefix = "" if network is first else f"m{number}."
-            found |= {f"{prefix}layer {place}": to_plain(layer) for place, layer in enumerate(network.layers, start=1)}
-    return dict(flattened(found)) | {"dtype": str(ensemble.dtype)}
+            layers = enumerate(network.layers, start=1)
+            properties |= {f"{prefix}layer {index}": to_plain(layer) for index, layer in layers}
+    return dict(flattened(properties)) | {"dtype": str(ensemble.dtype)}
 
 
 def arrays_of(model: Model) -> dict[str, Array]:
-    """Every array of a model by its name in the file."""
+    """Every array of a model, by its name in the file."""
     state = {f"input_{name}": values for name, values in model.preprocessor.state.items() if len(values)}
     return {**model.ensemble.tensors(), **state, **model.target_state}
 
 
 def distances(old: Mapping[str, Array], new: Mapping[str, Array]) -> Iterator[ArrayDistance]:
-    """How far each array is from its namesake."""
+    """The distance of each array from the one with the same name."""
     for name in dict.fromkeys([*old, *new]):
         before, after = old.get(name), new.get(name)
         shapes = (None if before is None else before.shape, None if after is None else after.shape)
@@ -153,8 +154,8 @@ def distances(old: Mapping[str, Array], new: Mapping[str, Array]) -> Iterator[Ar
             yield ArrayDistance(name, *shapes, None, None)
             continue
         change = after.astype(np.float64) - before
-        norm, moved = _norm(before), _norm(change)
-        relative = moved / norm if norm else math.inf if moved else 0.0
+        norm, change_norm = _norm(before), _norm(change)
+        relative = change_norm / norm if norm else math.inf if change_norm else 0.0
         yield ArrayDistance(name, *shapes, relative, float(np.abs(change).max(initial=0.0)))
 
 
@@ -167,7 +168,7 @@ def _changes(old: Sections, new: Sections) -> Iterator[Change]:
 
 
 def _column_text(column: Feature) -> str:
-    """`category, levels Biscoe Dream Torgersen`: what is not empty, zero or no."""
+    """The properties of a column that are not empty, zero or false: `category, levels Biscoe Dream Torgersen`."""
     plain = column_record(column)
     parts = [
         f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"

@@ -1,4 +1,4 @@
-"""`mlp doctor`: what is wrong with a run, from its curves, its model, and the rows that it was trained on."""
+"""`mlp doctor`: diagnose a run from its learning curves, its model and its training data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ from mlpcli.workflows.training.initial_state import initial_state
 
 RATE = "training.optimizer.learning_rate"
 GRADIENT_ROWS = 2048
-LEAST_COPIES = 0.01
-NO_ROWS_APART = "no rows were held out"
+MIN_COPIES = 0.01  # fraction of the held-out rows
+NO_HELD_OUT_ROWS = "no rows were held out"
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A run, or a model alone, and every check of it, in the order of NAMES."""
+    """Every check of a run or of a model file, in the order of NAMES."""
 
     run: str
     model: Model
@@ -55,9 +55,9 @@ class Diagnosis:
 
 
 def examine(run: str, data: Sequence[str] = ()) -> Diagnosis:
-    """Look for everything that can be looked for; `data` stands for the recorded training files.
+    """Run every check; `data` replaces the recorded training files.
 
-    `run` is the folder of a run, complete or not, or a model file. Raises MlpError where there is no model.
+    `run` is the folder of a run, complete or not, or a model file. Raises MlpError if there is no model.
     """
     found = read_run(run, data)
     with blas_threads(1), np.errstate(all="ignore"):
@@ -101,7 +101,7 @@ def _gradient(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     samples, loss = run.rows.train.first(GRADIENT_ROWS).samples, run.rows.prepared.spec.loss
     X, y = np.ascontiguousarray(samples.X), samples.targets(slice(None))
-    first = run.model.record.get("members", [1])[0] - 1  # of the members that were trained, the first that is kept
+    first = run.model.record.get("members", [1])[0] - 1  # index among the trained members of the first selected one
     fresh = initial_state(run.rows.prepared).members[first].flat
     sizes = [
         gradient_sizes(network, loss, flat, X, y)
@@ -114,13 +114,13 @@ def _gradient(run: ExaminedRun) -> Sequence[Finding] | str:
 
 
 def _losses(run: ExaminedRun) -> Losses | str:
-    """The log loss, or the variance that is left unexplained, by the scores in the model."""
+    """The log loss or the unexplained variance from the scores in the model, or why it is not defined."""
     scores = run.model.scores
     parts = [of_part(scores, part) for part in ("train", "test", "validation", "constant")]
     train, constant = parts[0], parts[3]
     part, held_out = ("test", parts[1]) if parts[1] else ("validation", parts[2])
     if not held_out:
-        return NO_ROWS_APART
+        return NO_HELD_OUT_ROWS
     metric = "r2" if isinstance(run.model.target, NumberTarget) else "log_loss"
     values = [of.get(metric) for of in (train, held_out, constant)]
     if any(value is None for value in values):
@@ -168,7 +168,7 @@ def _leaks(run: ExaminedRun) -> Sequence[Finding] | str:
     if isinstance(run.rows, str):
         return run.rows
     if run.rows.held_out is None:
-        return NO_ROWS_APART
+        return NO_HELD_OUT_ROWS
     return giveaways(run.rows.columns(), *run.rows.targets(), " and ".join(run.model.target.names))
 
 
@@ -176,7 +176,7 @@ def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
     if isinstance(run.rows, str):
         return run.rows
     if run.rows.held_out is None:
-        return NO_ROWS_APART
+        return NO_HELD_OUT_ROWS
     leaks = run.rows.prepared.leaks
     found = [Finding(leak.fact, f"So {leak.effect}.", leak.remedy) for leak in leaks]
     part = run.rows.part
@@ -184,7 +184,7 @@ def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
         return found
     X, others = run.rows.train.samples.X, run.rows.held_out.samples.X
     n, n_rows = count_shared_rows(X, others), len(others)
-    if n < max(LEAST_COPIES * n_rows, 1) or not outnumber_near_copies(_hashed(X), _hashed(others)):
+    if n < max(MIN_COPIES * n_rows, 1) or not outnumber_near_copies(_hashed(X), _hashed(others)):
         return found
     return [
         *found,
@@ -198,7 +198,7 @@ def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
 
 
 def _hashed(X: Any) -> Any:
-    """A hash of each input, its column mixed in (n_rows, n_inputs)."""
+    """A hash of each input and its column index (n_rows, n_inputs)."""
     bits = (np.asarray(X, np.float64) + 0.0).view(np.uint64)
     return np.stack(
         [combine_hashes(np.full(len(bits), j, np.uint64), bits[:, j]) for j in range(bits.shape[1])], axis=1
@@ -209,7 +209,7 @@ def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:
     if isinstance(run.rows, str):
         return run.rows
     if run.rows.held_out is None:
-        return NO_ROWS_APART
+        return NO_HELD_OUT_ROWS
     part, truth, answers, target = run.rows.part, run.rows.held_out.truth, run.rows.answers, run.model.target
     if isinstance(target, NumberTarget):
         loss = run.rows.prepared.spec.loss
@@ -244,7 +244,7 @@ def _drift(run: ExaminedRun) -> Sequence[Finding] | str:
     if isinstance(run.rows, str):
         return run.rows
     if run.rows.held_out is None:
-        return NO_ROWS_APART
+        return NO_HELD_OUT_ROWS
     return drifted(run.rows.columns(), run.rows.part) if run.rows.is_apart else "all folds are drawn from the same rows"
 
 
@@ -252,7 +252,7 @@ def _few_rows(run: ExaminedRun) -> Sequence[Finding] | str:
     if isinstance(run.rows, str):
         return run.rows
     if run.rows.held_out is None:
-        return NO_ROWS_APART
+        return NO_HELD_OUT_ROWS
     note = few_rows_note(run.rows.predictions, run.rows.n_folds, run.rows.prepared.spec.seed)
     fact, _, remedy = note.partition(". From ")
     if not note:

@@ -1,4 +1,4 @@
-"""Whether rows look like those a model was trained on: the verdict on each column, and `mlp check MODEL TABLE`."""
+"""Drift of new rows from the training data of a model: the verdict on each column, and `mlp check MODEL TABLE`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,27 +29,27 @@ Reason = Literal["distribution", "range", "new levels", "missing cells"]
 
 ON_DRIFT = ("ignore", "warn", "fail")
 
-# Of fewer rows nothing is said: their shares are too uncertain.
-FEWEST_ROWS = 50
-# A change counts when it is both large and no accident: the p-value, times the number of columns, is below LEVEL.
+MIN_ROWS = 50  # fewer rows get no verdict, because their frequencies are too uncertain
+# A column has drifted if a change is both large and significant: its p-value, with Bonferroni correction for the number
+# of columns, is below LEVEL.
 LEVEL = 0.001
-LARGE_INDEX = 0.25  # of the population stability index; half a standard deviation of a normal column
-LARGE_GAP = 0.05  # between shares of missing cells
-LARGE_SHARE = 0.01  # of cells beyond the range, or of new levels, above the usual share
+LARGE_PSI = 0.25  # half a standard deviation of a normal column
+LARGE_MISSING = 0.05  # difference between the fractions of missing cells
+LARGE_OUTSIDE = 0.01  # fraction of cells outside the range or with new levels, above the expected fraction
 N_GROUPS = 10
-MOST_NAMED = 4
-MOST_REFUSED = 8
-MOST_UNSEEN = 20  # texts of a column that are reported
+MAX_NAMED = 4
+MAX_REFUSED = 8
+MAX_UNSEEN = 20  # reported levels of a column
 
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """One column of new rows beside its training rows, with the reasons, if any, to call it another.
+    """A column of new rows compared with the training rows, with the reasons for calling it drifted, if any.
 
-    `missing` and `missing_before` are shares of the rows. `n_outside` counts cells beyond the training range, or with a
-    level that no training row had; `outside` is their share of those not missing. Of a column with more levels than the
-    profile names, both are of a sample of the levels. `unseen` has the most frequent of these levels. `index`,
-    `distance` (Kolmogorov's; None for levels) and `p_value` (corrected for the number of columns) are None for too few
+    `missing` and `missing_before` are fractions of the rows. `n_outside` counts cells outside the training range or
+    with an unseen level; `outside` is their fraction of the cells that are not missing. For a column with more levels
+    than the profile lists, both refer to a sample of levels. `unseen` has the most frequent unseen levels. `index`
+    (PSI), `distance` (Kolmogorov-Smirnov, None for levels) and `p_value` (Bonferroni-corrected) are None for too few
     rows.
     """
 
@@ -71,13 +71,13 @@ class ColumnDrift:
     @property
     def text(self) -> str:
         """Such as "age (distribution: PSI 0.61; range: 12% beyond)"."""
-        told = {
+        texts = {
             "distribution": f"distribution: PSI {self.index or 0.0:.2f}",
             "range": f"range: {percent(self.outside)} outside it",
             "new levels": f"new levels: {percent(self.outside)}",
             "missing cells": f"missing cells: {percent(self.missing_before)} -> {percent(self.missing)}",
         }
-        return f"{self.column.name} ({'; '.join(told[reason] for reason in self.reasons)})"
+        return f"{self.column.name} ({'; '.join(texts[reason] for reason in self.reasons)})"
 
 
 @dataclass(frozen=True)
@@ -90,30 +90,30 @@ class DriftReport:
 
     @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
-        """The columns that are not as in the training."""
+        """The columns that have drifted."""
         return tuple(column for column in self.columns if column.reasons)
 
     @property
     def text(self) -> str:
-        """One line on the columns that drifted; "" for none."""
+        """One line on the columns that have drifted; "" for none."""
         drifted = self.drifted
         if not drifted:
             return ""
-        more = f" and {len(drifted) - MOST_NAMED} more" if len(drifted) > MOST_NAMED else ""
-        named = ", ".join(column.text for column in drifted[:MOST_NAMED])
+        more = f" and {len(drifted) - MAX_NAMED} more" if len(drifted) > MAX_NAMED else ""
+        named = ", ".join(column.text for column in drifted[:MAX_NAMED])
         return f"{len(drifted)} of {len(self.columns)} columns drifted from the training data: {named}{more}"
 
     def refuse(self, on_drift: str) -> None:
-        """Raise GateMissed, which ends the program with exit code 1, for "fail" and columns that drifted."""
+        """With "fail", raise GateMissed (exit code 1) if columns have drifted."""
         drifted = [column.column.name for column in self.drifted]
         if on_drift == "fail" and drifted:
-            named = ", ".join(drifted[:MOST_REFUSED]) + (", ..." if len(drifted) > MOST_REFUSED else "")
+            named = ", ".join(drifted[:MAX_REFUSED]) + (", ..." if len(drifted) > MAX_REFUSED else "")
             raise GateMissed(f"{len(drifted)} of {len(self.columns)} columns drifted: {named}")
 
 
 @dataclass(frozen=True)
 class DriftCheck:
-    """What `mlp check MODEL TABLE` found."""
+    """The result of `mlp check MODEL TABLE`."""
 
     model: Model
     report: DriftReport
@@ -121,9 +121,10 @@ class DriftCheck:
 
 
 def check_drift(weights: str, source: str, delimiter: str | None = None, encoding: str | None = None) -> DriftCheck:
-    """Hold every row of a table against the reference profile of a model, in constant memory.
+    """Compare every row of a table with the reference profile of a model, in constant memory.
 
-    Raises ModelFileError, DataError for a column that is missing or cannot be read, MlpError for a model without one.
+    Raises ModelFileError, DataError for a column that is missing or cannot be read, MlpError for a model without
+    profile.
     """
     model = load_model(weights)
     if not model.reference.columns:
@@ -153,12 +154,12 @@ def check_on_drift(on_drift: str, model: Model | None = None) -> None:
 
 
 def no_profile() -> str:
-    """What is said of a model that does not know its training data."""
+    """The message for a model without a reference profile."""
     return "the model has no reference profile, so drift cannot be detected. Newly trained models have one."
 
 
 def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[str]:
-    """What a report tells the user, if anything; it is None where nothing was looked at."""
+    """The notes of a report; none if `report` is None, because drift was not checked."""
     if report is None:
         return []
     if not report.columns and not report.n_training_rows:
@@ -168,12 +169,12 @@ def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[s
 
 
 def percent(share: float) -> str:
-    """0%, 0.3%, 12%."""
+    """A fraction as a percentage: 0%, 0.3%, 12%."""
     return f"{100 * share:.{1 if 0 < share < 0.095 else 0}f}%"
 
 
 def judge_drift(model: Model, seen: Histogram | None) -> DriftReport:
-    """The verdict on what was seen; None for no rows at all, or a model without a reference profile."""
+    """The verdict on a histogram of rows; without columns if it is None or the model has no reference profile."""
     profile, columns = model.reference, model.preprocessor.columns
     if seen is None or not profile.columns:
         return DriftReport(seen.n_rows if seen else 0, profile.n_rows, ())
@@ -186,8 +187,8 @@ def judge_drift(model: Model, seen: Histogram | None) -> DriftReport:
 
 
 @dataclass(frozen=True)
-class _Findings:
-    """What the tests of one column say; `excess` is the share of cells outside that is more than `usual`."""
+class _ColumnTests:
+    """The test statistics of one column; `usual` is the expected fraction of cells outside."""
 
     n_outside: int
     outside: float
@@ -198,25 +199,25 @@ class _Findings:
     p: float
 
 
-def _judge_numbers(column: Feature, n_before: int, known: ReferenceColumn, now: Counts, n_outside: int) -> _Findings:
+def _judge_numbers(column: Feature, n_before: int, known: ReferenceColumn, now: Counts, n_outside: int) -> _ColumnTests:
     before, n_known = np.asarray(known.counts, np.int64), int(now.sum())
     distance, p = kolmogorov_smirnov(before, now)
-    # Of new rows alike, two in as many as there were lie beyond the least and the greatest of these.
+    # Without drift, two in as many new rows are expected outside the range of the training rows.
     usual = (2, n_before - column.n_missing)
-    return _Findings(
+    return _ColumnTests(
         n_outside, n_outside / n_known, usual[0] / usual[1], fisher_exact_greater(*usual, n_outside, n_known),
         psi(*merge_neighbours(before, now, N_GROUPS)), distance, p,
     )  # fmt: skip
 
 
-def _judge_levels(known: ReferenceColumn, now: Counts, in_buckets: Counts, unseen: Mapping[str, int]) -> _Findings:
+def _judge_levels(known: ReferenceColumn, now: Counts, in_buckets: Counts, unseen: Mapping[str, int]) -> _ColumnTests:
     named = comparable_counts(known, now, unseen)
     n_outside, outside_p = new_levels(*named)
     before = np.asarray(known.counts, np.int64)
     bins = level_bins(before, now, known.level_buckets, np.asarray(known.buckets, np.int64), in_buckets)
     _, p = chi_squared(*bins)
     share = n_outside / max(int(named[1].sum()), 1)
-    return _Findings(n_outside, share, unseen_rate(named[0]), outside_p, psi(*bins), None, p)
+    return _ColumnTests(n_outside, share, unseen_rate(named[0]), outside_p, psi(*bins), None, p)
 
 
 def _judge_column(
@@ -228,10 +229,10 @@ def _judge_column(
     n_missing = int(seen.n_missing[index])
     n_known = seen.n_rows - n_missing
     n_beyond = int(seen.n_below[index] + seen.n_above[index])
-    found: _Findings | None = None
+    found: _ColumnTests | None = None
     reasons: list[Reason] = []
 
-    def is_accident(p: float) -> bool:
+    def is_insignificant(p: float) -> bool:
         return p * len(columns) >= LEVEL
 
     if n_known and n_before > column.n_missing:
@@ -239,22 +240,22 @@ def _judge_column(
             found = _judge_numbers(column, n_before, known, now[0], n_beyond)
         else:
             found = _judge_levels(known, *now, unseen)
-    if found is not None and n_known >= FEWEST_ROWS:
-        if found.index > LARGE_INDEX and not is_accident(found.p):
+    if found is not None and n_known >= MIN_ROWS:
+        if found.index > LARGE_PSI and not is_insignificant(found.p):
             reasons.append("distribution")
-        if found.outside - found.usual > LARGE_SHARE and not is_accident(found.outside_p):
+        if found.outside - found.usual > LARGE_OUTSIDE and not is_insignificant(found.outside_p):
             reasons.append("range" if column.is_numeric else "new levels")
     missing, missing_before = n_missing / max(seen.n_rows, 1), column.n_missing / n_before
-    if seen.n_rows >= FEWEST_ROWS and abs(missing - missing_before) > LARGE_GAP:
+    if seen.n_rows >= MIN_ROWS and abs(missing - missing_before) > LARGE_MISSING:
         p = min(
             fisher_exact_greater(column.n_missing, n_before, n_missing, seen.n_rows),
             fisher_exact_greater(n_before - column.n_missing, n_before, seen.n_rows - n_missing, seen.n_rows),
         )
-        if not is_accident(2 * p):
+        if not is_insignificant(2 * p):
             reasons.append("missing cells")
     has_numbers = column.is_numeric and n_known > 0
-    named = dict(sorted(unseen.items(), key=lambda item: (-item[1], item[0]))[:MOST_UNSEEN])
-    told = found if n_known >= FEWEST_ROWS else None
+    named = dict(sorted(unseen.items(), key=lambda item: (-item[1], item[0]))[:MAX_UNSEEN])
+    told = found if n_known >= MIN_ROWS else None
     return ColumnDrift(
         column, seen.n_rows, n_missing, missing, missing_before,
         found.n_outside if found else 0, found.outside if found else 0.0,

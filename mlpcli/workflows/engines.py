@@ -1,4 +1,4 @@
-"""Which engine runs the epochs: NumPy, or compiled code where there is enough to do and it knows the whole training."""
+"""Choose the engine: NumPy, or compiled code if it supports the training and the training is long enough."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,21 +24,20 @@ from mlpcli.watching import tell
 COMPILING = "compiling, once, takes 10 to 20 seconds"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
-# What compiled code spares (measured): a loop over epochs NumPy's calls of a step, a pass in place of several a part of
-# what these take for every parameter (SGD less than those with a root) and every hidden neuron, most where the
-# activation is made of many operations.
+# Measured savings of compiled code per step: NumPy's call overhead, and by fusing element-wise kernels a time per
+# parameter (SGD less than optimizers with a square root) and per hidden neuron, most for composite activations.
 SECONDS_OF_CALLS = 50e-6
 SECONDS_PER_PARAMETER, SECONDS_PER_ROOT = 0.4e-9, 1.0e-9
 SECONDS_PER_NEURON = {"mish": 6e-9, "gelu": 4e-9, "silu": 3.5e-9, "selu": 3e-9}
 SECONDS_PER_SIMPLE_NEURON = 0.6e-9
-# To repay loading the compiled code, which takes 0.4 s, and compiling it, once per installation and dtype 10 s. What is
-# in the cache has no say: it would change the last digits from run to run.
+# Savings that justify loading the compiled code (0.4 s) and compiling it (10 s, once per installation and dtype).
+# Ignores the cache, so that repeated runs agree to the last digit.
 SECONDS_WORTH_LOADING = 2.5
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine's name, "numpy" or "compiled", and why it is that one; no reason where NumPy is the natural choice."""
+    """The engine's name, "numpy" or "compiled", and the reason; "" if NumPy is the default."""
 
     name: str
     reason: str = ""
@@ -47,10 +46,10 @@ class EngineChoice:
 def choose_engine(
     loaded: LoadedConfig, networks: Sequence[Network], specs: Sequence[TrainingSpec], n_rows: int
 ) -> EngineChoice:
-    """What `training.engine` comes to, the same one for the same config and data; imports no Numba.
+    """Resolve `training.engine`, deterministically for the same config and data; does not import Numba.
 
-    `specs` has one for each network, or a single one for all. Raises ConfigError where the compiled engine is asked for
-    and missing.
+    `specs` has one spec per network, or a single one for all. Raises ConfigError if the compiled engine is required
+    but Numba is not installed.
     """
     asked, dtype = loaded.config.training.engine, loaded.config.training.dtype
     if asked == "compiled" and find_spec("numba") is None:
@@ -63,8 +62,8 @@ def choose_engine(
         return EngineChoice("compiled", "set by the config")
     pairs = list(zip(networks, specs if len(specs) > 1 else [specs[0]] * len(networks), strict=True))
     n_steps = [math.ceil(n_rows / spec.batch_size) * spec.epochs for _, spec in pairs]
-    spared = sum(n * _seconds_spared(*pair) for n, pair in zip(n_steps, pairs, strict=True))
-    if spared < SECONDS_WORTH_LOADING:
+    saved = sum(n * _seconds_saved(*pair) for n, pair in zip(n_steps, pairs, strict=True))
+    if saved < SECONDS_WORTH_LOADING:
         return EngineChoice("numpy")
     n_parameters = {network.n_parameters for network in networks}
     most = "up to " if len(n_parameters) > 1 else ""
@@ -73,22 +72,22 @@ def choose_engine(
 
 
 def training_threads(asked: int | str, choice: EngineChoice, networks: Sequence[Network], batch_size: int) -> int:
-    """Threads of a training: the user's number, or for "auto" as many of the cores as have enough to do.
+    """The number of threads of a training: as configured, or for "auto" as many cores as have enough work.
 
-    They share the members or, of a single one, each step.
+    They run members in parallel or, with a single member, the work of each step.
     """
     if asked != "auto":
         return int(asked)
     if len(networks) > 1:
         work = step_work(networks[0], batch_size)
-        is_free = choice.name == "compiled"  # of the interpreter's lock: every member gains by a thread
+        is_free = choice.name == "compiled"  # releases the interpreter's lock, so that every member gains from a thread
         return min(available_cores(), len(networks)) if is_free else member_threads(len(networks), work)
     of_step = max_threads if choice.name == "compiled" else product_threads
     return min(available_cores(), of_step(networks[0], batch_size))
 
 
 def trainer_maker(choice: EngineChoice, n_members: int, n_threads: int) -> MakeTrainer:
-    """What makes the trainer of each member; raises MlpError where Numba is there but does not work."""
+    """The factory for the trainer of each member; raises MlpError if Numba is installed but does not work."""
     n_threads = n_threads if n_members == 1 else 1
     if choice.name == "numpy":
         return partial(NumpyTrainer, n_threads=n_threads)
@@ -98,7 +97,7 @@ def trainer_maker(choice: EngineChoice, n_members: int, n_threads: int) -> MakeT
 
 
 def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
-    """Compile what the steps call, or load it, in this thread, which Ctrl-C reaches; NumPy's engine needs nothing."""
+    """Compile or load the compiled steps in this thread, so that Ctrl-C works; a no-op for NumPy."""
     if choice.name == "compiled":
         with _numba_works():
             from mlpcli.compiled.trainer import compile_steps
@@ -106,7 +105,7 @@ def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
 
 
 def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> AbstractContextManager[object]:
-    """Within, `note` is given a sentence when compiling begins: nothing else will come for a while."""
+    """A context that calls `note` when compiling begins, because it takes a while."""
     if choice.name != "compiled":
         return nullcontext()
     with _numba_works():
@@ -121,7 +120,7 @@ def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> A
 
 @contextmanager
 def _numba_works() -> Iterator[None]:
-    """Within, what loading Numba raises becomes an MlpError."""
+    """A context that turns errors of loading Numba into MlpError."""
     try:
         yield
     except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in
@@ -130,7 +129,7 @@ def _numba_works() -> Iterator[None]:
 
 
 def _not_supported(networks: Sequence[Network], specs: Sequence[TrainingSpec], dtype: DTypeLike) -> str:
-    """What the compiled engine does not know of this training, "" for nothing."""
+    """The part of this training that the compiled engine does not support, "" if it supports all."""
     if find_blas(dtype) == NO_BLAS:
         return "the matrix product of this BLAS"
     if find_sleep() == NO_SLEEP:
@@ -145,8 +144,8 @@ def _not_supported(networks: Sequence[Network], specs: Sequence[TrainingSpec], d
     return ""
 
 
-def _seconds_spared(network: Network, spec: TrainingSpec) -> float:
-    """What compiled code takes off a step."""
+def _seconds_saved(network: Network, spec: TrainingSpec) -> float:
+    """The seconds that compiled code saves per step."""
     per_parameter = SECONDS_PER_PARAMETER if spec.update.optimizer.name == "sgd" else SECONDS_PER_ROOT
     per_neuron = (
         layer.width * SECONDS_PER_NEURON.get(function, SECONDS_PER_SIMPLE_NEURON)
@@ -156,5 +155,5 @@ def _seconds_spared(network: Network, spec: TrainingSpec) -> float:
 
 
 def engine_versions(choice: EngineChoice) -> dict[str, str]:
-    """Versions of the libraries that this engine adds to the record of a model."""
+    """Versions of the engine's libraries for the record of a model."""
     return {"numba": version("numba")} if choice.name == "compiled" else {}

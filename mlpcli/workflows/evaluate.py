@@ -1,4 +1,4 @@
-"""`mlp eval`: scores on rows whose truth is known, and the verdict of the gates."""
+"""`mlp eval`: score a model on rows with known targets, and check gates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, quantile_of
-from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
-from mlpcli.workflows.scoring.answered import AnsweredRows, answer_rows
+from mlpcli.workflows.reading import cast_scored, format_of, positive_weight_rows, read_columns, row_weights
 from mlpcli.workflows.scoring.on_cluster import read_on_cluster, scored_setup
+from mlpcli.workflows.scoring.predicted import PredictedRows, predict_rows
 from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
 from mlpcli.workflows.scoring.slices import UNDIVIDED, Grouping, SliceTable, slice_tables
@@ -36,10 +36,10 @@ from mlpcli.workflows.scoring.trained_rows import notes_on_trained
 
 @dataclass(frozen=True)
 class EvalResult:
-    """Scores, the result of each gate, and for classes the confusion matrix (rows truth, columns predicted).
+    """Scores, the result of each gate, and for classes the confusion matrix (rows true, columns predicted).
 
-    `gate_results` are of all rows first, then of each group, where gates are to hold there too. `conformal` made the
-    intervals or sets that were scored.
+    `gate_results` has those on all rows first, then those of each group if gates apply to groups. `conformal` made the
+    prediction intervals or sets that were scored.
     """
 
     model: Model
@@ -73,25 +73,25 @@ def evaluate(
     level: float | None = None,
     cluster: ClusterAddress | None = None,
 ) -> EvalResult:
-    """Score a model on a table with the target columns, and on the groups of its rows.
+    """Score a model on a table with the target columns, and on groups of its rows.
 
-    `level` asks for intervals or sets at that level to be scored as well. On a `cluster` its workers read and answer, a
-    file each at a time. Raises MlpError for a gate on an unknown metric before the table is read, ModelFileError and
-    DataError.
+    With `level`, prediction intervals or sets at that level are scored as well. With `cluster`, workers read and
+    predict one file at a time. Raises MlpError for a gate on an unknown metric before the table is read, ModelFileError
+    and DataError.
     """
     started = perf_counter()
     model = load_model(weights)
     check_on_drift(on_drift, model)
     check_gates(model, gates, level is not None)
     conformal = None if level is None else ConformalPredictor(model, level)
-    reading, looks_for_drift, answered = format_of(model, delimiter, encoding), on_drift != "ignore", None
+    reading, looks_for_drift, predicted = format_of(model, delimiter, encoding), on_drift != "ignore", None
     if cluster is None:
         as_read = read_columns(source, reading, model.schemas, by.columns)
     else:
         setup = scored_setup(model, conformal, source, reading, by.columns, looks_for_drift)
-        as_read, answered = read_on_cluster(cluster, setup, source)
+        as_read, predicted = read_on_cluster(cluster, setup, source)
     result = evaluate_table(
-        model, as_read, gates, looks_for_drift, interval_options, by, conformal=conformal, answered=answered
+        model, as_read, gates, looks_for_drift, interval_options, by, conformal=conformal, predicted=predicted
     )
     odd = describe_counts(result.counts)
     notes = (*result.notes, *drift_notes(result.drift, weights, source), *([odd] if odd else []))
@@ -99,9 +99,9 @@ def evaluate(
 
 
 def check_gates(model: Model, gates: Sequence[Gate], has_level: bool = False) -> None:
-    """Raise MlpError for a gate on a metric that the model does not have, or that no model meets.
+    """Raise MlpError for a gate on an unknown metric, or that no model can meet.
 
-    With `has_level` there are intervals or sets, of which gates may ask.
+    With `has_level`, gates on the coverage and size of prediction intervals or sets are allowed.
     """
     target = model.target
     names = prediction_names(target)
@@ -125,27 +125,27 @@ def evaluate_table(
     by: Grouping = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
     conformal: ConformalPredictor | None = None,
-    answered: AnsweredRows | None = None,
+    predicted: PredictedRows | None = None,
 ) -> EvalResult:
-    """The same of a table that is there, with its columns as they come; raises DataError.
+    """As `evaluate`, for a table in memory that is not cast yet; raises DataError.
 
-    `interval_keys` names the scores that get a confidence interval; None for all. The inputs may be missing where the
-    rows that are scored were `answered` before.
+    `interval_keys` names the scores that get a confidence interval; None for all. `predicted` has the predictions if
+    they were computed before; then the inputs may be missing.
     """
     started = perf_counter()
     target, weight = model.target, model.weight_column
     table = cast_scored(as_read, model.schemas, target.names, weight, by.columns)
-    if answered is None:
+    if predicted is None:
         require_columns(table, [column.name for column in model.preprocessor.columns])
     rows, note = rows_with_target(table, target.names)
-    rows, left_out = rows_that_count(table, weight, rows)
-    if answered is None:
+    rows, left_out = positive_weight_rows(table, weight, rows)
+    if predicted is None:
         tell("stage", "predicting", 0)
         with blas_threads(1):
-            answered = answer_rows(model, conformal, table, rows, looks_for_drift)
-    answers, regions = answered.answers, answered.regions
+            predicted = predict_rows(model, conformal, table, rows, looks_for_drift)
+    answers, regions = predicted.answers, predicted.regions
     tell("stage", "scoring", 0)
-    drift = judge_drift(model, answered.seen) if looks_for_drift else None
+    drift = judge_drift(model, predicted.seen) if looks_for_drift else None
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     predictions = Predictions(target, truth, answers, row_weight, model.threshold, regions, quantile_of(model))
@@ -156,8 +156,8 @@ def evaluate_table(
     gate_results = (*of_all, *(one for of in tables for part in of.slices for one in part.gate_results))
     confusion = None
     if isinstance(target, ClassTarget):
-        _, predicted = predicted_labels(target, answers, model.threshold)[target.name]
-        confusion = confusion_matrix(truth.astype(np.int64), predicted, len(target.labels), row_weight)
+        _, codes = predicted_labels(target, answers, model.threshold)[target.name]
+        confusion = confusion_matrix(truth.astype(np.int64), codes, len(target.labels), row_weight)
         confusion = confusion if weight else confusion.astype(np.int64)
     notes = (
         *table.notes,
@@ -165,13 +165,13 @@ def evaluate_table(
         *([f"{table.name}: {note}"] if note else []),
         *left_out,
     )
-    notes += tuple(notes_on_trained(model, table, answered.trained))
+    notes += tuple(notes_on_trained(model, table, predicted.trained))
     if conformal is not None and regions is not None:
         notes += tuple(conformal.notes(regions.n_open, drift is not None and bool(drift.drifted)))
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
     notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(
-        model, len(rows), scored, gate_results, confusion, answered.counts, notes, interval_options, tables,
+        model, len(rows), scored, gate_results, confusion, predicted.counts, notes, interval_options, tables,
         seconds, drift, conformal,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`mlp explain`: which columns matter, what each adds to an answer, and how answers go with a column."""
+"""`mlp explain`: permutation importance, contributions of columns to single predictions, partial dependence."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,24 +28,24 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.explained import DependenceResult, ImportanceResult, RowReasons, check_image
-from mlpcli.workflows.reading import cast_scored, format_of, read_columns, row_weights, rows_that_count
+from mlpcli.workflows.reading import cast_scored, format_of, positive_weight_rows, read_columns, row_weights
 from mlpcli.workflows.scoring.main_metrics import decisive_metric
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
-# Columns that are linked by a rank correlation of at least this are also shuffled together.
-TOGETHER = 0.7
-ROWS_TOGETHER = 2000  # that correlations are taken of
-ROWS_AT_ONCE = 512  # of integrated gradients
-MOST_VALUES = 20  # of a column in a partial dependence
+# Columns with at least this rank correlation are also shuffled together.
+CORRELATED = 0.7
+CORRELATION_ROWS = 2000
+BATCH_ROWS = 512  # for integrated gradients
+MAX_VALUES = 20  # of a column in partial dependence
 CURVES = 50
 
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """Which model, which rows, and how much work: at most `sample` rows, a seeded sample of more (0: all).
+    """Model, rows and amount of work: at most `sample` rows (0: all), a seeded random sample of more.
 
-    `metric` "" is the usual one. Each column is shuffled `repeats` times, or as often as `seconds` allow. The result is
-    drawn into `image`, "" for none.
+    `metric` "" is the default one. Each column is shuffled `repeats` times, or as often as `seconds` allow. The figure
+    is written to `image`, "" for none.
     """
 
     weights: str
@@ -63,7 +63,7 @@ class ExplainRequest:
 
 @dataclass(frozen=True)
 class _Sample:
-    """The rows at hand: inputs (n_rows, n_inputs), where they stand in the table, and what is odd about them."""
+    """The sampled rows: inputs `X` (n_rows, n_inputs), their indices in the table, and notes."""
 
     model: Model
     table: Table
@@ -73,7 +73,7 @@ class _Sample:
     notes: tuple[str, ...]
 
     def answers(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Answers in the user's units."""
+        """Predictions in the units of the table."""
         return decode_outputs(self.model.target, dict(self.model.target_state), self.model.ensemble.outputs(X))
 
 
@@ -89,7 +89,7 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
     truth = Truth(target.task, true_values(target, table, rows), prediction_names(target), weights)
     judged = Judged(sample.answers, truth, metric, model.threshold, request.confidence)
     inputs = inputs_by_column(model.preprocessor.columns)
-    linked = columns_together(sample.X[:ROWS_TOGETHER], model.preprocessor.columns, TOGETHER)
+    linked = columns_together(sample.X[:CORRELATION_ROWS], model.preprocessor.columns, CORRELATED)
     groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
     groups |= {one.columns: joined(one.columns, inputs) for one in linked if len(one.columns) < len(inputs)}
     must_stop = _clock(request.seconds, started)
@@ -115,9 +115,9 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
 
 
 def explain_rows(request: ExplainRequest, of: str = "") -> tuple[tuple[str, ...], Iterator[RowReasons]]:
-    """The input columns, and what each adds to the answer of each row; rows come as they are ready.
+    """The input columns, and an iterator over the contributions of each column to the prediction of each row.
 
-    `of` is the class or target whose probability or number is explained; "" is the answered class, or the first target.
+    `of` is the class or target whose probability or number is explained; "" is the predicted class or first target.
     Raises MlpError, ModelFileError and DataError.
     """
     _check(request)
@@ -129,7 +129,7 @@ def explain_rows(request: ExplainRequest, of: str = "") -> tuple[tuple[str, ...]
 
 
 def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> DependenceResult:
-    """Partial dependence and curves of single rows; raises MlpError, ModelFileError and DataError."""
+    """Partial dependence and curves of single rows (ICE); raises MlpError, ModelFileError and DataError."""
     _check(request)
     model = load_model(request.weights)
     inputs = inputs_by_column(model.preprocessor.columns)
@@ -170,7 +170,7 @@ def _metric(model: Model, asked: str) -> str:
 
 
 def _of_index(model: Model, of: str) -> int | None:
-    """Which answer is explained; None for that of each row's own class."""
+    """The index of the prediction that is explained; None for the predicted class of each row."""
     names = prediction_names(model.target)
     if of and of not in names:
         what = "class" if isinstance(model.target, ClassTarget) else "target"
@@ -181,7 +181,7 @@ def _of_index(model: Model, of: str) -> int | None:
 
 
 def _sample(model: Model, request: ExplainRequest, needs_truth: bool) -> _Sample:
-    """The rows that are looked at, in their order."""
+    """The sampled rows, in order."""
     target = model.target
     schemas = model.schemas if needs_truth else model.preprocessor.schemas
     as_read = read_columns(request.source, format_of(model, request.delimiter, request.encoding), schemas)
@@ -189,7 +189,7 @@ def _sample(model: Model, request: ExplainRequest, needs_truth: bool) -> _Sample
     if needs_truth:
         table = cast_scored(as_read, model.schemas, target.names, model.weight_column)
         rows, note = rows_with_target(table, target.names)
-        rows, left_out = rows_that_count(table, model.weight_column, rows)
+        rows, left_out = positive_weight_rows(table, model.weight_column, rows)
         notes = [*table.notes, *([f"{table.name}: {note}"] if note else []), *left_out]
         notes += notes_on_trained_rows(model, table, rows)
     else:
@@ -209,7 +209,7 @@ def _clock(seconds: float | None, started: float) -> Callable[[], bool]:
 
 
 def _note_on_time(groups: Any, found: Any, request: ExplainRequest) -> list[str]:
-    """What the time did not suffice for."""
+    """A note on the shuffles that the time limit cut off."""
     left = [", ".join(columns) for columns in groups if columns not in found]
     if left:
         shown = "; ".join(left[:6]) + ("; ..." if len(left) > 6 else "")
@@ -229,8 +229,8 @@ def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | N
     baseline = typical_inputs(model)
     with blas_threads(1):
         typical = sample.answers(np.asarray(baseline[None], sample.X.dtype))[0]
-    for start in range(0, len(sample.rows), ROWS_AT_ONCE):
-        X = sample.X[start : start + ROWS_AT_ONCE]
+    for start in range(0, len(sample.rows), BATCH_ROWS):
+        X = sample.X[start : start + BATCH_ROWS]
         with blas_threads(1):
             answers = sample.answers(X)
             own = answers.argmax(axis=1) if of_index is None else np.full(len(X), of_index)
@@ -239,7 +239,7 @@ def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | N
             decode = partial(_picked, partial(decode_outputs, target, state), own)
             parts = contributions(model.ensemble, decode, X, baseline)
         by_column = np.stack([parts[:, columns].sum(axis=1) for columns in places], axis=1)
-        for i, row in enumerate(sample.rows[start : start + ROWS_AT_ONCE]):
+        for i, row in enumerate(sample.rows[start : start + BATCH_ROWS]):
             yield RowReasons(
                 sample.table.where(int(row)), given[i], names[own[i]], float(answers[i, own[i]]),
                 float(typical[own[i]]), tuple(map(float, by_column[i])),
@@ -247,16 +247,16 @@ def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | N
 
 
 def _picked(decode: Any, own: NDArray[np.int64], outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The answer of each row that is explained."""
+    """For each row the prediction with index `own` (n_rows,)."""
     return np.asarray(decode(outputs)[np.arange(len(outputs)), own])
 
 
 def _values(column: Column) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Rows whose cells a column takes in turn, and what these cells are."""
+    """Rows whose cells are substituted in turn, and these cells as texts."""
     if isinstance(column, NumericColumn):
-        donors = donors_of_numbers(np.asarray(column.values, np.float64), MOST_VALUES)
+        donors = donors_of_numbers(np.asarray(column.values, np.float64), MAX_VALUES)
         texts = as_categorical(column.take(donors))
     else:
-        donors = donors_of_codes(np.asarray(column.codes), MOST_VALUES)
+        donors = donors_of_codes(np.asarray(column.codes), MAX_VALUES)
         texts = column.take(donors)
     return donors, tuple(texts.levels[code] for code in texts.codes)

@@ -1,4 +1,4 @@
-"""What `mlp explain` finds, and its figures: importance of columns, reasons for rows, how answers go with a column."""
+"""The results of `mlp explain` and their figures: importance, contributions, partial dependence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mlpcli.storage.atomic import check_path, write_file
 
 
 def check_image(path: str) -> None:
-    """Raise MlpError for a file that cannot become an image, before the work; "" asks for none."""
+    """Raise MlpError early for a path that cannot be written as an image; "" means no image."""
     if path:
         require_image(path)
         check_path(path)
@@ -24,7 +24,7 @@ def check_image(path: str) -> None:
 
 @dataclass(frozen=True)
 class ImportanceResult:
-    """The importance of each column, of columns that go together, and what was not done in time."""
+    """The importance of each column and of correlated columns together."""
 
     model: Model
     n_rows: int
@@ -37,7 +37,7 @@ class ImportanceResult:
 
     @property
     def change(self) -> str:
-        """What the numbers are: `log_loss rises by`."""
+        """The meaning of the numbers: `log_loss rises by`."""
         return f"{self.metric} {'falls' if find_metric(self.metric).higher_is_better else 'rises'} by"
 
     def draw(self, path: str) -> None:
@@ -48,7 +48,7 @@ class ImportanceResult:
 
 @dataclass(frozen=True)
 class RowReasons:
-    """The answer to a row, the number that is explained, that number for the typical row, and what each column adds."""
+    """The prediction for a row, the number explained, its value for the typical row, and each column's contribution."""
 
     row: str
     answer: Any
@@ -60,7 +60,7 @@ class RowReasons:
 
 @dataclass(frozen=True)
 class DependenceResult:
-    """How the answers go with some columns; `answers` names what the numbers are of."""
+    """Partial dependence on some columns; `answers` are the names of the predictions."""
 
     model: Model
     n_rows: int
@@ -71,16 +71,16 @@ class DependenceResult:
 
     @property
     def shown(self) -> dict[int, str]:
-        """Place and name of each answer that is shown: of two classes the second says all.
+        """Index and name of each prediction that is shown; of two classes only the second.
 
-        `p_Adelie` is a probability as `mlp predict --proba` names it; a number has the name of its target.
+        A probability is named as by `mlp predict --proba` (`p_Adelie`), a number like its target.
         """
         task = self.model.target.task
         places = [1] if task == "classification" and len(self.answers) == 2 else range(len(self.answers))
         return {place: self.answers[place] if task == "regression" else f"p_{self.answers[place]}" for place in places}
 
     def draw(self, path: str) -> None:
-        """Write how the answers go with the columns as an image; raises MlpError and OutputError."""
+        """Write the partial dependence as an image; raises MlpError and OutputError."""
         places = list(self.shown)
         panels = [
             {
@@ -96,7 +96,7 @@ class DependenceResult:
 
 
 def _positions(values: Sequence[str]) -> list[float] | None:
-    """The values as numbers, None where one of them is none."""
+    """The values as numbers; None if one of them is not a number."""
     try:
         return [float(value) for value in values]
     except ValueError:

@@ -1,4 +1,4 @@
-"""`mlp export`: a model as a file of another language, and the proof that it answers as the model does."""
+"""`mlp export`: write a model in another language, and verify that its predictions agree with those of the model."""
 
 import os
 from collections.abc import Callable
@@ -27,20 +27,19 @@ from mlpcli.storage.strict_json import format_json
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 
 STANDARD_OUTPUT = "-"
-# Above it an exported model is not the model.
-LARGEST_DIFFERENCE = 1e-4
-# Plain Python multiplies about so many numbers in two seconds; a large model is tried on fewer rows.
-TRIED_NUMBERS, FEWEST_DRAWN = 20_000_000, 20
-# Networks in integers: rows that give the size of values, rows that are tried, and how many labels may differ.
-USUAL_ROWS, FIXED_POINT_ROWS, MOST_OTHER_LABELS = 1000, 2000, 0.001
+TOLERANCE = 1e-4  # largest difference of an exported prediction
+# Plain Python does about this many multiplications in two seconds; a large model is verified on fewer rows.
+MAX_MULTIPLICATIONS, MIN_DRAWN = 20_000_000, 20
+# Fixed-point networks: rows from which scales are computed, rows for verification, and tolerated fraction of labels.
+TYPICAL_ROWS, FIXED_POINT_ROWS, MAX_OTHER_LABELS = 1000, 2000, 0.001
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to write where; `dialect`, `table` and `keep` are of SQL, `fixed_point` of C.
+    """What to write where; `dialect`, `table` and `keep` apply to SQL, `fixed_point` to C.
 
-    Without `is_tried` the file is not run first. `level` asks for the ends of intervals beside each number. Under the
-    path - nothing is written: the bytes are in the result.
+    Without `is_tried` the file is not verified. `level` adds prediction intervals or sets. With the path "-" nothing is
+    written; the bytes are in the result.
     """
 
     weights: str
@@ -56,7 +55,7 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written, how many numbers the networks have, and how the file was tried; else why it was not."""
+    """The exported file, the size of the networks, and the verification, or the `reason` why it was skipped."""
 
     path: str
     language: str
@@ -70,7 +69,7 @@ class ExportResult:
 
 @dataclass(frozen=True)
 class Exported:
-    """The bytes of a file, and what answers rows by them; None with the reason where nothing here can run it."""
+    """The bytes of a file, and a function that runs it; None with the reason if it cannot be run here."""
 
     data: bytes
     run: Predict | None
@@ -79,7 +78,7 @@ class Exported:
 
 
 def export(request: ExportRequest) -> ExportResult:
-    """Write the model, whole or not at all; raises MlpError, and GateMissed where the file answers otherwise."""
+    """Write the model atomically; raises MlpError, and GateMissed if the file's predictions differ."""
     if request.language not in LANGUAGES:
         raise MlpError(
             f"--to {request.language}: is not a supported format.{did_you_mean(request.language, tuple(LANGUAGES))}"
@@ -101,7 +100,7 @@ def export(request: ExportRequest) -> ExportResult:
         description = with_regions(description, model, request.level)
     exported = LANGUAGES[request.language](model, description, request)
     reason = exported.reason if request.is_tried else "--no-check"
-    tried = None if reason or exported.run is None else _tried(model, exported.run, request, conformal)
+    tried = None if reason or exported.run is None else _verify(model, exported.run, request, conformal)
     if exported.beside is not None:
         write_file(*exported.beside)
     if request.path != STANDARD_OUTPUT:
@@ -119,14 +118,14 @@ def _refuse_to_replace(request: ExportRequest) -> None:
         raise MlpError(f"-o {request.path}: is the model itself. Name another file.")
 
 
-def _tried(model: Model, run: Predict, request: ExportRequest, conformal: ConformalPredictor | None) -> Agreement:
-    """How the exported model answers rows made for it; raises GateMissed where it does not answer as the model does."""
+def _verify(model: Model, run: Predict, request: ExportRequest, conformal: ConformalPredictor | None) -> Agreement:
+    """Compare the exported file with the model on generated rows; raises GateMissed if predictions differ."""
     if request.fixed_point:
-        return _tried_in_integers(model, run, request)
-    n_drawn = max(FEWEST_DRAWN, min(DRAWN_ROWS, TRIED_NUMBERS // model.ensemble.n_parameters))
+        return _verify_fixed_point(model, run, request)
+    n_drawn = max(MIN_DRAWN, min(DRAWN_ROWS, MAX_MULTIPLICATIONS // model.ensemble.n_parameters))
     expected = None if conformal is None else partial(expected_regions, conformal)
     found = agreement(model, sample_rows(model, n_drawn, with_groups=conformal is not None), run, expected)
-    if found.n_labels or not found.difference <= LARGEST_DIFFERENCE:
+    if found.n_labels or not found.difference <= TOLERANCE:
         raise GateMissed(
             f"{request.weights}: in {request.language} the predictions differ ({found.n_labels} of "
             f"{found.n_rows} labels, probabilities or numbers up to {found.difference:.1g} apart): nothing was written."
@@ -135,9 +134,9 @@ def _tried(model: Model, run: Predict, request: ExportRequest, conformal: Confor
 
 
 def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
-    """Prediction, lower and upper end of each target in turn, or the probabilities and which labels each set holds.
+    """Prediction, lower and upper end of each target in turn, or the probabilities and whether each set has each label.
 
-    A label whose probability is nearly the least that a set holds is a tie.
+    A label whose probability is close to the threshold of its set is a tie.
     """
     read = conformal.read(table)
     answers, of_folds, _ = conformal.model.fold_answers(read)
@@ -151,10 +150,10 @@ def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
     return Expected(np.hstack([answers, holds]), np.logical_xor(*others))
 
 
-def _tried_in_integers(model: Model, run: Predict, request: ExportRequest) -> Agreement:
-    """The same of networks in integers, which must give the label of 999 in 1000 rows."""
+def _verify_fixed_point(model: Model, run: Predict, request: ExportRequest) -> Agreement:
+    """As `_verify` for fixed-point networks, which must predict the same label in 999 of 1000 rows."""
     found = agreement(model, sample_rows(model, FIXED_POINT_ROWS), run)
-    if found.n_labels > MOST_OTHER_LABELS * found.n_rows:
+    if found.n_labels > MAX_OTHER_LABELS * found.n_rows:
         raise GateMissed(
             f"{request.weights}: in integer arithmetic the predicted labels differ ({found.n_labels} of "
             f"{found.n_rows} rows): nothing was written. Leave --fixed-point out."
@@ -196,7 +195,7 @@ def _c(model: Model, description: Plain, request: ExportRequest) -> Exported:
     if request.fixed_point:
         if model.target.task == "regression":
             raise MlpError("--fixed-point keeps labels; this model predicts numbers. Leave it out.")
-        usual = usual_inputs(model, USUAL_ROWS, seed=1)
+        usual = usual_inputs(model, TYPICAL_ROWS, seed=1)
     source, header = c_source(description, name, file, usual)
     run = run_c(source, header, file, name, model, description) if C_COMPILER else None
     return Exported(source.encode(), run, "" if run else "no C compiler was found", (f"{stem}.h", header.encode()))

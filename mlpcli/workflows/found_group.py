@@ -1,4 +1,4 @@
-"""For `mlp init`: the column that says which rows belong together, such as a patient with several visits."""
+"""For `mlp init`: detect a column of groups of correlated rows, such as a patient with several visits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from mlpcli.evaluation.likeness import ALIKE, DEVIATIONS, FEWEST_GROUPS, as_colu
 
 @dataclass(frozen=True)
 class FoundGroup:
-    """A column whose rows of one value are alike; `correlation` is that of the target within a value."""
+    """A column whose values group correlated rows; `correlation` is the intraclass correlation of the target."""
 
     name: str
     correlation: float
     n_groups: int
 
     def note(self, targets: Sequence[str]) -> str:
-        """What was found, what the config makes of it, and what to write where that is not wanted."""
+        """A note on the group, what the config does with it, and how to undo that."""
         of_target = f"correlation of {' and '.join(targets)}: {self.correlation:.2f}"
         return (
             f"rows with the same {self.name} are correlated ({of_target}): data.validation keeps them together, "
@@ -32,10 +32,10 @@ class FoundGroup:
 
 
 def find_group(table: Table, rows: Rows, truth: NDArray[Any], profiles: Sequence[ColumnProfile]) -> FoundGroup | None:
-    """The column that is named as one that says whose row it is, and whose rows of one value are most alike.
+    """The column with the name of an entity and the largest intraclass correlation of the target; None for none.
 
-    By the measure of the note on leaks, which a training with rows held out by chance would give. `truth` is the target
-    of `rows`: class codes (n_rows,), or numbers (n_rows, n_targets). None where no input would be left.
+    Uses the criterion of the note on leaks that a training with a random split would print. `truth` is the target of
+    `rows`: class codes (n_rows,), or numbers (n_rows, n_targets). A column is skipped if no input would be left.
     """
     found: FoundGroup | None = None
     n_inputs = sum(not one.drop_reason for one in profiles)

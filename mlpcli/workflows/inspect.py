@@ -1,4 +1,4 @@
-"""`mlp inspect`: what a model file holds."""
+"""`mlp inspect`: the contents of a model file."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from mlpcli.workflows.scoring.baseline import far_worse_run
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer: its sizes, parameters (of all members that are as deep), activation, and how large its weights are."""
+    """A layer: sizes, number of parameters (of all members with this depth), activation, statistics of its weights."""
 
     number: int
     n_in: int
@@ -30,7 +30,7 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model that was read and checked: every number in it is finite. `seconds` is the training time, if known."""
+    """A model that was read and checked to be finite; `seconds` is the training time, None if unknown."""
 
     path: str
     n_bytes: int
@@ -40,12 +40,12 @@ class Inspection:
 
     @property
     def columns(self) -> list[dict[str, Any]]:
-        """What the header says of each column."""
+        """The header's record of each column."""
         return [column_record(column) for column in self.model.preprocessor.columns]
 
     @property
     def far_worse(self) -> str:
-        """A sentence where the model is far worse than the constant baseline, else ""."""
+        """A sentence if the model is far worse than the constant baseline, otherwise ""."""
         return far_worse_run(self.model.scores)
 
 
@@ -53,7 +53,7 @@ def inspect(weights: str) -> Inspection:
     """Read and check a model file; raises ModelFileError."""
     model = load_model(weights)
     depth = len(model.ensemble.first.dense_layers)
-    alike = [len(network.dense_layers) == depth for network in model.ensemble.networks]  # those as deep as the first
+    alike = [len(network.dense_layers) == depth for network in model.ensemble.networks]  # same depth as the first
     networks, flats = model.ensemble.networks, model.ensemble.flats
     tensors = Ensemble(tuple(compress(networks, alike)), tuple(compress(flats, alike))).tensors()
     layers = []
@@ -70,7 +70,7 @@ def inspect(weights: str) -> Inspection:
 
 
 def _training_seconds(weights: str) -> float | None:
-    """The duration in the metrics.json beside the model: it is not in the model, whose bytes do not depend on time."""
+    """The duration from the metrics.json beside the model; the bytes of a model do not depend on time."""
     try:
         metrics: Any = json.loads((Path(weights).parent / "metrics.json").read_bytes())
         return float(metrics["seconds"])

@@ -1,4 +1,4 @@
-"""`mlp plot`: the learning curves of runs, from history.csv as a training writes it, complete or not."""
+"""`mlp plot`: learning curves of runs, complete or not, from history.csv."""
 
 import csv
 import io
@@ -29,13 +29,13 @@ class Points:
     values: tuple[float, ...] = ()
 
     def at(self, epoch: int | None) -> float | None:
-        """The score of an epoch, None where it was not scored."""
+        """The score of an epoch, None if it was not scored."""
         return dict(zip(self.epochs, self.values, strict=True)).get(-1 if epoch is None else epoch)
 
 
 @dataclass(frozen=True)
 class RunCurves:
-    """One metric of a run on the training and on the validation rows; `kept_epoch` is None until the run is done."""
+    """One metric of a run on training and validation rows; `kept_epoch` is None until the run is complete."""
 
     name: str
     folder: str
@@ -46,7 +46,7 @@ class RunCurves:
 
     @property
     def judged(self) -> Points:
-        """The scores on the validation rows, or where there are none on the training rows."""
+        """The scores on the validation rows, or on the training rows if there are none."""
         return self.validation if self.validation.values else self.train
 
 
@@ -60,10 +60,10 @@ class Curves:
 
 
 def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: str = "") -> Curves:
-    """The learning curves of runs, drawn into the file `image` (.svg or .png) if one is named.
+    """The learning curves of runs, drawn into the file `image` (.svg or .png) if given.
 
-    Without a `metric` it is the one that chooses the epoch of the runs, where all have it, else the loss. A logarithmic
-    axis leaves values of 0 or less out. Raises MlpError.
+    The default `metric` is the one that chooses the epoch if all runs have it, otherwise the loss. A logarithmic axis
+    omits values of 0 or less. Raises MlpError.
     """
     if image:
         require_image(image)
@@ -93,7 +93,7 @@ def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: st
 
 
 def series(curves: Curves) -> list[dict[str, Any]]:
-    """Each run with its points, as the room that draws takes them."""
+    """Each run with its points, in the form that `report.curves` draws."""
     return [
         {
             "name": run.name,
@@ -108,7 +108,7 @@ def series(curves: Curves) -> list[dict[str, Any]]:
 
 
 def _folder_of(path: str) -> str:
-    """The folder of a run, named by itself, by a file in it, or by the name that it will have when it is complete."""
+    """The folder of a run, given by its path, by a file in it, or by the name that it will have when complete."""
     folder = os.path.dirname(path) or os.curdir if os.path.isfile(path) else os.path.normpath(path)
     repair(folder)
     for found in (folder, folder + PARTIAL):
@@ -121,7 +121,7 @@ def _folder_of(path: str) -> str:
 
 
 def _names(folders: Sequence[str]) -> list[str]:
-    """The last parts of the paths, as many as tell them apart."""
+    """The shortest suffixes of the paths that are distinct."""
     parts = [os.path.abspath(folder).split(os.sep) for folder in folders]
     for n_parts in range(1, max(map(len, parts)) + 1):
         names = ["/".join(one[-n_parts:]) for one in parts]
@@ -139,7 +139,7 @@ def _history(folder: str) -> list[dict[str, str]]:
         raise MlpError(
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'it is not a text file'}."
         ) from error
-    whole = text[: text.rfind("\n") + 1]  # the last line of a training that is under way may be cut short
+    whole = text[: text.rfind("\n") + 1]  # the last line of a running training may be incomplete
     try:
         reader = csv.DictReader(io.StringIO(whole, newline=""), strict=True)
         rows = list(reader)
@@ -160,7 +160,7 @@ def _metrics(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _usual_metric(folders: Sequence[str], tables: Sequence[Sequence[Mapping[str, str]]]) -> str:
-    """What chooses the epoch in all these runs, else the loss."""
+    """The metric that chooses the epoch in all these runs, otherwise the loss."""
     metrics = {_deciding_metric(folder) for folder in folders}
     one = metrics.pop() if len(metrics) == 1 else LOSS
     return one if all(one in _metrics(rows) for rows in tables) else LOSS
@@ -171,13 +171,13 @@ def _deciding_metric(folder: str) -> str:
 
 
 def _have_other_losses(folders: Sequence[str], tables: Sequence[Sequence[Mapping[str, str]]]) -> bool:
-    """Whether runs name different losses, or one answers numbers and another does not: `auto` goes by the task."""
+    """Whether runs have different losses, by config or (for `auto`) by task."""
     named = {_of_training(folder, "loss", "name") for folder in folders} - {""}
     return len(named) > 1 or len({"rmse" in _metrics(rows) for rows in tables if rows}) > 1
 
 
 def _of_training(folder: str, section: str, key: str) -> str:
-    """A text of the section `training` of the config of a run, "" where it cannot be read or has none."""
+    """A text value in the section `training` of a run's config, "" if it is missing or cannot be read."""
     path = os.path.join(folder, CONFIG)
     try:
         with open(path, encoding="utf-8") as file:
@@ -205,7 +205,7 @@ def _positive(points: Points) -> Points:
 
 
 def _kept_epoch(folder: str) -> int | None:
-    """The epoch whose weights are in the model; None for a run that is not complete."""
+    """The epoch whose weights are in the model; None for an incomplete run."""
     try:
         with open(os.path.join(folder, METRICS), "rb") as file:
             metrics = parse_json(file.read())

@@ -1,4 +1,4 @@
-"""What is done to answers after the network: temperature, decision threshold, clamp. All of it is target state."""
+"""Postprocessing of predictions: temperature, decision threshold, clamp. All of it is target state."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ Values = NDArray[np.float64]
 State = dict[str, Values]
 
 
-def given_state(
+def configured_state(
     loaded: LoadedConfig, target: Target, state: State, truth: NDArray[Any], class_weights: Values | None = None
 ) -> State:
-    """The target state with what needs no network: the range of the training targets `truth`, a given threshold.
+    """The target state that needs no network: the range of the training targets `truth`, and a configured threshold.
 
-    `class_weights` (n_classes,) are taken out of the probabilities, which become those of rows as they are. Who sets
-    them wants other labels, so they stay in the threshold.
-    Raises ConfigError for what does not go with the target, or needs validation rows where there are none.
+    Probabilities are corrected for `class_weights` (n_classes,), to match the class frequencies of the data. The
+    decision threshold compensates, so that the weights still affect the predicted labels.
+    Raises ConfigError for an option that does not apply to the target, or needs validation rows if there are none.
     """
     options = loaded.config.postprocess
     _check(loaded, target)
@@ -42,7 +42,7 @@ def given_state(
 
 
 def class_weight_notes(class_weights: Values | None, is_undone: bool) -> list[str]:
-    """What class weights do to the probabilities."""
+    """A note on the effect of class weights on probabilities."""
     if class_weights is None:
         return []
     if is_undone:
@@ -51,7 +51,7 @@ def class_weight_notes(class_weights: Values | None, is_undone: bool) -> list[st
 
 
 def is_fitted(options: PostprocessConfig) -> bool:
-    """Whether `fitted_state` has anything to do."""
+    """Whether calibration or threshold is fitted on validation rows."""
     return options.calibration == "temperature" or isinstance(options.threshold, str)
 
 
@@ -63,7 +63,7 @@ def fitted_state(
     truth: NDArray[Any],
     weights: Values | None,
 ) -> State:
-    """The target state with what is fitted on the validation rows: first the temperature, then the threshold.
+    """The target state with the temperature and then the threshold fitted on the validation rows.
 
     `outputs` (n_rows, n_out) are the network's, `truth` and `weights` those of the rows.
     """
@@ -107,7 +107,7 @@ def _check(loaded: LoadedConfig, target: Target) -> None:
 
 
 def threshold_metrics(target: Target) -> list[str]:
-    """The metrics that a threshold can be chosen for: those that judge labels, not probabilities."""
+    """The metrics for which a threshold can be chosen: those of labels, not of probabilities."""
     if isinstance(target, ClassTarget):
         names = metric_names("classification", target.labels)
         return [name for name in names if not find_metric(name).judges_probabilities]

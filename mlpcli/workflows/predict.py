@@ -1,4 +1,4 @@
-"""`mlp predict`: rows in, answers out, in the same order, chunk by chunk."""
+"""`mlp predict`: predict the rows of a table in order, chunk by chunk."""
 
 import os
 from collections import Counter
@@ -17,14 +17,14 @@ from mlpcli.storage.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
-from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
+from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, predicted_chunks
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.predicting.on_cluster import KEPT_MEMORY, gather_from_cluster
 
 
 @dataclass(frozen=True)
 class PredictSummary:
-    """How many rows were answered, what was odd in them, what the reader guessed, and whether the data has drifted."""
+    """The number of predicted rows, counts of missing and unseen cells, notes, and the drift report if requested."""
 
     n_rows: int
     counts: TransformCounts
@@ -35,11 +35,11 @@ class PredictSummary:
 def predict(
     request: PredictRequest, write: Callable[[bytes], object], path: str = "-", cluster: ClusterAddress | None = None
 ) -> PredictSummary:
-    """Read, score and write in chunks, in constant memory, in the format that the ending of `path` names.
+    """Read, predict and write in chunks, in constant memory, in the format of the suffix of `path`.
 
-    On a `cluster` its workers read and score, a file each at a time, and what they give is written here.
+    With `cluster`, workers read and predict one file at a time, and the results are written here.
 
-    Raises ModelFileError, and DataError before the first byte or in mid-stream (with the line).
+    Raises ModelFileError, and DataError with the line, possibly after some output was written.
     """
     writer = writer_for(path)
     model = load_model(request.weights)
@@ -54,10 +54,10 @@ def predict(
     conformal = None if request.level is None else ConformalPredictor(model, request.level)
     check_on_drift(request.on_drift, model)
     keep_freed_memory(KEPT_MEMORY)
-    gathered = _Gathered(writer, write, request.source)
+    gathered = _Output(writer, write, request.source)
     with blas_threads(1), closing(writer):
         if cluster is None:
-            for chunk in answered_chunks(model, conformal, request, writer):
+            for chunk in predicted_chunks(model, conformal, request, writer):
                 gathered.take(chunk)
         else:
             gather_from_cluster(cluster, model, request, path, gathered.take)
@@ -69,18 +69,18 @@ def predict(
     return PredictSummary(gathered.n_rows, gathered.counts, tuple(notes), drift)
 
 
-class _Gathered:
-    """Writes chunks in their order, and adds up what they say."""
+class _Output:
+    """Writes chunks in order, and accumulates their counts and notes."""
 
     def __init__(self, writer: Writer, write: Callable[[bytes], object], source: str) -> None:
         self._writer, self._write, self._source, self._is_begun = writer, write, source, False
         self.counts, self.n_rows = TransformCounts({}, {}), 0
         self.n_open: Counter[str] = Counter()
-        self.notes: dict[str, None] = {}  # each once, in their order
+        self.notes: dict[str, None] = {}  # distinct notes, in order
         self.seen: Histogram | None = None
 
     def take(self, chunk: Chunk) -> None:
-        """The next one."""
+        """Write the next chunk."""
         if not self._is_begun:
             self._writer.begin(as_binary_file(self._write), chunk.names, chunk.has_header)
             self._is_begun = True
@@ -95,7 +95,7 @@ class _Gathered:
 
 
 def predict_to_file(request: PredictRequest, path: str, cluster: ClusterAddress | None = None) -> PredictSummary:
-    """The same into a file that appears when it is whole; raises MlpError where that would replace the input."""
+    """As `predict`, into a file that is written atomically; raises MlpError if it would replace the input."""
     if os.path.exists(path) and os.path.exists(request.source) and os.path.samefile(path, request.source):
         raise MlpError(f"-o {path}: is the input itself. Name another file.")
     with AtomicFile(path) as file:
@@ -103,7 +103,7 @@ def predict_to_file(request: PredictRequest, path: str, cluster: ClusterAddress 
 
 
 def describe_counts(counts: TransformCounts) -> str:
-    """One line: "3 missing cells (age 2, sex 1), 1 cell unseen in training (island 1)"; "" when nothing was odd."""
+    """One line: "3 missing cells (age 2, sex 1), 1 cell unseen in training (island 1)"; "" for none."""
     parts = []
     for found, one, many in (
         (counts.n_missing, "missing cell", "missing cells"),

@@ -1,4 +1,4 @@
-"""Tables for a model that is there: read with the columns it knows, and cast as its training's were."""
+"""Read tables for a trained model: only its columns, cast by the schemas of its training data."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from mlpcli.errors import DataError
 from mlpcli.messages import count
 from mlpcli.model import Model
 
-# Weights whose fourth powers, which intervals are made of, are neither infinite nor all 0.
+# Bounds for sample weights, whose fourth powers (used in intervals) must neither overflow nor all underflow.
 LARGEST_WEIGHT, SMALLEST_WEIGHT = 1e30, 1e-30
 
 
@@ -26,7 +26,7 @@ def read_columns(
     further: Collection[str] = (),
     only: int | None = None,
 ) -> Table:
-    """The columns of `schemas` and `further` ones, as they come; `only` as for `read_table`."""
+    """The columns of `schemas` and `further` ones, uncast; `only` as for `read_table`."""
     wanted = list(schemas)
     names = {schema.name for schema in wanted}
     texts = {schema.name for schema in wanted if is_read_as_text(schema, format)}
@@ -36,36 +36,36 @@ def read_columns(
 def cast_scored(
     table: Table, schemas: Iterable[ColumnSchema], targets: Sequence[str], weight: str, further: Iterable[str] = ()
 ) -> Table:
-    """The columns of `schemas` that are there, cast; `further` ones as they come, unless the model knows them.
+    """The columns of `schemas` that exist, cast, and `further` ones, uncast unless they have a schema.
 
-    Raises DataError where a target or the weights are missing.
+    Raises DataError if a target or the weight column is missing.
     """
     require_targets(table, targets)
     require_targets(table, [weight] if weight else [], "weight")
-    read = cast_table(table, [schema for schema in one_each(schemas) if schema.name in table.columns])
+    read = cast_table(table, [schema for schema in distinct_schemas(schemas) if schema.name in table.columns])
     kept = {name: table.columns[name] for name in further if name in table.columns}
     return read.with_columns({**kept, **read.columns})
 
 
 def is_read_as_text(schema: ColumnSchema, format: TableFormat) -> bool:
-    """Whether the reader should give the cells of a column as they are written: it knows one decimal sign."""
+    """Whether a column must be read as text, because the reader parses only numbers with one decimal separator."""
     return schema.role != "number" or schema.missing is not None or schema.number != NumberFormat(format.decimal)
 
 
 def format_of(model: Model, delimiter: str | None, encoding: str | None) -> TableFormat:
-    """How to read tables for the model: as in training where it matters, the rest found in the file or given."""
+    """The table format for a model: that of training, with the given delimiter and encoding (None: detected)."""
     return replace(model.reading, delimiter=delimiter, encoding=encoding)
 
 
-def one_each(schemas: Iterable[ColumnSchema]) -> list[ColumnSchema]:
-    """One schema a column."""
+def distinct_schemas(schemas: Iterable[ColumnSchema]) -> list[ColumnSchema]:
+    """The schemas without repeated columns."""
     return list({schema.name: schema for schema in schemas}.values())
 
 
-def rows_that_count(table: Table, weight: str, rows: Rows) -> tuple[Rows, list[str]]:
-    """Those of `rows` whose weight is above 0, and a sentence on the others; all rows without a column of weights.
+def positive_weight_rows(table: Table, weight: str, rows: Rows) -> tuple[Rows, list[str]]:
+    """The rows with a weight above 0, and a note on the others; all rows if `weight` is "".
 
-    Raises DataError for a weight that is missing or negative, and where no row is left.
+    Raises DataError for a weight that is missing or negative, and if no row is left.
     """
     if not weight:
         return rows, []
@@ -78,8 +78,8 @@ def rows_that_count(table: Table, weight: str, rows: Rows) -> tuple[Rows, list[s
 
 
 def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
-    """Sample weights of the given rows (all rows without them); raises DataError for one missing, negative or huge."""
-    weights = sound_weights(table, name, rows)
+    """Sample weights of rows (default all); raises DataError for a missing, negative or huge one, and if all are 0."""
+    weights = valid_weights(table, name, rows)
     if not weights.sum() > 0:
         raise DataError(f"{table.name}: every weight {name} is 0. At least one must be above 0.")
     if weights.max() < SMALLEST_WEIGHT:
@@ -87,8 +87,8 @@ def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np
     return weights
 
 
-def sound_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
-    """The same, where all may be 0."""
+def valid_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
+    """As `row_weights`, but all may be 0."""
     column = table.columns[name] if rows is None else table.columns[name].take(rows)
     assert isinstance(column, NumericColumn)
     weights = np.asarray(column.values, np.float64)

@@ -1,4 +1,4 @@
-"""The config and the data of a training, from the record inside its model."""
+"""The config and data of a training, from the record in its model."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from mlpcli.config.loading import LoadedConfig, Override, config_from_mapping
 from mlpcli.errors import DataError, ModelFileError
 from mlpcli.model import Model
 
-DATA_FRAME = "(data frame)"  # stands in the config for rows that came from Python
+DATA_FRAME = "(data frame)"  # replaces the path in the config for rows passed from Python
 
 
 def require_record(weights: str, model: Model) -> Mapping[str, Any]:
-    """The record of a model; raises ModelFileError where it holds none of a training."""
+    """The training record of a model; raises ModelFileError if there is none of a single training."""
     record = model.record
     if not isinstance(record.get("config"), dict) or not isinstance(record.get("epochs"), int):
         raise ModelFileError(f"{weights}: has no record of its training that could be repeated.")
@@ -25,7 +25,7 @@ def require_record(weights: str, model: Model) -> Mapping[str, Any]:
 
 
 def check_data(weights: str, config: Mapping[str, Any], data: Sequence[str]) -> None:
-    """Raise DataError where it is clear without reading that the training data is not here."""
+    """Raise DataError if the recorded training data is missing; `data` replaces it. Reads nothing."""
     recorded = config.get("data", {}).get("train", [])
     if data:
         return
@@ -39,7 +39,7 @@ def check_data(weights: str, config: Mapping[str, Any], data: Sequence[str]) -> 
 
 
 def recorded_config(weights: str, record: Mapping[str, Any], data: Sequence[str]) -> LoadedConfig:
-    """The config of the record, with the choices that `auto` came to in its last sitting."""
+    """The recorded config, with the engine and threads of its last sitting in place of `auto`."""
     overrides: list[str | Override] = [
         Override(f"training.{key}", sitting[key], f"the record's {key}")
         for sitting in record.get("sittings", [])[-1:]

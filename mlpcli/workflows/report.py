@@ -1,4 +1,4 @@
-"""`mlp report`: one page on a run or a model, and what it does on the rows of a table."""
+"""`mlp report`: an HTML page on a run or model and its performance on a table."""
 
 import os
 from collections.abc import Sequence
@@ -41,9 +41,9 @@ STANDARD_OUTPUT = "-"
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """Which run or model, on which rows, beside which `old` one ("" for none), and where the page goes ("-": nowhere).
+    """The run or model, the table, the `old` model to compare with ("" for none), and the output ("-": not written).
 
-    Without a `source` it is the test file of the config, if that is there; else the page has what the model knows.
+    The default `source` is the test file of the config; without one the page shows only the contents of the model.
     """
 
     run: str
@@ -59,10 +59,7 @@ class ReportRequest:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """The page, and what it says in numbers.
-
-    `n_sampled` rows were scored of those that have a target.
-    """
+    """The page and its numbers; of the `n_rows` rows with a target, a sample of `n_sampled` was scored."""
 
     path: str
     page: bytes = field(repr=False)
@@ -79,7 +76,7 @@ class ReportResult:
 
 
 def report(request: ReportRequest) -> ReportResult:
-    """Read the rows in one pass, in bounded memory, and write the page; raises MlpError, and DataError for the rows."""
+    """Read the rows in one pass, in bounded memory, and write the page; raises MlpError and DataError."""
     started = perf_counter()
     weights = _weights_of(request.run)
     if request.output != STANDARD_OUTPUT:
@@ -113,7 +110,7 @@ def _page(
     request: ReportRequest, model: Model, old: Model | None, rows: ReportRows | None, folder: str, source: str,
     gates: Sequence[Gate],
 ) -> tuple[Page, Scored, tuple[GateResult, ...]]:  # fmt: skip
-    """The page, its scores and what its gates come to."""
+    """The page, its scores and gate results."""
     curves, notes = curves_section(folder)
     sections: list[Section | None] = [*curves]
     name = os.path.basename(os.path.abspath(folder)) if folder else "model"
@@ -143,9 +140,9 @@ def _page(
         subtitle = f"Target {', '.join(model.target.names)} · {source} · {count(rows.n_rows, 'row')}"
     commands = (request.run, source, request.old, request.output)
     sections.append(record_section(model, folder, commands))
-    told = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in gate_results]
+    gates_shown = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in gate_results]
     page = Page(
-        f"{name}: {', '.join(model.target.names)}", subtitle, verdict, keys, told, notes,
+        f"{name}: {', '.join(model.target.names)}", subtitle, verdict, keys, gates_shown, notes,
         [section for section in sections if section is not None], (
             "Written by mlp report. This file loads no "
             "external resources."
@@ -155,7 +152,7 @@ def _page(
 
 
 def _notes(model: Model, rows: ReportRows) -> list[str]:
-    """What the reader has to know of the rows."""
+    """Notes on the rows."""
     notes = [*rows.notes]
     n_sampled, n_detailed = len(rows.sample), len(rows.detailed.sample)
     if n_sampled < rows.n_rows:
@@ -170,7 +167,7 @@ def _notes(model: Model, rows: ReportRows) -> list[str]:
 
 
 def _weights_of(run: str) -> str:
-    """The model file of a run, or the file that is named; raises MlpError for a folder without one."""
+    """The model file of a run, or `run` if it is a file; raises MlpError for a folder without a model."""
     if os.path.isfile(run):
         return run
     repair(run)
@@ -197,7 +194,7 @@ def _config(model: Model, part: str) -> Any:
 
 
 def _test_file(model: Model) -> str:
-    """The test file that the config names, where it is there."""
+    """The test file of the config if it exists, otherwise ""."""
     test = _config(model, "data").get("test")
     test = test[0] if isinstance(test, list) and len(test) == 1 else test
     return test if isinstance(test, str) and os.path.isfile(test) else ""

@@ -1,4 +1,4 @@
-"""`mlp repro`: train a model again from the record inside it, and see whether the same bytes come out."""
+"""`mlp repro`: train a model again from its record, and check that the bytes are identical."""
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from mlpcli.workflows.training.sittings import current_sitting
 
 @dataclass(frozen=True)
 class Deviation:
-    """Something that is not as it was: what, then, and now."""
+    """A difference from the recorded training: what, then, and now."""
 
     what: str
     then: str
@@ -34,10 +34,10 @@ class Deviation:
 
 @dataclass(frozen=True)
 class ReproResult:
-    """Whether the training gave the same bytes, and if not, what is different.
+    """Whether the training was reproduced bit-identically, and if not, the differences.
 
-    `arrays` has the arrays that came out otherwise, the farthest first. Where the data is not the same nothing was
-    trained, and `was_trained` is False.
+    `arrays` has the arrays that differ, largest distance first. If the data differs, nothing is trained and
+    `was_trained` is False.
     """
 
     weights: str
@@ -49,9 +49,9 @@ class ReproResult:
 
 
 def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
-    """Train what the record says, with its threads and engine; `data` stands for its training files.
+    """Repeat the recorded training with its threads and engine; `data` replaces its training files.
 
-    Raises ModelFileError, ConfigError and DataError where that cannot be done, Diverged where the training fails.
+    Raises ModelFileError, ConfigError and DataError if that is impossible, Diverged if the training diverges.
     """
     model = load_model(weights)
     record = require_record(weights, model)
@@ -67,10 +67,10 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
         raise ModelFileError(f"{weights}: its training stopped within the first epoch, which cannot be reproduced.")
     check_data(weights, record["config"], data)
     prepared = prepare(recorded_config(weights, record, data))
-    deviations = [*_other_data(record, prepared)]
+    deviations = [*_data_deviations(record, prepared)]
     if deviations:
         return ReproResult(weights, False, False, 0, tuple(deviations), ())
-    again = _trained(prepared, record, observer)
+    again = _train_again(prepared, record, observer)
     again = replace(again, record=_as_recorded(again.record, record))
     if Path(weights).read_bytes() == encode_model(again):
         return ReproResult(weights, True, True, record["epochs"], (), ())
@@ -89,7 +89,7 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     return ReproResult(weights, False, True, record["epochs"], tuple(deviations), tuple(arrays))
 
 
-def _other_data(record: Mapping[str, Any], prepared: Prepared) -> Iterator[Deviation]:
+def _data_deviations(record: Mapping[str, Any], prepared: Prepared) -> Iterator[Deviation]:
     recorded = record.get("data", {}).get("sha256", {})
     for part in dict.fromkeys([*recorded, *prepared.data_sha256]):
         then, now = recorded.get(part, "none"), prepared.data_sha256.get(part, "none")
@@ -97,17 +97,17 @@ def _other_data(record: Mapping[str, Any], prepared: Prepared) -> Iterator[Devia
             yield Deviation(f"{part} data", f"sha256 {then[:16]}", f"sha256 {now[:16]}")
 
 
-def _trained(prepared: Prepared, record: Mapping[str, Any], observer: Observer) -> Model:
-    """The model after as many epochs, each by the engine and the threads of its sitting.
+def _train_again(prepared: Prepared, record: Mapping[str, Any], observer: Observer) -> Model:
+    """The model after the recorded number of epochs, each with the engine and threads of its sitting.
 
-    What ended the recorded training, a signal for one, may not come again.
+    The event that ended the recorded training, such as a signal, may not recur, so epochs are counted.
     """
     state, sittings = initial_state(prepared), []
     observer.prepared(prepared, 0)
     try:
         with blas_threads(1):
             for sitting in record.get("sittings") or [{"epoch": record["epochs"]}]:
-                own = _as_in(sitting, prepared)
+                own = _with_engine(sitting, prepared)
                 for report in epochs(own, state, lambda: False):
                     observer.epoch(report, state)
                     if report.epoch >= sitting["epoch"]:
@@ -120,12 +120,12 @@ def _trained(prepared: Prepared, record: Mapping[str, Any], observer: Observer) 
         observer.ended()
 
 
-def _as_in(sitting: Mapping[str, Any], prepared: Prepared) -> Prepared:
+def _with_engine(sitting: Mapping[str, Any], prepared: Prepared) -> Prepared:
     if "engine" not in sitting:
         return prepared
     return replace(prepared, engine=EngineChoice(sitting["engine"]), n_threads=sitting["threads"])
 
 
 def _as_recorded(now: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The new record with the old config and name of the data: where the file lies today makes no difference."""
+    """The new record with the recorded config and data name, because the path of the data is irrelevant."""
     return {**now, "config": record["config"], "data": {**now["data"], "name": record.get("data", {}).get("name")}}

@@ -1,4 +1,4 @@
-"""`mlp runs`: the runs below a folder, what they reached, and in which keys of the config they differ."""
+"""`mlp runs`: the runs below a folder, their scores, and the config keys in which they differ."""
 
 import csv
 import io
@@ -34,16 +34,16 @@ from mlpcli.workflows.scoring.main_metrics import DECISIVE_METRICS, MAIN_METRICS
 State = Literal["complete", "running", "interrupted", "pruned", "failed", "damaged"]
 STATES: tuple[State, ...] = ("complete", "running", "interrupted", "pruned", "failed", "damaged")
 PARTS = ("test", "validation", "train")
-MOST_DEPTH = 6  # folders below the one asked for
-QUALIFIERS = ("expected_", "calibrated_")  # of the score that chooses the epoch, in history.csv
+MAX_DEPTH = 6  # of the search for runs
+QUALIFIERS = ("expected_", "calibrated_")  # prefixes of the score that chooses the epoch, in history.csv
 
 
 @dataclass(frozen=True)
 class Run:
     """A run, complete or not.
 
-    `config` has every key of the resolved config but `output`, as `training.optimizer.learning_rate`; `metrics` is
-    metrics.json. `best` are the best values so far of history.csv by metric, where there is no metrics.json.
+    `config` has every key path of the resolved config (`training.optimizer.learning_rate`) except `output`; `metrics`
+    is metrics.json. Without metrics.json, `best` has the best value so far of each metric in history.csv.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Run:
     differs: Mapping[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str, part: str) -> float | None:
-        """A score on a part; of a run without scores the best so far on the validation rows."""
+        """A score on a split; for a run without scores the best so far on the validation rows."""
         value = self.metrics.get(f"{part}.{metric}")
         if value is None and part != "train":
             value = self.best.get(metric)
@@ -66,25 +66,25 @@ class Run:
 
     @property
     def far_worse(self) -> str:
-        """A sentence where its scores are far worse than those of the constant baseline, else ""."""
+        """A sentence if its scores are far worse than those of the constant baseline, otherwise ""."""
         return far_worse_run(self.metrics)
 
     @property
     def changes(self) -> dict[str, str]:
-        """What differs, as written in the config."""
+        """The differing keys, with values as written in YAML."""
         return {key: flow_text(value) for key, value in self.differs.items()}
 
     @property
     def is_best_so_far(self) -> bool:
-        """Whether its scores may still become others."""
+        """Whether its scores may still change."""
         return self.state != "complete"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs on the same data for the same target, the best first; `differs` of a run is from the first of them.
+    """Runs on the same data with the same target, the best first; `differs` compares each with the first.
 
-    `part` names the rows of the scores, `metric` is what they are sorted by, `metrics` are those that are shown.
+    `part` is the split of the scores, `metric` the sort key, `metrics` are those shown.
     """
 
     data: str
@@ -96,7 +96,7 @@ class Group:
 
 
 def runs(folder: str) -> list[Group]:
-    """The runs in a folder and the folders below, by their data; raises MlpError where there is no folder."""
+    """The runs in a folder and its subfolders, grouped by data and target; raises MlpError if it does not exist."""
     if not os.path.isdir(folder):
         what = "is a file" if os.path.exists(folder) else "no such folder"
         raise MlpError(f"{folder}: {what}. Name the folder of your runs: mlp runs FOLDER (mlp train makes runs/)")
@@ -109,7 +109,7 @@ def runs(folder: str) -> list[Group]:
 
 
 def _folders(top: str) -> Iterator[str]:
-    """Every folder of a run, complete or growing, in the order of their names; what a crash left is settled first."""
+    """Every run folder, complete or partial, sorted by name; folders left by a crash are repaired first."""
     for path, names, files in os.walk(top):
         for name in [name for name in names if name.endswith(COMPLETE)]:
             repair(os.path.join(path, name.removesuffix(COMPLETE)))
@@ -120,7 +120,7 @@ def _folders(top: str) -> Iterator[str]:
         elif path.endswith(PARTIAL) or (WEIGHTS in files and (METRICS in files or CONFIG in files)) or _is_trial(files):
             names[:] = []
             yield path
-        elif path[len(top) :].count(os.sep) >= MOST_DEPTH:
+        elif path[len(top) :].count(os.sep) >= MAX_DEPTH:
             names[:] = []
         else:
             names[:] = sorted(name for name in os.listdir(path) if os.path.isdir(os.path.join(path, name)))
@@ -128,7 +128,7 @@ def _folders(top: str) -> Iterator[str]:
 
 
 def _is_trial(files: Sequence[str]) -> bool:
-    """Whether a folder holds a trial of a search, most of which keep no weights."""
+    """Whether a folder is a trial of a search; most trials keep no weights."""
     return METRICS in files and CONFIG in files and HISTORY in files
 
 
@@ -156,7 +156,7 @@ def _read(path: str, top: str) -> Run:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with the file of a run, without a full stop."""
+    """The fault in a file of a run, without a full stop."""
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing or unknown"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -164,13 +164,13 @@ def _reason(error: Exception) -> str:
 
 
 def _ended(metrics: Mapping[str, Any]) -> State:
-    """The state of a run that has its name: a trial of a search may have been given up."""
+    """The state of a run with its final name; a trial of a search may have been pruned."""
     reason = str(metrics.get("stop_reason", ""))
     return "pruned" if reason.startswith(PRUNED) else "failed" if reason.startswith(DIVERGED) else "complete"
 
 
 def _state(final: str, metrics: Mapping[str, Any]) -> State:
-    """The state of a growing run."""
+    """The state of a partial run."""
     if is_taken(final + LOCK):
         return "running"
     return "failed" if str(metrics.get("stop_reason", "")).startswith(DIVERGED) else "interrupted"
@@ -195,7 +195,7 @@ def _metrics(path: str, is_needed: bool) -> dict[str, Any]:
 
 
 def _content(path: str) -> str:
-    """The text of a file of a run; raises ValueError for what is no file: a named pipe would never end."""
+    """The text of a file of a run; raises ValueError if it is not a regular file, because a named pipe would block."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{os.path.basename(path)} is no file")
     with open(path, encoding="utf-8", newline="") as file:
@@ -203,7 +203,7 @@ def _content(path: str) -> str:
 
 
 def _config(path: str) -> dict[str, Any]:
-    """The resolved config by key path; `output` and `tracking` say nothing about the run."""
+    """The resolved config by key path, without `output` and `tracking`, which do not affect the result."""
     text = _content(path)
     try:
         value, _ = parse_yaml(text, path)
@@ -215,7 +215,7 @@ def _config(path: str) -> dict[str, Any]:
 
 
 def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:
-    """Epochs that are done, their seconds, and the best value of each metric on the validation rows."""
+    """The number of epochs, their seconds, and the best value of each metric on the validation rows."""
     try:
         rows = list(csv.DictReader(io.StringIO(_content(path), newline="")))
     except FileNotFoundError:
@@ -236,9 +236,9 @@ def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:
 
 
 def _group(data: str, target: str, some: Sequence[Run]) -> Group:
-    part = next((one for one in PARTS if _has_part(some, one)), "validation")
+    part = next((one for one in PARTS if _has_split(some, one)), "validation")
     shown = _shown_metrics(some, part)
-    metric = _deciding(some, shown)
+    metric = _ranking_metric(some, shown)
     ordered = sorted(some, key=lambda run: _rank(run, metric, part))
     first = ordered[0]
     compared = [replace(run, differs=differences(first.config, run.config)) for run in ordered[1:] if run.config]
@@ -246,29 +246,29 @@ def _group(data: str, target: str, some: Sequence[Run]) -> Group:
     return Group(data, target, part, metric, shown, (first, *compared, *others))
 
 
-def _has_part(some: Sequence[Run], part: str) -> bool:
-    """Whether the runs that have scores have all of them scores on this part; no scores at all count as validation."""
+def _has_split(some: Sequence[Run], part: str) -> bool:
+    """Whether there are runs with scores, and all of these have scores on this split."""
     scored = [run for run in some if run.metrics]
     return bool(scored) and all(any(key.startswith(f"{part}.") for key in run.metrics) for run in scored)
 
 
 def _shown_metrics(some: Sequence[Run], part: str) -> tuple[str, ...]:
-    """The main metrics that a run has, and what the runs without scores are judged by."""
+    """The main metrics of the runs, and the metrics of incomplete runs."""
     main = [name for names in MAIN_METRICS.values() for name in names]
     known = [name for name in dict.fromkeys(main) if any(run.score(name, part) is not None for run in some)]
     judged = [name for run in some for name in run.best if name != "loss" or not run.best.keys() - {"loss"}]
     return tuple(dict.fromkeys([*known, *judged]))
 
 
-def _deciding(some: Sequence[Run], shown: Sequence[str]) -> str:
-    """The metric that says which run is better: of several targets R2, else as for two models; "" for none."""
+def _ranking_metric(some: Sequence[Run], shown: Sequence[str]) -> str:
+    """The metric that ranks runs: for several targets R2, otherwise as for two models; "" for none."""
     if any("rmse[" in key for run in some for key in run.metrics):
         return OF_SEVERAL_TARGETS
     return next((name for name in (*DECISIVE_METRICS.values(), *shown) if name in shown), "")
 
 
 def _rank(run: Run, metric: str, part: str) -> tuple[int, float, str]:
-    """Complete runs first, the best of them first, then by name."""
+    """The sort key: by state (complete first), score (best first) and name."""
     score = run.score(metric, part) if metric else None
     if score is None:
         score = math.inf
@@ -278,7 +278,7 @@ def _rank(run: Run, metric: str, part: str) -> tuple[int, float, str]:
 
 
 def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of another config with other values; of another part (`optimizer: adam`) its name alone."""
+    """The keys with different values in another config; if a component differs (`optimizer: adam`), only its name."""
     found = {key: other.get(key) for key in dict.fromkeys([*first, *other]) if first.get(key) != other.get(key)}
     parts = [key.removesuffix("name") for key in found if key.endswith(".name")]
     kept = {key: value for key, value in found.items() if not any(key.startswith(one) for one in parts)}

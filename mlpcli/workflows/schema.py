@@ -1,4 +1,4 @@
-"""`mlp schema`: the JSON Schemas of the config for editors, and of an exported model; how a config names its own."""
+"""`mlp schema`: JSON Schemas of the config (for editors) and of an exported model."""
 
 import os
 from importlib.resources import files
@@ -8,17 +8,17 @@ from mlpcli.config.schema.published import published_path, published_text
 from mlpcli.errors import MlpError, OutputError, did_you_mean
 from mlpcli.storage.atomic import write_file
 
-SCHEMA_FILE = "mlp.schema.json"  # the name that a config beside it looks for
+SCHEMA_FILE = "mlp.schema.json"  # a config refers to this file in its folder if it exists
 MODELINE = "# yaml-language-server: $schema="
 DOCUMENTS = ("config", "export")
 _BEGINNING = b'{\n "$schema"'
 
 
 def schema(output: str = "-", of: str = "config") -> str:
-    """The text of the schema of a document, written to the file `output` as well, unless that is -.
+    """The JSON Schema of a document as text, also written to the file `output` unless that is "-".
 
-    Raises MlpError for a document that has none, and OutputError for a file that cannot be written, or that is there
-    and holds something else.
+    Raises MlpError for an unknown document, and OutputError if the file cannot be written, or exists and is not a
+    JSON Schema.
     """
     if of not in DOCUMENTS:
         raise MlpError(f"--of {of}: has no schema.{did_you_mean(of, DOCUMENTS)}")
@@ -31,16 +31,15 @@ def schema(output: str = "-", of: str = "config") -> str:
 
 
 def exported_schema() -> str:
-    """The JSON Schema of what `mlp export --to json` writes."""
+    """The JSON Schema of `mlp export --to json`."""
     return (files("mlpcli.export") / "model.schema.json").read_text(encoding="utf-8")
 
 
 def modeline(config: str) -> str:
-    """The comment by which editors find the schema of the config at a path (- for one without).
+    """The comment that tells editors the schema of the config at a path ("-" for standard output).
 
-    It names mlp.schema.json where that stands beside the config, which works wherever both are copied to, and else the
-    URI of the file in this installation, which works at once and offline, on this machine. "" where neither is a file,
-    as in a zip archive.
+    It names mlp.schema.json if that file is beside the config, so that both can be copied together, otherwise the URI
+    of the file in this installation, which works offline on this machine. "" if neither is a file, as in a zip archive.
     """
     folder = Path(config).parent if config != "-" else Path()
     if (folder / SCHEMA_FILE).is_file():

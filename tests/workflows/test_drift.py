@@ -13,7 +13,7 @@ from mlpcli.data.features.scaling import MedianFill, Standardize
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.reference import ReferenceProfile, count_rows
 from mlpcli.errors import GateMissed, MlpError
-from mlpcli.workflows.drift import FEWEST_ROWS, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.drift import MIN_ROWS, check_on_drift, drift_notes, judge_drift
 from tests.data.tables_by_hand import read_as
 
 
@@ -131,7 +131,7 @@ def test_a_table_never_drifts_from_itself_nor_from_its_rows_in_another_order(n_r
 
 def test_of_few_rows_nothing_is_said():
     model = learnt(table(1000, 0))
-    found = report(model, table(FEWEST_ROWS - 1, 1).assign(normal=99.0, letter="z"))
+    found = report(model, table(MIN_ROWS - 1, 1).assign(normal=99.0, letter="z"))
     assert found.drifted == ()
     assert all(column.index is None and column.p_value is None for column in found.columns)
 

@@ -6,13 +6,13 @@ from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.errors import DataError
 from mlpcli.workflows.predict import describe_counts, predict, predict_to_file
-from mlpcli.workflows.predicting import chunks as answered_chunks
+from mlpcli.workflows.predicting import chunks as predicted_chunks
 from mlpcli.workflows.predicting.chunks import PredictRequest
 from tests.program import DATA, train, write_csv
 
 
 def test_rows_are_written_while_they_are_read(iris, monkeypatch):
-    asked, map_tables = [], answered_chunks.map_tables
+    asked, map_tables = [], predicted_chunks.map_tables
     monkeypatch.setattr(encoding, "BLOCK_SIZE", 512)
     monkeypatch.setattr(records, "BATCH_SIZE", 1024)
     monkeypatch.setattr(sniff, "SAMPLE_SIZE", 512)
@@ -23,7 +23,7 @@ def test_rows_are_written_while_they_are_read(iris, monkeypatch):
             yield answers
 
     written = []
-    monkeypatch.setattr(answered_chunks, "map_tables", in_chunks)
+    monkeypatch.setattr(predicted_chunks, "map_tables", in_chunks)
     summary = predict(PredictRequest(str(iris), str(DATA / "iris.csv")), written.append)
     assert summary.n_rows == 150
     assert b"".join(written).count(b"\n") == 151

@@ -9,28 +9,28 @@ from mlpcli.errors import DataError
 from mlpcli.storage.model_file import load_model
 from mlpcli.workflows.evaluate import evaluate
 from mlpcli.workflows.reporting import rows as room
-from mlpcli.workflows.reporting.rows import Sieve, read_rows, row_numbers
+from mlpcli.workflows.reporting.rows import BoundedSample, read_rows, row_numbers
 from tests.program import DATA, train, write_csv
 
 
 @given(st.lists(st.integers(0, 40), max_size=12), st.integers(1, 25))
-def test_a_sieve_holds_the_rows_of_least_number_whatever_the_chunks(sizes, most):
+def test_a_bounded_sample_has_the_rows_with_the_smallest_numbers_independent_of_chunks(sizes, most):
     numbers = row_numbers(0, sum(sizes))
-    sieve, start = Sieve(most), 0
+    sample, start = BoundedSample(most), 0
     for size in sizes:
         some = slice(start, start := start + size)
-        sieve.add(numbers[some], {"row": np.arange(some.start, some.stop)})
-    whole = Sieve(most)
+        sample.add(numbers[some], {"row": np.arange(some.start, some.stop)})
+    whole = BoundedSample(most)
     whole.add(numbers, {"row": np.arange(len(numbers))})
-    assert sieve.n_held <= most
-    held = sieve.arrays().get("row", np.array([], int)).tolist()
+    assert sample.n_rows <= most
+    held = sample.arrays().get("row", np.array([], int)).tolist()
     assert held == whole.arrays()["row"].tolist()
-    assert held == np.flatnonzero(numbers <= np.uint64(sieve.bound)).tolist()
+    assert held == np.flatnonzero(numbers <= np.uint64(sample.bound)).tolist()
     if len(numbers) <= most:
         assert held == list(range(len(numbers)))
 
 
-def test_the_numbers_of_rows_are_spread_evenly_and_go_by_the_row_alone():
+def test_row_numbers_are_uniform_and_depend_on_the_row_alone():
     numbers = row_numbers(0, 100_000)
     counts, _ = np.histogram(numbers.astype(np.float64), 50, (0, 2.0**64))
     assert np.abs(counts - 2000).max() < 250
@@ -58,8 +58,8 @@ def test_while_rows_fit_the_scores_are_those_of_eval_to_the_last_bit(run):
 
 
 def test_of_more_rows_a_sample_is_held_with_its_cells(run, monkeypatch):
-    monkeypatch.setattr(room, "MOST_ROWS", 200)
-    monkeypatch.setattr(room, "MOST_DETAILED", 60)
+    monkeypatch.setattr(room, "MAX_ROWS", 200)
+    monkeypatch.setattr(room, "MAX_DETAILED", 60)
     monkeypatch.setattr(room, "FEWEST_DETAILED", 10)
     model = load_model(str(run))
     rows = read_rows(model, str(DATA / "penguins.csv"), None, None)

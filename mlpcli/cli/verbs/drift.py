@@ -7,7 +7,7 @@ from mlpcli.cli.progress.bars import show_progress
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.errors import MlpError
 from mlpcli.messages import count, listed, number
-from mlpcli.workflows.drift import FEWEST_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent
+from mlpcli.workflows.drift import MIN_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent
 
 ZIP = b"PK\x03\x04"
 
@@ -54,10 +54,10 @@ def document(found: DriftCheck) -> Document:
             blocks.append(Paragraph(f"{drift.column.name}: not among the levels of the reference profile: {levels}"))
     drifted = len(report.drifted)
     verdict = f"{drifted} of {n_columns} drifted" if drifted else f"no drift in {n_columns}"
-    is_short = report.n_rows < FEWEST_ROWS
+    is_short = report.n_rows < MIN_ROWS
     if is_short and not drifted:
         verdict = f"no verdict on {n_columns}"
-    few = [f"fewer than {FEWEST_ROWS} rows: too few to test for drift"] if is_short else []
+    few = [f"fewer than {MIN_ROWS} rows: too few to test for drift"] if is_short else []
     blocks.append(Paragraph(verdict, "bad" if drifted else ""))
     return Document(title, blocks, [*found.notes, *few], heading=f"mlp check: {verdict}")
 

@@ -1,1 +1,1 @@
-"""The run that `mlp doctor` looks at."""
+"""The run that `mlp doctor` diagnoses."""

@@ -1,4 +1,4 @@
-"""The rows that `mlp doctor` looks at: training rows and held-out rows, as the model of a run answers them."""
+"""Training rows and held-out rows of a run with its predictions, for `mlp doctor`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ from mlpcli.workflows.training.member_selection import average_rounds
 Values = NDArray[np.float64]
 Inputs = NDArray[np.floating[Any]]
 
-MOST_ROWS = 20_000  # of each part, a random sample of more
-_LEAST = 1e-15  # of a probability in a log loss
+MAX_ROWS = 20_000  # per split; of more, a random sample is taken
+_MIN_PROBABILITY = 1e-15  # in a log loss
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Training rows and the last held-out part, as they were in the training; samples of many.
+    """Training rows and the last held-out split, as in training; random samples if they are large.
 
-    `held_out` is None where no row was held out. `folds` are those of its rows, None without folds.
+    `held_out` is None if no rows were held out. `folds` are the folds of its rows, None without folds.
     """
 
     prepared: Prepared
@@ -44,22 +44,22 @@ class Rows:
 
     @property
     def part(self) -> str:
-        """What the held-out rows are called."""
+        """The name of the held-out split, "" if there is none."""
         return "" if self.held_out is None else self.held_out.name
 
     @property
     def n_folds(self) -> int:
-        """How many folds there are, 0 without."""
+        """The number of folds, 0 without folds."""
         return 0 if self.folds is None else int(self.folds.max()) + 1
 
     @property
     def is_apart(self) -> bool:
-        """Whether the held-out rows are other rows than the training rows; of folds they are the same."""
+        """Whether the held-out rows are not training rows; with folds they are the same rows."""
         return self.held_out is not None and self.folds is None
 
     @cached_property
     def answers(self) -> Values:
-        """Answers on the held-out rows, on folds those of the members that have not seen the row."""
+        """Predictions for the held-out rows; with folds, out-of-fold predictions."""
         assert self.held_out is not None
         if self.folds is None:
             return self._decoded(self.model.ensemble.outputs(self.held_out.samples.X))
@@ -69,15 +69,15 @@ class Rows:
 
     @property
     def predictions(self) -> Predictions:
-        """The held-out rows with truth and answers."""
+        """The held-out rows with truth and predictions."""
         assert self.held_out is not None
         held_out, model = self.held_out, self.model
         return Predictions(model.target, held_out.truth, self.answers, held_out.weights, model.threshold)
 
     def columns(self) -> Mapping[str, tuple[Inputs, Inputs]]:
-        """The inputs of each column on training and on held-out rows; rows of folds are dealt into two halves.
+        """The inputs of each column on training and held-out rows; with folds, on two halves of the rows.
 
-        A column of times that divides the rows is left out: it differs because it is meant to.
+        A column of times by which the rows are split is left out, because it differs by design.
         """
         assert self.held_out is not None
         places = inputs_by_column(self.prepared.preprocessor.columns)
@@ -86,7 +86,7 @@ class Rows:
         return {name: (train.samples.X[:, own], others.samples.X[:, own]) for name, own in places.items() if len(own)}
 
     def targets(self) -> tuple[Values, Values]:
-        """What columns are to explain, on the rows of `columns`: indicators of the classes, or numbers of one size."""
+        """The targets on the rows of `columns`: class indicators, or numbers in units of their standard deviation."""
         parts = [np.asarray(part.truth) for part in self._halves]
         if isinstance(self.model.target, ClassTarget):
             indicators = np.eye(len(self.model.target.labels))
@@ -108,17 +108,19 @@ class Rows:
         assert self.held_out is not None
         truth, answers = self.held_out.truth, self.answers
         if isinstance(self.model.target, ClassTarget):
-            return np.asarray(-np.log(np.maximum(np.take_along_axis(answers, truth[:, None], axis=1)[:, 0], _LEAST)))
+            return np.asarray(
+                -np.log(np.maximum(np.take_along_axis(answers, truth[:, None], axis=1)[:, 0], _MIN_PROBABILITY))
+            )
         if isinstance(self.model.target, NumberTarget):
             variances = self.train.truth.var(axis=0)
             return np.asarray(((answers - truth) ** 2 / np.where(variances > 0.0, variances, 1.0)).mean(axis=1))
         right = np.take_along_axis(no_and_yes(answers), truth.astype(np.int64)[..., None], axis=2)[..., 0]
-        return np.asarray(-np.log(np.maximum(right, _LEAST)).mean(axis=1))
+        return np.asarray(-np.log(np.maximum(right, _MIN_PROBABILITY)).mean(axis=1))
 
     def counts_of_answers(self) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
-        """Names of classes (or of boolean targets), rows of each (or with yes), and how often each is predicted.
+        """Names of classes (or boolean targets), number of true rows of each, and how often each is predicted.
 
-        They are those of the held-out rows, if there are any: what was remembered answers every class.
+        Counted on the held-out rows if there are any, because a model predicts every class on rows it has memorized.
         """
         part, answers = (self.train, None) if self.held_out is None else (self.held_out, self.answers)
         if answers is None:
@@ -136,10 +138,10 @@ class Rows:
 
 
 def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: Sequence[str]) -> Rows:
-    """Read the training data again; raises MlpError where it is not there or not what it was."""
+    """Read the training data again; raises MlpError if it is missing or has changed."""
     check_data(weights, record["config"], data)
-    here = {**record, "sittings": [{"threads": 1, "engine": "numpy"}]}  # what trained it may not be installed
-    # What a model went on from was never learnt of these rows: scaling, levels and bins are those of the model itself.
+    here = {**record, "sittings": [{"threads": 1, "engine": "numpy"}]}  # the recorded engine may not be installed
+    # The preprocessing of a warm-started model was not fitted on these rows, so take that of the model itself.
     start = WarmStart(weights, "", model) if "from" in record else None
     prepared = prepare(recorded_config(weights, here, data), start=start)
     recorded = record.get("data", {}).get("sha256", {})
@@ -161,9 +163,9 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
 
 def _sampled(prepared: Prepared, part: Split) -> tuple[Split, NDArray[np.int64] | slice]:
     n_rows = len(part.truth)
-    if n_rows <= MOST_ROWS:
+    if n_rows <= MAX_ROWS:
         return part, slice(None)
     if prepared.spec.chunk_rows is not None:  # rows on disk are in random order
-        return part.first(MOST_ROWS), slice(MOST_ROWS)
-    rows = np.sort(rng_of(prepared.spec.seed, "sample").permutation(n_rows)[:MOST_ROWS])
+        return part.first(MAX_ROWS), slice(MAX_ROWS)
+    rows = np.sort(rng_of(prepared.spec.seed, "sample").permutation(n_rows)[:MAX_ROWS])
     return part.only(rows), rows

@@ -1,4 +1,4 @@
-"""The run that `mlp doctor` looks at: its model, its config, its curve and its rows, as far as they are there."""
+"""Read a run for `mlp doctor`: its model and config, and if available its learning curve and its rows."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ FINISHED = "all epochs done"
 
 @dataclass(frozen=True)
 class ExaminedRun:
-    """What is read; `rows` or `curve` are the reason where they are not there.
+    """A run; `curve` and `rows` are a text with the reason if they are not available.
 
-    `name` is the folder of the run, or the model file that stands alone; `stop_reason` is that of metrics.json.
+    `name` is the folder of the run, or a model file without one; `stop_reason` is that of metrics.json.
     """
 
     name: str
@@ -35,7 +35,7 @@ class ExaminedRun:
     rows: Rows | str
 
     def key(self, path: str) -> Any:
-        """The value of a key of the recorded config, None where there is none."""
+        """The value of a key path of the recorded config, None if it does not exist."""
         value: Any = self.config
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
@@ -43,21 +43,21 @@ class ExaminedRun:
 
     @property
     def activation(self) -> str:
-        """That of the hidden layers, the first of a list."""
+        """The activation of the hidden layers, the first of a list."""
         asked = self.key("model.activation")
         return str(asked[0]) if isinstance(asked, list) and asked else str(asked)
 
 
 def read_run(run: str, data: Sequence[str]) -> ExaminedRun:
-    """Read a run, and its rows again; `data` stands for the recorded training files.
+    """Read a run and its training data; `data` replaces the recorded training files.
 
-    `run` is the folder of a run, complete or not, or a model file. Raises MlpError where there is no model, and for
-    `data` that is not what the model was trained on.
+    `run` is the folder of a run, complete or not, or a model file. Raises MlpError if there is no model, and for `data`
+    that differs from the training data.
     """
-    folder, weights = _places(run)
+    folder, weights = _find_model(run)
     model = load_model(weights)
     record = require_record(weights, model)
-    stop_reason, curve = _course(folder) if folder else ("", "a model file alone has no history.csv")
+    stop_reason, curve = _read_curve(folder) if folder else ("", "a model file alone has no history.csv")
     rows: Rows | str
     try:
         rows = examined_rows(weights, model, record, data)
@@ -68,8 +68,8 @@ def read_run(run: str, data: Sequence[str]) -> ExaminedRun:
     return ExaminedRun(folder or weights, model, record["config"], stop_reason, curve, rows)
 
 
-def _places(run: str) -> tuple[str, str]:
-    """The folder of the run, "" for a model file that stands alone, and the model file."""
+def _find_model(run: str) -> tuple[str, str]:
+    """The folder of the run ("" for a model file without one) and the model file."""
     if os.path.isfile(run):
         folder = os.path.dirname(run) or os.curdir
         is_of_run = os.path.basename(run) == WEIGHTS and os.path.isfile(os.path.join(folder, HISTORY))
@@ -90,8 +90,8 @@ def _places(run: str) -> tuple[str, str]:
     return folder, weights
 
 
-def _course(folder: str) -> tuple[str, Curve | str]:
-    """Why the training ended, and its curve; of a file that cannot be read, the reason."""
+def _read_curve(folder: str) -> tuple[str, Curve | str]:
+    """The stop reason and the learning curve, or why the curve cannot be read."""
     reason = FINISHED
     try:
         with open(os.path.join(folder, METRICS), "rb") as file:

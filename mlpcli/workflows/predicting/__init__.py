@@ -1,1 +1,1 @@
-"""From rows of a table to the columns of predictions."""
+"""From the rows of a table to the columns that `mlp predict` writes."""

@@ -1,4 +1,4 @@
-"""The rows of a table turned into lines of answers, chunk by chunk: what `mlp predict` writes, wherever it is made."""
+"""Predict a table chunk by chunk and encode the output of `mlp predict`, on this machine or on a worker."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ from mlpcli.data.writing.table_writers import Writer, source_cells
 from mlpcli.errors import DataError
 from mlpcli.model import Model
 from mlpcli.workflows.predicting.columns import (
-    answer_columns,
     hidden_columns,
+    prediction_columns,
     raw_columns,
     safe_column,
     without_clashes,
@@ -25,8 +25,8 @@ from mlpcli.workflows.predicting.columns import (
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, PredictionRegions, with_regions
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
-# What is held against the reference profile: so many rows of a chunk, of every chunk of the first rows, and then of one
-# chunk in four. Enough for any verdict, and hardly any time.
+# Rows counted for drift detection: at most SEEN_ROWS per chunk, of every chunk within FIRST_ROWS and of one in four
+# after that, which suffices for a verdict at negligible cost.
 SEEN_ROWS = 4096
 FIRST_ROWS = 1 << 14
 
@@ -35,10 +35,10 @@ FIRST_ROWS = 1 << 14
 class PredictRequest:
     """What to predict and what to write.
 
-    `keep` names input columns to copy in front of the answers; ("all",) copies every column. `with_probabilities` adds
-    a column per class; `is_raw` writes the network's outputs instead of answers. `with_hidden` adds a column for each
-    hidden neuron. `is_safe_csv` keeps spreadsheets from taking texts for formulas. `on_drift` is one of ON_DRIFT; the
-    caller acts on the report. `level` asks for the ends of intervals that hold the truth so often, or for sets.
+    `keep` names input columns to copy before the predictions; ("all",) copies every column. `with_probabilities` adds
+    a column per class; `is_raw` writes network outputs instead of predictions. `with_hidden` adds a column per hidden
+    neuron. `is_safe_csv` escapes texts that spreadsheets would run as formulas. `on_drift` is one of ON_DRIFT; the
+    caller acts on the report. `level` is the confidence level of intervals or sets to add, None for none.
     """
 
     weights: str
@@ -56,7 +56,7 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The answers to some rows, ready to be written under `names`."""
+    """The encoded predictions for some rows, to be written under `names`."""
 
     names: list[str]
     has_header: bool
@@ -68,7 +68,7 @@ class Chunk:
     n_open: Counter[str]
 
 
-def answered_chunks(
+def predicted_chunks(
     model: Model,
     conformal: ConformalPredictor | None,
     request: PredictRequest,
@@ -76,7 +76,7 @@ def answered_chunks(
     files: Sequence[str] | None = None,
     only: int | None = None,
 ) -> Iterator[Chunk]:
-    """The answers chunk by chunk, in order; of the file number `only` of `files`, read as one of them, where given."""
+    """Predict chunk by chunk, in order; with `only`, just that file of `files` (by index), read as one of them."""
     kept = None if request.keep == ("all",) else frozenset(request.keep)
     schemas = [*model.preprocessor.schemas]
     if conformal is not None and model.interval_by is not None:
@@ -84,14 +84,14 @@ def answered_chunks(
     reading = format_of(model, request.delimiter, request.encoding)
     texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
     names = {schema.name for schema in schemas}
-    work = partial(_answered, model, conformal, request, writer)
+    work = partial(_predict_chunk, model, conformal, request, writer)
     return map_tables(work, files or request.source, reading, texts, names, kept, only)
 
 
-def _answered(
+def _predict_chunk(
     model: Model, conformal: ConformalPredictor | None, request: PredictRequest, writer: Writer, table: Table
 ) -> Chunk:
-    """From the cells of a chunk to its lines; any thread may ask, and several do."""
+    """Predict and encode one chunk; thread-safe."""
     keep = _kept_columns(request.keep, table)
     cells = model.read(table) if conformal is None else conformal.read(table)
     regions: PredictionRegions | None = None
@@ -100,11 +100,11 @@ def _answered(
         named = raw_columns(model, outputs)
     else:
         answers, regions, counts = with_regions(model, conformal, cells)
-        named = answer_columns(model, answers, regions, request.with_probabilities, writer.is_typed)
+        named = prediction_columns(model, answers, regions, request.with_probabilities, writer.is_typed)
     if request.with_hidden:
         named += hidden_columns(model.hidden_activations(cells))
     seen = None
-    if request.on_drift != "ignore" and model.reference.columns and _is_looked_at(table):
+    if request.on_drift != "ignore" and model.reference.columns and _is_counted(table):
         seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
     all_names = [*keep, *without_clashes([name for name, _ in named], keep)]
@@ -117,8 +117,8 @@ def _answered(
     )
 
 
-def _is_looked_at(chunk: Table) -> bool:
-    """Whether a chunk is held against the profile: by its first row, so in every run alike, yet at no pace."""
+def _is_counted(chunk: Table) -> bool:
+    """Whether a chunk is counted for drift: pseudo-random by its first row, so equal in every run and not periodic."""
     first_row = chunk.first_row
     return first_row < FIRST_ROWS or first_row * 2654435761 % 2**32 < 2**30  # Knuth's multiplicative hash
 

@@ -1,4 +1,4 @@
-"""The columns that `mlp predict` writes: answers, what lies around them, probabilities, outputs; and their names."""
+"""Names and cells of the columns that `mlp predict` writes: predictions, intervals, sets, probabilities, outputs."""
 
 import math
 from collections.abc import Sequence
@@ -18,23 +18,23 @@ Values = NDArray[np.float64]
 Named: TypeAlias = tuple[str, Cells]
 
 
-def answer_columns(
+def prediction_columns(
     model: Model, answers: Values, regions: PredictionRegions | None, with_probabilities: bool, is_typed: bool
 ) -> list[Named]:
-    """Names and cells: each target, with `_low` and `_high` or `_set` behind it, then the probabilities `p_`."""
-    found = (
+    """Names and cells: each target, followed by its `_low` and `_high` or its `_set`, then the probabilities `p_`."""
+    columns = (
         _numbers(model, answers, regions)
         if isinstance(model.target, NumberTarget)
         else _labels(model, answers, regions, is_typed)
     )
     if with_probabilities:
         names = prediction_names(model.target)
-        found += [(f"p_{name}", own) for name, own in zip(names, answers.T.astype(model.ensemble.dtype), strict=True)]
-    return found
+        columns += [(f"p_{name}", own) for name, own in zip(names, answers.T.astype(model.ensemble.dtype), strict=True)]
+    return columns
 
 
 def raw_columns(model: Model, outputs: NDArray[Any]) -> list[Named]:
-    """The network's outputs as they are; of several quantiles, `raw_y_0.05`, those of each."""
+    """The raw outputs of the network; with several quantiles, one column for each (`raw_y_0.05`)."""
     of, target = prediction_names(model.target), model.target
     if isinstance(target, NumberTarget) and target.fitted:
         of = tuple(f"{name}_{level:g}" for level in target.fitted for name in of)
@@ -53,7 +53,7 @@ def _numbers(model: Model, answers: Values, regions: PredictionRegions | None) -
         if regions is not None and regions.low is not None and regions.high is not None:
             ends += [("_low", regions.low), ("_high", regions.high)]
         dtype = model.ensemble.dtype
-        found += [(f"{name}{end}", _honest_digits(of[:, place], scale, dtype)) for end, of in ends]
+        found += [(f"{name}{end}", _significant_digits(of[:, place], scale, dtype)) for end, of in ends]
     return found
 
 
@@ -71,15 +71,15 @@ def _labels(model: Model, answers: Values, regions: PredictionRegions | None, is
     return found
 
 
-def _honest_digits(numbers: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Amounts with the digits the network has: it knows them, in units of `scale`, to the precision of its dtype."""
+def _significant_digits(numbers: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Numbers rounded to the precision of the network, which computes in units of `scale` in its dtype."""
     if scale == 1.0 or dtype == np.float64:
         return numbers.astype(dtype)
     return numbers.round(7 - math.floor(math.log10(scale)))
 
 
 def safe_column(column: Cells) -> Cells:
-    """A column without texts that a spreadsheet would take for formulas."""
+    """A column with texts escaped that a spreadsheet would run as formulas."""
     if isinstance(column, Labels):
         is_text = isinstance(column.values, Sequence)
         return replace(column, values=without_formulas(column.values)) if is_text else column
@@ -91,10 +91,10 @@ def safe_column(column: Cells) -> Cells:
 
 
 def without_clashes(names: list[str], keep: list[str]) -> list[str]:
-    """Predicted columns are told apart from kept ones of the same name, and from each other."""
-    free: list[str] = []
+    """Names of predicted columns, made distinct from those of kept columns and from each other."""
+    distinct: list[str] = []
     for name in names:
-        while name in keep or name in free:
+        while name in keep or name in distinct:
             name = f"predicted_{name}" if name in keep else f"{name}_"
-        free.append(name)
-    return free
+        distinct.append(name)
+    return distinct

@@ -1,4 +1,4 @@
-"""Intervals of numbers and sets of labels around the answers of a model, by the errors of its calibration rows."""
+"""Conformal prediction intervals and sets of a model, from the conformity scores of its calibration rows."""
 
 import math
 from collections import Counter
@@ -21,17 +21,17 @@ from mlpcli.messages import count
 from mlpcli.model import Model
 
 Values = NDArray[np.float64]
-LEAST_LEVEL = 0.5  # what holds less often than not says not how sure an answer is
+MIN_LEVEL = 0.5  # an interval that is wrong more often than right is not meaningful
 LARGEST_LOG = math.log(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
 class PredictionRegions:
-    """The intervals or sets of some rows.
+    """The prediction intervals or sets of some rows.
 
-    Of numbers the ends `low` and `high` (n_rows, n_targets). Of classes `holds` (n_rows, n_classes) says whether a
-    label belongs to the set; of boolean columns it is (n_rows, n_targets, 2), for no and yes. `n_open` counts the rows
-    of each group whose calibration rows are too few, by its name, "" for groups that have none.
+    `low` and `high` (n_rows, n_targets) are the ends of intervals. `holds` is whether a set contains a label:
+    (n_rows, n_classes) for classes, (n_rows, n_targets, 2) for boolean columns. `n_open` counts the rows of each group
+    with too few calibration rows, by its name, "" for groups without any.
     """
 
     low: Values | None
@@ -47,17 +47,16 @@ class PredictionRegions:
 
 
 class ConformalPredictor:
-    """Makes intervals or sets at `level` of the rows of tables; any thread may ask.
+    """Makes prediction intervals or sets at a confidence `level`; thread-safe.
 
-    Raises MlpError for a level that is none, and where the model has no calibration rows, or too few in every group.
+    Raises MlpError for an invalid level, and if the model has no calibration rows, or too few in every group.
     """
 
     def __init__(self, model: Model, level: float) -> None:
-        if not LEAST_LEVEL <= level < 1.0:
+        if not MIN_LEVEL <= level < 1.0:
             meant = f" Write {level / 100:g} for {level:g} %." if 50 <= level < 100 else ""
             raise MlpError(
-                f"the level of intervals must be from {LEAST_LEVEL:g} to below 1, for example 0.9, not "
-                f"{level:g}.{meant}"
+                f"the level of intervals must be from {MIN_LEVEL:g} to below 1, for example 0.9, not {level:g}.{meant}"
             )
         self.model, self.level = model, level
         self._scores = _scores_of(model)
@@ -84,7 +83,7 @@ class ConformalPredictor:
                 self._sets[target, group] = sets_of(folds, level)
 
     def read(self, table: Table) -> Table:
-        """A table as it comes, cast as `Model.read` does, with the column of groups; raises DataError for a misfit."""
+        """A table cast as by `Model.read`, with the column of groups; raises DataError for a missing column or cell."""
         cells = self.model.read(table)
         if self._by is None or self._by.name in {column.name for column in self.model.preprocessor.columns}:
             return cells
@@ -92,14 +91,14 @@ class ConformalPredictor:
         return cells.with_columns({**cells.columns, **cast_table(table, [self._by]).columns})
 
     def answers(self, read: Table, some: Rows | None = None) -> tuple[Values, PredictionRegions, TransformCounts]:
-        """Answers as the model gives them to rows of a table that was made by `read`, and what lies around them."""
+        """Predictions for rows of a table from `read`, as those of the model, and their intervals or sets."""
         answers, of_folds, counts = self.model.fold_answers(read, some)
         column = None if self._by is None else group_labels(read, self._by.name)
         column = column if column is None or some is None else column.take(some)
         return answers, self.regions(answers, of_folds, column), counts
 
     def regions(self, answers: Values, of_folds: Values, column: CategoricalColumn | None) -> PredictionRegions:
-        """What lies around answers, from `of_folds` as `Model.fold_answers` gives it; `column` is that of groups."""
+        """The intervals or sets of predictions, from `of_folds` (see `Model.fold_answers`) and the column of groups."""
         groups, names = self._groups(column, len(answers))
         n_open = {names[code]: int(n) for code, n in enumerate(np.bincount(groups, minlength=len(names))) if n}
         if isinstance(self.model.target, NumberTarget):
@@ -108,16 +107,16 @@ class ConformalPredictor:
 
     @property
     def by(self) -> str | None:
-        """The column of groups."""
+        """The name of the column of groups, None without groups."""
         return None if self._by is None else self._by.name
 
     @property
     def columns(self) -> set[str]:
-        """The column of groups, beside the inputs."""
+        """The columns that are needed in addition to the inputs."""
         return set() if self._by is None else {self._by.name}
 
     def data_columns(self, answers: Values, regions: PredictionRegions) -> dict[str, Any]:
-        """Answers and what lies around them by the names of columns: TARGET with its ends, or a tuple of labels."""
+        """Predictions by column name, each followed by its interval ends or its set, a tuple of labels."""
         found: dict[str, Any] = {}
         for name, values in self.model.columns(answers).items():
             found |= {name: values, **self._region_columns(name, regions)}
@@ -144,14 +143,14 @@ class ConformalPredictor:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """The level, and which rows the intervals or sets go by."""
+        """The level, and the calibration rows."""
         rows = self._scores.rows
         n_rows = {name: rows.rows_of(group) for group, name in enumerate(rows.groups or ("",))}
         known: dict[str, Any] = {"by": rows.by, "n_rows": n_rows} if rows.by else {"n_rows": n_rows[""]}
         return {"level": self.level, "source": rows.source, "chosen": list(rows.chosen), **known}
 
     def notes(self, n_open: Mapping[str, int], has_drifted: bool = False) -> list[str]:
-        """Sentences about rows whose intervals are without end or whose sets hold every label, and about drift."""
+        """Notes on rows with infinite intervals or sets of every label, and on drift."""
         what = "sets" if self._sets else "intervals"
         promise = f"the coverage of {what} at {self.level:g} holds only for rows like the training rows."
         return [note for note in (self._note_on_open(n_open), promise if has_drifted else "") if note]
@@ -177,7 +176,7 @@ class ConformalPredictor:
         }
 
     def _groups(self, column: CategoricalColumn | None, n_rows: int) -> tuple[NDArray[np.int64], list[str]]:
-        """The group of each row, and what the groups are called; the last is that of rows with none."""
+        """The group index of each row, and the names of the groups; the last is for rows without a group."""
         names = [*self._scores.rows.groups, ""]
         if column is None:
             return np.zeros(n_rows, np.int64), names
@@ -199,7 +198,7 @@ class ConformalPredictor:
                 low, high = np.expm1(low), np.expm1(np.where(high > LARGEST_LOG, np.inf, high))
         if rows.is_count:
             low = np.maximum(low, 0.0)
-        if rows.kind != "signed":  # of folds that differ widely the answer may lie outside; it can only hold more
+        if rows.kind != "signed":  # if folds differ widely, the prediction may lie outside; widening keeps the coverage
             low, high = np.minimum(low, answers), np.maximum(high, answers)
         return low, high
 
@@ -220,14 +219,14 @@ class ConformalPredictor:
                 one = (of_group, label) if isinstance(target, ClassTarget) else (of_group, place, label)
                 holds[one] = is_held(-probabilities[(slice(None), *one)])
         chosen = codes[:, 0] if isinstance(target, ClassTarget) else codes
-        np.put_along_axis(holds, chosen[..., None], True, axis=-1)  # an answer belongs to its set
+        np.put_along_axis(holds, chosen[..., None], True, axis=-1)  # a set contains the predicted label
         return holds
 
 
 def with_regions(
     model: Model, conformal: ConformalPredictor | None, read: Table, some: Rows | None = None
 ) -> tuple[Values, PredictionRegions | None, TransformCounts]:
-    """Answers to rows of a table that was read for it, and what lies around them, if that is asked for."""
+    """Predictions for rows of a table cast for the model, with intervals or sets if `conformal` is given."""
     if conformal is not None:
         return conformal.answers(read, some)
     answers, counts = model.answers(read, some)
@@ -235,7 +234,7 @@ def with_regions(
 
 
 def joined_regions(parts: Sequence[PredictionRegions]) -> PredictionRegions | None:
-    """The regions of the rows of all parts, in order; None for no parts."""
+    """The concatenated regions of consecutive rows; None for an empty list."""
     if not parts:
         return None
     n_open: Counter[str] = Counter()
@@ -269,14 +268,14 @@ def _scores_of(model: Model) -> ConformityScores:
 
 
 def _highest_level(n_rows: int, kind: Any) -> str:
-    """The highest level of two digits that so many calibration rows allow."""
+    """The highest level with two decimals that so many calibration rows allow."""
     levels = [number / 100 for number in range(50, 100)]
     possible = [level for level in levels if rows_needed(level_of_end(kind, level)) <= n_rows]
     return f"{possible[-1]:g}" if possible else "none"
 
 
 def quantile_of(model: Model) -> float | None:
-    """The quantile that the answers of a model are, None where it was trained with another loss."""
+    """The quantile that a model predicts, None if it was trained with another loss."""
     config: Any = model.record.get("config", {})
     training: Any = config.get("training", {}) if isinstance(config, dict) else {}
     loss: Any = training.get("loss") if isinstance(training, dict) else None

@@ -1,4 +1,4 @@
-"""`mlp predict` on a cluster: each worker answers a file at a time, and the answers are gathered in their order."""
+"""`mlp predict` on a cluster: workers predict one file at a time, and the results are written here in order."""
 
 import os
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from mlpcli.errors import MlpError
 from mlpcli.machine import keep_freed_memory
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, answered_chunks
+from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, predicted_chunks
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 
-KEPT_MEMORY = 8 << 20  # bytes: hardly any array of a chunk is larger
+KEPT_MEMORY = 8 << 20  # bytes; few arrays of a chunk are larger
 
 
 @dataclass(frozen=True)
-class AnswerSetup:
-    """What every file is answered with: model, request, all files as named in `folder`, and the name of the answers."""
+class PredictSetup:
+    """The task of every worker: model, request, all files relative to `folder`, and the path of the output."""
 
     model: Model
     request: PredictRequest
@@ -30,7 +30,7 @@ class AnswerSetup:
 
 
 def files_for_workers(source: str) -> tuple[str, ...]:
-    """The files that a path or a glob stands for; raises MlpError for standard input, which workers cannot read."""
+    """The files that match a path or a glob; raises MlpError for standard input, which workers cannot read."""
     files = tuple(found.path for found in find_sources(source))
     if "-" in files:
         raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")
@@ -38,9 +38,9 @@ def files_for_workers(source: str) -> tuple[str, ...]:
 
 
 def begin_file(folder: str) -> None:
-    """Have a worker take relative paths as the command does, and keep freed memory, which Dask has it give back.
+    """Prepare a worker: resolve relative paths as the command does, and keep freed memory, which Dask trims otherwise.
 
-    Where it has no such folder, absolute paths may be there.
+    A worker without that folder can still read absolute paths.
     """
     keep_freed_memory(KEPT_MEMORY)
     with suppress(OSError):
@@ -50,9 +50,9 @@ def begin_file(folder: str) -> None:
 def gather_from_cluster(
     cluster: ClusterAddress, model: Model, request: PredictRequest, path: str, take: Callable[[Chunk], None]
 ) -> None:
-    """Give `take` every chunk, in order. The workers must see the files under the same paths.
+    """Call `take` with every chunk, in order. The workers must see the files under the same paths.
 
-    Raises DataError for a file that is at fault, MlpError where the cluster is.
+    Raises DataError for an invalid file, MlpError for a failure of the cluster.
     """
     from mlpcli.cluster.connection import connected
     from mlpcli.cluster.in_order import FilesInOrder
@@ -61,23 +61,23 @@ def gather_from_cluster(
     files = files_for_workers(request.source)
     taken = _Taken(take)
     with connected(cluster.where, cluster.tls) as client:
-        setup = AnswerSetup(model, request, files, path, os.getcwd())
-        run_on_cluster(client, answer_file, setup, FilesInOrder(len(files), taken.take), lambda: False)
+        setup = PredictSetup(model, request, files, path, os.getcwd())
+        run_on_cluster(client, predict_file, setup, FilesInOrder(len(files), taken.take), lambda: False)
     taken.finish()
 
 
-def answer_file(setup: AnswerSetup, number: int, report: Callable[..., bool]) -> list[Chunk]:
-    """The answers to one of the files, on a worker."""
+def predict_file(setup: PredictSetup, number: int, report: Callable[..., bool]) -> list[Chunk]:
+    """Predict one of the files on a worker."""
     begin_file(setup.folder)
     level = setup.request.level
     conformal = None if level is None else ConformalPredictor(setup.model, level)
     writer = writer_for(setup.path)
     with blas_threads(1):
-        return list(answered_chunks(setup.model, conformal, setup.request, writer, setup.files, number))
+        return list(predicted_chunks(setup.model, conformal, setup.request, writer, setup.files, number))
 
 
 class _Taken:
-    """Passes chunks on; one without rows only where there are no others."""
+    """Passes chunks on; an empty one only if there are no others, so that a header is written."""
 
     def __init__(self, take: Callable[[Chunk], None]) -> None:
         self._take = take
@@ -85,7 +85,7 @@ class _Taken:
         self._is_any = False
 
     def take(self, chunks: list[Chunk]) -> None:
-        """Those of the next file."""
+        """Take the chunks of the next file."""
         for chunk in chunks:
             if chunk.n_rows:
                 self._is_any = True
@@ -94,6 +94,6 @@ class _Taken:
                 self._empty = self._empty or chunk
 
     def finish(self) -> None:
-        """After the last file."""
+        """Pass on an empty chunk if no rows came."""
         if not self._is_any and self._empty is not None:
             self._take(self._empty)

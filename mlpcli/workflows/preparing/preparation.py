@@ -24,7 +24,7 @@ from mlpcli.nn.network import Network
 from mlpcli.training.member import Member, TrainingSpec
 from mlpcli.training.rows import member_rows
 from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
-from mlpcli.workflows.postprocessing import class_weight_notes, given_state
+from mlpcli.workflows.postprocessing import class_weight_notes, configured_state
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
 from mlpcli.workflows.preparing.interval_options import check_interval_groups
 from mlpcli.workflows.preparing.networks.early_stopping import schedule_notes
@@ -191,7 +191,7 @@ def _prepare(
     notes += [leak.note for leak in splits.leaks]
     metric, metric_notes = _checked_metric(loaded, metric, task, names, splits)
     class_weights = builder.class_weights if estimates_means(loss) else None
-    target_state = given_state(loaded, target, fitted.target_state, train.truth, class_weights)
+    target_state = configured_state(loaded, target, fitted.target_state, train.truth, class_weights)
     notes += [*metric_notes, *class_weight_notes(builder.class_weights, "class_weights" in target_state)]
     notes += threshold_notes(loaded, names, splits.validation)
     spec = training_spec(loaded, loss, n_rows, start, chunk_rows(table, n_rows))

@@ -1,1 +1,1 @@
-"""What a report is made of: the rows of a table in one pass, and what is said of them."""
+"""The parts of `mlp report`: the rows of a table in one pass, and the sections about them."""

@@ -1,4 +1,4 @@
-"""What a report says of the input columns of a model, on the rows that are held with their cells."""
+"""Report sections on the input columns of a model, from the sample of rows with their cells."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,30 +32,29 @@ from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions
 from mlpcli.workflows.scoring.slices import Grouping, slice_tables
 
-# Rows times columns of all shuffles, and rows of one at most and at least.
-SHUFFLED_CELLS, MOST_SHUFFLED, FEWEST_SHUFFLED = 400_000, 8_000, 500
+# Permutation importance: cells of all shuffles together, and the most and fewest rows of a shuffle.
+SHUFFLED_CELLS, MAX_SHUFFLED, MIN_SHUFFLED = 400_000, 8_000, 500
 REPEATS = 3
-TOGETHER, ROWS_TOGETHER = 0.7, 2000  # as in `mlp explain`
+CORRELATED, CORRELATION_ROWS = 0.7, 2000  # as in `mlp explain`
 DEPENDENT_ROWS, DEPENDENT_VALUES, DEPENDENT_COLUMNS = 500, 14, 6
 SLICED_COLUMNS, LEVELS_OF_SLICES = 40, 8
 OTHERS = "(other levels)"
-HELD_BINS, HELD_LEVELS = 20, 12
-FAR_ENDS = 4.0  # how many times wider than its inner bins a range may be that is drawn whole
+DRAWN_BINS, DRAWN_LEVELS = 20, 12
+FAR_ENDS = 4.0  # a range is cut if it is more times wider than the range of its inner bin edges
 
 
 def importance_and_more(model: Model, rows: Detailed, confidence: float, seed: int) -> list[Section]:
-    """Importance, dependence of the top columns, groups and quality; needs two rows or more."""
-    worth, section = _importance(model, rows, confidence, seed)
-    ordered = [one.name for one in worth]
-    dependence = _dependence(
-        model, rows, [one.name for one in worth if one.loss > 0][:DEPENDENT_COLUMNS] or ordered[:1]
-    )
+    """Importance, partial dependence of the top columns, scores of groups; needs at least two rows."""
+    bars, section = _importance(model, rows, confidence, seed)
+    ordered = [bar.name for bar in bars]
+    useful = [bar.name for bar in bars if bar.loss > 0]
+    dependence = _dependence(model, rows, useful[:DEPENDENT_COLUMNS] or ordered[:1])
     return [section, *dependence, *_slices(model, rows, ordered, confidence)]
 
 
 def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> tuple[list[Worth], Section]:
     target, sample, features = model.target, rows.sample, model.preprocessor.columns
-    n_rows = min(len(sample), max(min(SHUFFLED_CELLS // len(features), MOST_SHUFFLED), FEWEST_SHUFFLED))
+    n_rows = min(len(sample), max(min(SHUFFLED_CELLS // len(features), MAX_SHUFFLED), MIN_SHUFFLED))
     names = prediction_names(target)
     metric = decisive_metric(target.task, names)
     weights = None if sample.weights is None else sample.weights[:n_rows]
@@ -63,7 +62,9 @@ def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> t
     X = rows.X[:n_rows].copy()
     judged = Judged(_answers_of(model), truth, metric, model.threshold, confidence)
     inputs = inputs_by_column(features)
-    linked = [one for one in columns_together(X[:ROWS_TOGETHER], features, TOGETHER) if len(one.columns) < len(inputs)]
+    linked = [
+        one for one in columns_together(X[:CORRELATION_ROWS], features, CORRELATED) if len(one.columns) < len(inputs)
+    ]
     groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
     groups |= {one.columns: joined(one.columns, inputs) for one in linked}
     found = permutation_importance(judged, X, groups, REPEATS, rng_of(seed, "permutations"))
@@ -116,7 +117,7 @@ def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: fl
     roles = {feature.name: feature.role for feature in model.preprocessor.columns}
     table = _with_few_levels(rows.table, columns[:SLICED_COLUMNS])
     by = Grouping(tuple(table.columns))
-    # All groups are held against the whole at once: each interval is wider for it (Bonferroni).
+    # All groups are compared with the overall score, so that each interval is widened (Bonferroni).
     n_groups = sum(_n_groups(column) for column in table.columns.values())
     interval_options = IntervalOptions(1.0 - (1.0 - confidence) / max(n_groups, 1))
     groups = []
@@ -126,42 +127,42 @@ def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: fl
             low, high = (np.nan, np.nan) if ends is None else (ends.low, ends.high)
             value = one.scored.scores[of.metric]
             groups.append(Group(of.columns[0], one.name, one.n_rows, value, low, high, one.is_small))
-    whole = score(target.task, metric, sample.truth, sample.answers, names, sample.weights, model.threshold)
+    overall = score(target.task, metric, sample.truth, sample.answers, names, sample.weights, model.threshold)
     better = find_metric(metric).higher_is_better
-    in_order = _in_their_order(groups, table)
-    found = [slices_section(groups, metric, whole, better, len(sample))] if groups else []
-    quality = quality_section(in_order, columns[:DEPENDENT_COLUMNS], metric, whole)
+    in_order = _in_value_order(groups, table)
+    found = [slices_section(groups, metric, overall, better, len(sample))] if groups else []
+    quality = quality_section(in_order, columns[:DEPENDENT_COLUMNS], metric, overall)
     return [*found, *([quality] if quality.blocks else [])]
 
 
 def _n_groups(column: Column) -> int:
-    """How many groups a column makes at most: levels, or quarters, and missing cells."""
+    """The largest number of groups that a column makes: its levels or quartiles, and missing cells."""
     return 1 + (len(column.levels) if isinstance(column, CategoricalColumn) else len(QUARTILES) + 1)
 
 
 def _with_few_levels(table: Table, columns: Sequence[str]) -> Table:
-    """The columns with all but their commonest levels as one."""
-    found = {}
+    """The columns, with all but the most frequent levels of each merged into one."""
+    merged = {}
     for name in columns:
         column = table.columns[name]
         if isinstance(column, CategoricalColumn) and len(column.levels) > LEVELS_OF_SLICES:
             order = np.argsort(-column.counts, kind="stable")[: LEVELS_OF_SLICES - 1]
-            kept = {column.levels[place] for place in order.tolist()}
+            kept = {column.levels[code] for code in order.tolist()}
             column = column.relabel([level if level in kept else OTHERS for level in column.levels])
-        found[name] = column
-    return replace(table, columns=found)
+        merged[name] = column
+    return replace(table, columns=merged)
 
 
-def _in_their_order(groups: Sequence[Group], table: Table) -> list[Group]:
-    """Groups of a column in the order of its values; missing cells and rare levels come last."""
+def _in_value_order(groups: Sequence[Group], table: Table) -> list[Group]:
+    """The groups of each column in the order of its values, with missing cells and merged levels last."""
 
-    def key(one: Group) -> tuple[str, bool, float, bool, str]:
-        value = one.name.removeprefix(f"{one.column} = ")
+    def key(group: Group) -> tuple[str, bool, float, bool, str]:
+        value = group.name.removeprefix(f"{group.column} = ")
         is_last = value in (OTHERS, MISSING)
         first = np.inf
-        if isinstance(table.columns[one.column], NumericColumn) and not is_last:
+        if isinstance(table.columns[group.column], NumericColumn) and not is_last:
             first = next((float(word) for word in value.split() if _is_number(word)), np.inf)
-        return one.column, is_last, first, value.startswith("over "), value
+        return group.column, is_last, first, value.startswith("over "), value
 
     return sorted(groups, key=key)
 
@@ -175,27 +176,27 @@ def _is_number(word: str) -> bool:
 
 
 def held_section(model: Model, seen: Histogram | None) -> Section | None:
-    """What each column holds, in the training and in the rows that were seen; None without a reference profile."""
+    """The distribution of each column in the training data and in the rows `seen`; None without a reference profile."""
     profile, features = model.reference, model.preprocessor.columns
     if not profile.columns:
         return None
     drift = {one.column.name: one for one in judge_drift(model, seen).columns} if seen is not None else {}
     counts = split_counts(profile, seen) if seen is not None else [None] * len(features)
     found = []
-    for feature, known, now in zip(features, profile.columns, counts, strict=True):
-        one = drift.get(feature.name)
-        before_bins, now_bins = _bins(feature, known, None if now is None else now[0], one)
-        verdict = "" if one is None else ", ".join(one.reasons) or "ok"
+    for feature, reference, now in zip(features, profile.columns, counts, strict=True):
+        column_drift = drift.get(feature.name)
+        before_bins, now_bins = _bins(feature, reference, None if now is None else now[0], column_drift)
+        verdict = "" if column_drift is None else ", ".join(column_drift.reasons) or "ok"
         found.append(
             Held(
                 feature.name,
                 feature.role,
                 feature.n_missing / profile.n_rows,
-                None if one is None else one.missing,
-                _range(feature, known, profile.n_rows),
+                None if column_drift is None else column_drift.missing,
+                _range(feature, reference, profile.n_rows),
                 before_bins,
                 now_bins,
-                None if one is None else one.index,
+                None if column_drift is None else column_drift.index,
                 verdict,
                 feature.is_numeric,
             )
@@ -204,26 +205,26 @@ def held_section(model: Model, seen: Histogram | None) -> Section | None:
     return columns_section(found, profile.n_rows, 0 if seen is None else seen.n_rows, notes[:10])
 
 
-def _range(feature: Feature, known: ReferenceColumn, n_rows: int) -> str:
-    """What the training rows hold: `32.1 to 59.6`, `Biscoe 49%, Dream 36%, 1 more`."""
+def _range(feature: Feature, reference: ReferenceColumn, n_rows: int) -> str:
+    """The values of the training rows: `32.1 to 59.6`, `Biscoe 49%, Dream 36%, 1 more`."""
     if feature.is_numeric:
         low, high = feature.minimum, feature.maximum
         if low is None or high is None:
             return "no number"
         shown = iso_date if feature.role == "date" else "{:.6g}".format
         return f"{shown(low)} to {shown(high)}"
-    order = np.argsort(-np.asarray(known.counts), kind="stable")[:3].tolist()
-    parts = [f"{known.levels[place]} {percent(known.counts[place] / n_rows)}" for place in order]
-    more = len(known.levels) - len(parts)
-    return ", ".join([*parts, *([f"{more} more"] if more > 0 else [])])
+    order = np.argsort(-np.asarray(reference.counts), kind="stable")[:3].tolist()
+    shown_levels = [f"{reference.levels[code]} {percent(reference.counts[code] / n_rows)}" for code in order]
+    more = len(reference.levels) - len(shown_levels)
+    return ", ".join([*shown_levels, *([f"{more} more"] if more > 0 else [])])
 
 
-def _bins(feature: Feature, known: ReferenceColumn, now: Any, drift: Any) -> tuple[list[float], list[float]]:
-    """Counts to draw: of numbers in bins of equal width, of levels those of the commonest and of all others."""
-    before = np.asarray(known.counts, np.float64)
+def _bins(feature: Feature, reference: ReferenceColumn, now: Any, drift: Any) -> tuple[list[float], list[float]]:
+    """Counts to draw, before and now: of numbers in bins of equal width, of levels the most frequent and the rest."""
+    before = np.asarray(reference.counts, np.float64)
     if not feature.is_numeric:
         order = np.argsort(-before, kind="stable")
-        top, rest = order[:HELD_LEVELS], order[HELD_LEVELS:]
+        top, rest = order[:DRAWN_LEVELS], order[DRAWN_LEVELS:]
         both = [before] if now is None else [before, np.asarray(now, np.float64)]
         drawn = [[*counts[top].tolist(), float(counts[rest].sum())] for counts in both]
         if now is not None and drift is not None:
@@ -231,21 +232,22 @@ def _bins(feature: Feature, known: ReferenceColumn, now: Any, drift: Any) -> tup
         is_more = len(rest) > 0 or any(one[-1] for one in drawn)
         drawn = drawn if is_more else [one[:-1] for one in drawn]
         return drawn[0], drawn[1] if now is not None else []
-    if not len(known.edges) or feature.minimum is None or feature.maximum is None:
+    if not len(reference.edges) or feature.minimum is None or feature.maximum is None:
         return [], []
-    if len(known.counts) < HELD_BINS and 0 < feature.n_distinct <= HELD_BINS:
+    if len(reference.counts) < DRAWN_BINS and 0 < feature.n_distinct <= DRAWN_BINS:
         return before.tolist(), [] if now is None else np.asarray(now, np.float64).tolist()
-    inner = known.edges[0], known.edges[-1]
+    inner = reference.edges[0], reference.edges[-1]
     low, high = feature.minimum, feature.maximum
     if high - low > FAR_ENDS * (inner[1] - inner[0]) > 0:
         room = (inner[1] - inner[0]) / 8
         low, high = inner[0] - room, inner[1] + room
-    return _even(known.edges, before, low, high), [] if now is None else _even(known.edges, now, low, high)
+    drawn = [_equal_bins(reference.edges, counts, low, high) for counts in ([before] if now is None else [before, now])]
+    return drawn[0], drawn[1] if now is not None else []
 
 
-def _even(edges: Sequence[float], counts: Any, low: float, high: float) -> list[float]:
-    """Counts between rising edges, spread evenly within each bin, in bins of equal width from `low` to `high`."""
-    places = np.concatenate([[min(low, edges[0])], edges, [max(high, edges[-1])]])
-    below = np.concatenate([[0.0], np.cumsum(np.asarray(counts, np.float64))])
-    found: list[float] = np.diff(np.interp(np.linspace(low, high, HELD_BINS + 1), places, below)).tolist()
-    return found
+def _equal_bins(edges: Sequence[float], counts: Any, low: float, high: float) -> list[float]:
+    """Counts by ascending edges, redistributed to bins of equal width from `low` to `high`; uniform within each bin."""
+    all_edges = np.concatenate([[min(low, edges[0])], edges, [max(high, edges[-1])]])
+    cumulative = np.concatenate([[0.0], np.cumsum(np.asarray(counts, np.float64))])
+    rebinned: list[float] = np.diff(np.interp(np.linspace(low, high, DRAWN_BINS + 1), all_edges, cumulative)).tolist()
+    return rebinned

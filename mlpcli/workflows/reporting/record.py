@@ -1,4 +1,4 @@
-"""What a report says of how a model came about: its learning curves, its record, and how to make it again."""
+"""Report sections on the training of a model: learning curves, training record, commands to reproduce it."""
 
 import os
 import shlex
@@ -20,9 +20,9 @@ from mlpcli.workflows.plot import LOSS, RunCurves, plot, series
 
 
 def curves_section(folder: str) -> tuple[list[Section], list[str]]:
-    """The learning curves of the run in a folder: the metric that chose the epoch, and the loss; none without them.
+    """The learning curves of a run, of the metric that chose the epoch and of the loss, and notes; [] without history.
 
-    Also a sentence where there is a history that cannot be read.
+    A note is returned if the history cannot be read.
     """
     if not os.path.isfile(os.path.join(folder, HISTORY)):
         return [], []
@@ -62,7 +62,7 @@ def _sentence(metric: str, run: RunCurves) -> str:
 
 
 def expected_gates(folder: str) -> list[Gate]:
-    """The gates of the config in a run's folder; none where there is no config that can be read."""
+    """The gates of the config in a run's folder; none if there is no readable config."""
     path = os.path.join(folder, CONFIG)
     try:
         with open(path, encoding="utf-8") as file:
@@ -74,7 +74,7 @@ def expected_gates(folder: str) -> list[Gate]:
 
 
 def record_section(model: Model, folder: str, words: tuple[str, str, str, str]) -> Section:
-    """Data and their hashes, versions, the config, and the commands; `words` are run, table, old model and page."""
+    """Data and hashes, versions, config and commands; `words` are the paths of run, table, old model and page."""
     record = model.record
     facts = [(name, text) for name, text in _facts(model, record) if text]
     blocks: list[Block] = [

@@ -1,8 +1,8 @@
-"""The rows of a report in one pass: scored as they come, held as a random sample of bounded size.
+"""The rows of a report in one pass: predicted chunk by chunk, and kept as a random sample of bounded size.
 
-A row is in the sample by a number drawn from its place in its file. The sample is all rows while they fit; then only
-rows whose number is below a bound stay, and the bound is halved whenever there are too many. So equal files give equal
-samples, whatever the threads do.
+The position of a row in its file determines its random number. All rows are kept while they fit; then only rows whose
+number is below a bound, which is halved whenever there are too many. So equal files give equal samples, independent
+of threads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,53 +28,53 @@ from mlpcli.workflows.reading import cast_scored, format_of, is_read_as_text, ro
 Values = NDArray[np.float64]
 Numbers = NDArray[np.uint64]
 
-# Rows that are held at most with truth and answer, and numbers of these: scoring them takes 100 bytes of each. Rows
-# that are held with their cells, too.
-MOST_ROWS, MOST_NUMBERS = 1 << 18, 1 << 21
-MOST_DETAILED, MOST_CELLS, FEWEST_DETAILED = 1 << 15, 1 << 23, 512
-COUNTED_ROWS = 8192  # of a chunk, held against the reference profile
-WHOLE = 2**64 - 1
+# Limits for the sample with truth and predictions: rows, and predicted numbers, which take 100 bytes each in scoring.
+MAX_ROWS, MAX_NUMBERS = 1 << 18, 1 << 21
+# Limits for the sample that also has inputs and cells.
+MAX_DETAILED, MAX_CELLS, MIN_DETAILED = 1 << 15, 1 << 23, 512
+COUNTED_ROWS = 8192  # rows of a chunk that are counted into the histogram
+MAX_UINT64 = 2**64 - 1
 
 
 @dataclass
-class Sieve:
-    """Arrays of rows whose numbers are below `bound`, at most `most` of them."""
+class BoundedSample:
+    """Arrays of the rows whose random numbers are at most `bound`; never more than `max_rows`."""
 
-    most: int
-    bound: int = WHOLE
-    n_held: int = 0
+    max_rows: int
+    bound: int = MAX_UINT64
+    n_rows: int = 0
     _numbers: list[Numbers] = field(default_factory=list)
     _arrays: list[dict[str, NDArray[Any]]] = field(default_factory=list)
 
     def add(self, numbers: Numbers, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Hold those of some rows that are below the bound, and lower it where they are too many."""
+        """Add rows whose numbers are at most the bound, and halve the bound while there are too many."""
         self._numbers.append(numbers)
         self._arrays.append(dict(arrays))
         self._keep(slice(-1, None))
-        while self.n_held > self.most:
+        while self.n_rows > self.max_rows:
             self.bound //= 2
             self._keep(slice(None))
 
     def _keep(self, which: slice) -> None:
-        """Drop what is not below the bound from some of the chunks."""
-        for place in range(len(self._numbers))[which]:
-            is_below = self._numbers[place] <= np.uint64(self.bound)
+        """Drop the rows above the bound from some of the chunks."""
+        for index in range(len(self._numbers))[which]:
+            is_below = self._numbers[index] <= np.uint64(self.bound)
             if not is_below.all():
-                self._numbers[place] = self._numbers[place][is_below]
-                self._arrays[place] = {name: values[is_below] for name, values in self._arrays[place].items()}
-        self.n_held = sum(map(len, self._numbers))
+                self._numbers[index] = self._numbers[index][is_below]
+                self._arrays[index] = {name: values[is_below] for name, values in self._arrays[index].items()}
+        self.n_rows = sum(map(len, self._numbers))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Every array of the rows that are held, in their order."""
+        """Every array of the sample, with rows in order."""
         names = self._arrays[0] if self._arrays else {}
-        return {name: np.concatenate([one[name] for one in self._arrays]) for name in names}
+        return {name: np.concatenate([arrays[name] for arrays in self._arrays]) for name in names}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows with their `truth`, `answers` (n_rows, n_answers) and `weights`, None without a column of weights.
+    """Rows with their `truth`, predictions `answers` (n_rows, n_answers) and `weights` (None without a weight column).
 
-    `old` are the answers of another model, None without one.
+    `old` are the predictions of the model that is compared with, None without one.
     """
 
     truth: NDArray[Any]
@@ -88,7 +88,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Detailed:
-    """Fewer rows with their inputs `X` (n_rows, n_inputs) and their cells by column, as a table."""
+    """A smaller sample with the inputs `X` (n_rows, n_inputs) and the cells of each row, as a table."""
 
     sample: Sample
     X: NDArray[np.floating[Any]]
@@ -96,15 +96,16 @@ class Detailed:
 
     @property
     def all_rows(self) -> Rows:
-        """The numbers of its rows."""
+        """The indices of all rows."""
         return np.arange(self.table.n_rows)
 
 
 @dataclass(frozen=True)
 class ReportRows:
-    """What one pass over a table gives.
+    """The result of the pass over a table.
 
-    `n_rows` have a target (and a weight above 0), `n_left_out` have not; `seen` is of all rows or evenly spread ones.
+    `n_rows` counts rows with a target (and a weight above 0), `n_left_out` the others; `seen` is the histogram of all
+    rows, or of evenly spread ones.
     """
 
     name: str
@@ -131,7 +132,7 @@ class _Chunk:
 
 
 def row_numbers(first_row: int, n_rows: int) -> Numbers:
-    """A random number for each of the rows from `first_row` on (n_rows,): the finalizer of SplitMix64."""
+    """A random number for each row from `first_row` on (n_rows,), by the finalizer of SplitMix64."""
     z = (np.arange(n_rows, dtype=np.uint64) + np.uint64(first_row + 1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -139,25 +140,25 @@ def row_numbers(first_row: int, n_rows: int) -> Numbers:
 
 
 class _Pass:
-    """The work on a chunk, and what is held of all of them; `old` is another model that answers the same rows."""
+    """Processes chunks and holds both samples; `old` is another model that predicts the same rows."""
 
     def __init__(self, model: Model, old: Model | None) -> None:
         self.model, self.old = model, old
         n_answers, columns = len(prediction_names(model.target)), model.preprocessor.columns
-        self.sieve = Sieve(max(min(MOST_ROWS, MOST_NUMBERS // n_answers), FEWEST_DETAILED))
+        self.sample = BoundedSample(max(min(MAX_ROWS, MAX_NUMBERS // n_answers), MIN_DETAILED))
         n_cells = model.ensemble.first.n_in + len(columns)
         n_cells += 0 if old is None else n_answers
-        self.detailed = Sieve(max(min(MOST_DETAILED, self.sieve.most, MOST_CELLS // n_cells), FEWEST_DETAILED))
+        self.detailed = BoundedSample(max(min(MAX_DETAILED, self.sample.max_rows, MAX_CELLS // n_cells), MIN_DETAILED))
 
     def __call__(self, as_read: Table) -> _Chunk:
-        """Answer those rows of a chunk that may be held; in any thread."""
+        """Predict those rows of a chunk that may be in the sample; thread-safe."""
         model, target = self.model, self.model.target
         table = cast_scored(as_read, model.schemas, target.names, model.weight_column)
         require_columns(table, [column.name for column in model.preprocessor.columns])
         rows = _counting_rows(model, table)
         n_rows = len(rows)
         numbers = row_numbers(table.first_row, table.n_rows)[rows]
-        is_held = numbers <= np.uint64(self.sieve.bound)
+        is_held = numbers <= np.uint64(self.sample.bound)
         rows, numbers = rows[is_held], numbers[is_held]
         X, counts = transform(model.preprocessor, table, model.ensemble.dtype, rows)
         arrays: dict[str, NDArray[Any]] = {
@@ -181,9 +182,9 @@ class _Pass:
 def read_rows(
     model: Model, source: str, delimiter: str | None, encoding: str | None, old: Model | None = None
 ) -> ReportRows:
-    """Score a table in chunks; raises DataError, with the place of a row that cannot be used.
+    """Read and predict a table in chunks; raises DataError with the location of an invalid row.
 
-    `old` is a model of the same target; raises MlpError where it reads tables in another way.
+    `old` is a model of the same target; raises MlpError if it reads tables differently.
     """
     reading = format_of(model, delimiter, encoding)
     if old is not None and format_of(old, delimiter, encoding) != reading:
@@ -196,7 +197,7 @@ def read_rows(
     counts, notes, seen, name = TransformCounts({}, {}), list[str](), None, source
     with blas_threads(1):
         for chunk in map_tables(work, source, reading, texts, names):
-            work.sieve.add(chunk.numbers, chunk.arrays)
+            work.sample.add(chunk.numbers, chunk.arrays)
             work.detailed.add(chunk.detailed_numbers, chunk.detailed)
             n_rows, n_left_out = n_rows + chunk.n_rows, n_left_out + chunk.n_left_out
             counts, name = counts + chunk.counts, chunk.table.name
@@ -212,7 +213,7 @@ def read_rows(
         notes.append(f"{name}: {count(n_left_out, 'row')} {why}: left out.")
     detailed = work.detailed.arrays()
     return ReportRows(
-        name, n_rows, n_left_out, _sample(work.sieve.arrays()),
+        name, n_rows, n_left_out, _sample(work.sample.arrays()),
         Detailed(_sample(detailed), detailed["X"], _table(model, detailed, name)),
         seen, counts, tuple(dict.fromkeys(notes)),
     )  # fmt: skip
@@ -230,7 +231,7 @@ def _counting_rows(model: Model, table: Table) -> Rows:
 
 
 def _weights(model: Model, table: Table, rows: Rows) -> Values:
-    """The sample weights of rows of a chunk, which may all be 0; raises DataError as for a whole table."""
+    """The sample weights of rows of a chunk, which may all be 0; raises DataError for invalid weights."""
     column = table.columns[model.weight_column]
     assert isinstance(column, NumericColumn)
     weights = np.asarray(column.take(rows).values, np.float64)
@@ -238,7 +239,7 @@ def _weights(model: Model, table: Table, rows: Rows) -> Values:
 
 
 def _cells(column: Column, rows: Rows) -> NDArray[Any]:
-    """The cells of some rows, whatever the chunk: numbers, or texts with None for a missing one."""
+    """The cells of some rows, independent of the chunk: numbers, or texts with None for missing ones."""
     taken = column.take(rows)
     if isinstance(taken, NumericColumn):
         return np.asarray(taken.values, np.float64)
@@ -252,7 +253,7 @@ def _sample(arrays: Mapping[str, NDArray[Any]]) -> Sample:
 
 
 def _table(model: Model, arrays: Mapping[str, NDArray[Any]], name: str) -> Table:
-    """The cells that were held as the columns of a table."""
+    """The sampled cells as a table."""
     columns: dict[str, Column] = {}
     for column in model.row_columns:
         cells = arrays[f"cells {column}"]

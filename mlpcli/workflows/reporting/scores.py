@@ -1,4 +1,4 @@
-"""What a report says of scores and answers: verdict, metrics beside the baseline, and the sections of each task."""
+"""Report sections on scores and predictions: verdict, metrics beside the baseline, and the figures of each task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,32 +40,32 @@ from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions, Scored
 from mlpcli.workflows.scoring.scores import constant_answers, far_worse_on_rows, score_answers
 
-MOST_PARTS = 60  # rows of a table of targets
+MAX_TARGETS = 60  # rows of the table of targets
 KEY_FIGURES = 4
-ROUNDING = 1e-12  # what is left of a score of 0, the ece of the best constant answer
+ROUNDING = 1e-12  # rounding error of a score of 0, such as the ece of the best constant prediction
 
 
 @dataclass(frozen=True)
-class Found:
-    """The scores of the sample with their intervals, and those of the best constant answer for these rows."""
+class SampleScores:
+    """The scores of the sample with their intervals, and those of the best constant prediction for these rows."""
 
     scored: Scored
     constant: dict[str, float]
     far_worse: str
 
 
-def score_rows(model: Model, rows: ReportRows, interval_options: IntervalOptions) -> Found:
+def score_rows(model: Model, rows: ReportRows, interval_options: IntervalOptions) -> SampleScores:
     """Score the sample, and the constant baseline on it."""
     target, sample = model.target, rows.sample
     scored = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold).score(interval_options)
     same = constant_answers(target, SquaredError(), sample.truth, sample.weights, len(sample))
     exact = score_answers(target, sample.truth, same, sample.weights)
     constant = {key: 0.0 if abs(value) < ROUNDING else value for key, value in exact.items()}
-    return Found(scored, constant, far_worse_on_rows(model, scored.scores, sample.truth, sample.weights))
+    return SampleScores(scored, constant, far_worse_on_rows(model, scored.scores, sample.truth, sample.weights))
 
 
-def verdict_of_rows(model: Model, found: Found, rows: ReportRows) -> str:
-    """One or two sentences that say how good the model is."""
+def verdict_of_rows(model: Model, found: SampleScores, rows: ReportRows) -> str:
+    """One or two sentences on the quality of the model."""
     scores, constant, n = found.scored.scores, found.constant, count(len(rows.sample), "row")
     if found.far_worse:
         return f"{found.far_worse[:1].upper()}{found.far_worse[1:]}"
@@ -86,7 +86,7 @@ def verdict_of_rows(model: Model, found: Found, rows: ReportRows) -> str:
     return f"{text}That of a constant prediction is 0."
 
 
-def _between(found: Found, key: str, is_part: bool) -> str:
+def _between(found: SampleScores, key: str, is_part: bool) -> str:
     ends = found.scored.intervals.get(key)
     if ends is None or not ends.low < ends.high:
         return ""
@@ -97,7 +97,7 @@ def _between(found: Found, key: str, is_part: bool) -> str:
 
 
 def verdict_of_record(model: Model) -> str:
-    """What the training says of itself."""
+    """The verdict from the scores recorded in training."""
     part = next((one for one in ("test", "validation", "train") if of_part(model.scores, one)), "")
     if not part:
         return "This model was never scored."
@@ -116,13 +116,13 @@ def verdict_of_record(model: Model) -> str:
     return f"Scores in training, on the {rows}: {listed}.{more}"
 
 
-def key_figures(model: Model, found: Found) -> list[tuple[str, str, str]]:
-    """The first metrics, with interval and baseline beside them."""
+def key_figures(model: Model, found: SampleScores) -> list[tuple[str, str, str]]:
+    """The main metrics, each with interval and baseline."""
     keys = main_metrics(model.target.task, prediction_names(model.target))[:KEY_FIGURES]
     return [(key, number(found.scored.scores[key]), _beside(found, key)) for key in keys]
 
 
-def _beside(found: Found, key: str) -> str:
+def _beside(found: SampleScores, key: str) -> str:
     ends = interval(found.scored.intervals.get(key))
     constant = found.constant.get(key)
     parts = [ends] if ends else []
@@ -130,8 +130,8 @@ def _beside(found: Found, key: str) -> str:
     return " · ".join(parts)
 
 
-def scores_section(model: Model, found: Found) -> Section:
-    """Every metric beside the baseline; of several targets a table of their own scores."""
+def scores_section(model: Model, found: SampleScores) -> Section:
+    """Every metric beside the baseline; for several targets also a table of the scores of each."""
     scored, constant = found.scored, found.constant
     columns = [
         Column("metric", True),
@@ -173,14 +173,14 @@ def _parts(scored: Scored) -> Table:
     metrics = list(dict.fromkeys(key.partition("[")[0] for key in scored.scores if "[" in key))
     rows: list[Sequence[Cell | str]] = [
         [name, *(Cell(number(value := scored.scores.get(f"{metric}[{name}]")), value) for metric in metrics)]
-        for name in names[:MOST_PARTS]
+        for name in names[:MAX_TARGETS]
     ]
-    more = f"{len(names) - MOST_PARTS} further targets are left out." if len(names) > MOST_PARTS else ""
+    more = f"{len(names) - MAX_TARGETS} further targets are left out." if len(names) > MAX_TARGETS else ""
     return Table("By target", [Column("target", True), *map(Column, metrics)], rows, more, is_sortable=True)
 
 
 def recorded_scores_section(model: Model) -> Section | None:
-    """The scores of the training, by split."""
+    """The scores recorded in training, by split."""
     parts = list(dict.fromkeys(key.partition(".")[0] for key in model.scores))
     if not parts:
         return None
@@ -194,7 +194,7 @@ def recorded_scores_section(model: Model) -> Section | None:
 
 
 def answers_sections(model: Model, rows: ReportRows) -> list[Section | None]:
-    """Confusion, curves, calibration and spread of probabilities; of numbers true against predicted."""
+    """Confusion matrix, curves, calibration and distribution of probabilities; for numbers true against predicted."""
     target, sample = model.target, rows.sample
     if isinstance(target, NumberTarget):
         return [numbers_section(target.names, sample.truth, sample.answers)]
@@ -221,7 +221,7 @@ def _calibration(model: Model, rows: ReportRows) -> Section:
 
 
 def _reliability(model: Model, sample: Sample, answers: Values) -> Reliability:
-    """That of the second of two classes, of the most probable of more, or of true in every boolean target."""
+    """The reliability diagram of the second of two classes, the most probable class of more, or all boolean targets."""
     weights = sample.weights
     if isinstance(model.target, BooleanTarget):
         weights = None if weights is None else np.repeat(weights, answers.shape[1])
@@ -232,14 +232,14 @@ def _reliability(model: Model, sample: Sample, answers: Values) -> Reliability:
 
 
 def temperature_of(model: Model) -> float | None:
-    """The temperature of the answers, or of each member's logits; None for none."""
+    """The temperature of the predictions, or of each member's logits; None if uncalibrated."""
     own = model.target_state.get("temperature")
     found = model.record.get("temperature") if own is None else float(own[0])
     return float(found) if isinstance(found, int | float) and found > 0 and found != 1.0 else None
 
 
 def untempered_answers(model: Model, X: NDArray[np.floating[Any]]) -> Values:
-    """The answers (n_rows, n_answers) to inputs without the temperature; that of members is in their last layer."""
+    """Uncalibrated predictions (n_rows, n_answers); the temperature of members is undone in their last layers."""
     state = {name: values for name, values in model.target_state.items() if name != "temperature"}
     ensemble, temperature = model.ensemble, temperature_of(model)
     if "temperature" not in model.target_state and temperature is not None:
@@ -251,7 +251,7 @@ def untempered_answers(model: Model, X: NDArray[np.floating[Any]]) -> Values:
 
 
 def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
-    """What is predicted: of two classes the second, of more each, of boolean targets each."""
+    """The binary outcomes: the second of two classes, each of more classes, or each boolean target."""
     target, threshold = model.target, model.threshold
     if isinstance(target, BooleanTarget):
         limits = np.full(len(target.names), 0.5) if threshold is None else threshold
@@ -267,7 +267,7 @@ def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
 
 
 def compared_section(model: Model, old: Model, sample: Sample, old_path: str, confidence: float) -> Section:
-    """The difference of each main metric from another model's on the same rows."""
+    """The difference of each main metric between two models on the same rows."""
     target = model.target
     names = prediction_names(target)
     assert sample.old is not None

@@ -1,1 +1,1 @@
-"""What rows with a known truth say of a model."""
+"""Scores of a model on rows with known targets."""

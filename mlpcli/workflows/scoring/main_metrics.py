@@ -1,4 +1,4 @@
-"""The metrics that come first wherever there is no room for all."""
+"""The metrics shown first, and wherever there is no room for all."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,24 +11,23 @@ MAIN_METRICS: "dict[Task, tuple[str, ...]]" = {
     "regression": ("rmse", "mae", "r2"),
     "multilabel": ("subset_accuracy", "hamming_loss", "log_loss", "roc_auc"),
 }
-# Of several targets a mean of errors has no unit that means something.
+# The mean error of several targets has no meaningful unit.
 OF_SEVERAL_TARGETS = "r2"
-# Of each of so many targets its own scores stand among the first.
-MOST_TARGETS = 10
+MAX_TARGETS = 10  # whose own scores are among the main metrics
 
 DECISIVE_METRICS: "dict[Task, str]" = {"classification": "log_loss", "multilabel": "log_loss", "regression": "rmse"}
 
 
 def main_metrics(task: "Task", names: Sequence[str]) -> tuple[str, ...]:
-    """The first metrics of a target; `names` are its classes, outputs or boolean columns.
+    """The main metrics of a target; `names` are its classes, outputs or boolean columns.
 
-    Of several numbers their mean R2, then error and R2 of each.
+    For several numbers the mean R2, then error and R2 of each.
     """
     if task != "regression" or len(names) < 2:
         return MAIN_METRICS[task]
-    return (OF_SEVERAL_TARGETS, *(f"{metric}[{name}]" for name in names[:MOST_TARGETS] for metric in ("rmse", "r2")))
+    return (OF_SEVERAL_TARGETS, *(f"{metric}[{name}]" for name in names[:MAX_TARGETS] for metric in ("rmse", "r2")))
 
 
 def decisive_metric(task: "Task", names: Sequence[str]) -> str:
-    """The metric that says whether one model is better than another."""
+    """The metric that decides which of two models is better."""
     return OF_SEVERAL_TARGETS if task == "regression" and len(names) > 1 else DECISIVE_METRICS[task]

@@ -1,4 +1,4 @@
-"""`mlp eval` on a cluster: each worker reads and answers a file at a time; the scores are made of all rows, here."""
+"""`mlp eval` on a cluster: workers read and predict one file at a time; the scores of all rows are computed here."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +22,13 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.predicting.on_cluster import begin_file, files_for_workers
-from mlpcli.workflows.reading import cast_scored, read_columns, sound_weights
-from mlpcli.workflows.scoring.answered import AnsweredRows, answer_rows, together
+from mlpcli.workflows.reading import cast_scored, read_columns, valid_weights
+from mlpcli.workflows.scoring.predicted import PredictedRows, combine, predict_rows
 
 
 @dataclass(frozen=True)
 class ScoredSetup:
-    """What every file is read and answered with; `files` are all of them, as named in `folder`."""
+    """The task of every worker; `files` are all files, relative to `folder`."""
 
     model: Model
     level: float | None
@@ -40,68 +40,68 @@ class ScoredSetup:
 
 
 @dataclass(frozen=True)
-class AnsweredFile:
-    """A file without its inputs, and what was made of those: None where none of its rows is scored."""
+class PredictedFile:
+    """A file without its inputs, and its predictions: None if none of its rows is scored."""
 
     table: Table
-    answered: AnsweredRows | None
+    answered: PredictedRows | None
 
 
-def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) -> tuple[Table, AnsweredRows]:
-    """The targets, weights and groups of all rows, as they come, and the answers to those that are scored.
+def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) -> tuple[Table, PredictedRows]:
+    """Targets, weights and groups of all rows, uncast, and predictions for the rows that are scored.
 
-    Raises DataError for a file that is at fault, MlpError where the cluster is.
+    Raises DataError for an invalid file, MlpError for a failure of the cluster.
     """
     from mlpcli.cluster.connection import connected
     from mlpcli.cluster.in_order import FilesInOrder
     from mlpcli.cluster.tasks import run_on_cluster
 
-    found: list[AnsweredFile] = []
+    found: list[PredictedFile] = []
 
-    def take(file: AnsweredFile) -> None:
+    def take(file: PredictedFile) -> None:
         found.append(file)
         tell("stage", "predicting", len(found), len(setup.files))
 
     with connected(cluster.where, cluster.tls) as client:
-        run_on_cluster(client, answer_scored_file, setup, FilesInOrder(len(setup.files), take), lambda: False)
+        run_on_cluster(client, predict_scored_file, setup, FilesInOrder(len(setup.files), take), lambda: False)
     tables, parts = [file.table for file in found], [file.answered for file in found if file.answered is not None]
     if not any(table.n_rows for table in tables):
         raise faults.fault(tables[0].name, None, faults.HEADER_ONLY)
     table = _joined(setup, source, tables)
-    if not parts:  # what is wrong with the targets is said here as it is without a cluster
-        parts = [_of_no_rows(setup.model)]
-    return table, together(setup.model, parts)
+    if not parts:  # faults of the targets are reported by the caller, as without a cluster
+        parts = [_no_rows(setup.model)]
+    return table, combine(setup.model, parts)
 
 
 def scored_setup(
     model: Model, conformal: ConformalPredictor | None, source: str, format: TableFormat, by: Sequence[str],
     looks_for_drift: bool,
 ) -> ScoredSetup:  # fmt: skip
-    """The setup of the files that `source` stands for; raises MlpError for standard input."""
+    """The setup for the files that match `source`; raises MlpError for standard input."""
     level = None if conformal is None else conformal.level
     return ScoredSetup(model, level, files_for_workers(source), format, tuple(by), looks_for_drift, os.getcwd())
 
 
-def answer_scored_file(setup: ScoredSetup, number: int, report: Callable[..., bool]) -> AnsweredFile:
-    """Read and answer one of the files, on a worker; raises DataError as scoring it here would."""
+def predict_scored_file(setup: ScoredSetup, number: int, report: Callable[..., bool]) -> PredictedFile:
+    """Read and predict one of the files on a worker; raises DataError as scoring it locally would."""
     begin_file(setup.folder)
     model = setup.model
     as_read = read_columns(setup.files, setup.format, model.schemas, setup.by, number)
     names = [*model.target.names, *([model.weight_column] if model.weight_column else []), *setup.by]
     kept = {name: as_read.columns[name] for name in names if name in as_read.columns}
-    # What travels holds no open file.
+    # Open files cannot be sent between processes.
     plain = replace(as_read, columns=kept, locate=_Rows(as_read.name), kept={})
     if not as_read.n_rows:
-        return AnsweredFile(plain, None)
+        return PredictedFile(plain, None)
     table = cast_scored(as_read, model.schemas, model.target.names, model.weight_column, setup.by)
     require_columns(table, [column.name for column in model.preprocessor.columns])
     rows = _scored_rows(model, table)
     if not len(rows):
-        return AnsweredFile(plain, None)
-    true_values(model.target, table, rows)  # a label at fault is named here, where its line is known
+        return PredictedFile(plain, None)
+    true_values(model.target, table, rows)  # reports an invalid label here, where its line is known
     conformal = None if setup.level is None else ConformalPredictor(model, setup.level)
     with blas_threads(1):
-        return AnsweredFile(plain, answer_rows(model, conformal, table, rows, setup.looks_for_drift))
+        return PredictedFile(plain, predict_rows(model, conformal, table, rows, setup.looks_for_drift))
 
 
 def _scored_rows(model: Model, table: Table) -> Rows:
@@ -109,16 +109,16 @@ def _scored_rows(model: Model, table: Table) -> Rows:
     rows = np.flatnonzero(has_targets(table, model.target.names))
     if not model.weight_column:
         return rows
-    return rows[sound_weights(table, model.weight_column, rows) > 0.0]
+    return rows[valid_weights(table, model.weight_column, rows) > 0.0]
 
 
 def _joined(setup: ScoredSetup, source: str, tables: Sequence[Table]) -> Table:
-    """All rows as one table, as if it had been read here."""
+    """All rows as one table, as if it had been read locally."""
     first, builder = tables[0], ColumnBuilder()
     for table in tables:
         builder.add(table.columns, table.n_rows, table.spellings)
     columns = dict[str, Column](builder.build())
-    if builder.mixed:  # numbers in one file and texts in another are texts everywhere
+    if builder.mixed:  # a column with numbers in one file and texts in another is text in all
         columns |= _as_texts(setup, builder.mixed)
     ends = tuple(accumulate(table.n_rows for table in tables))
     return replace(
@@ -139,14 +139,14 @@ def _as_texts(setup: ScoredSetup, names: set[str]) -> Mapping[str, Column]:
     return read_table(setup.files, setup.format, texts=names, wanted=names, named=every).columns
 
 
-def _of_no_rows(model: Model) -> AnsweredRows:
+def _no_rows(model: Model) -> PredictedRows:
     answers = np.zeros((0, len(prediction_names(model.target))))
-    return AnsweredRows(answers, None, TransformCounts({}, {}), None, TrainedRows(0, 0))
+    return PredictedRows(answers, None, TransformCounts({}, {}), None, TrainedRows(0, 0))
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The place of a row of a table whose files are elsewhere."""
+    """The location of a row of a table whose files are not open here."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""Scores with their intervals, and gates that ask for an end of one."""
+"""Scores with confidence intervals, and gates on scores and interval ends."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,33 +37,33 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores, and the intervals of some or all of them."""
+    """Scores, and the confidence intervals of some or all of them."""
 
     scores: dict[str, float]
     intervals: dict[str, Interval]
-    undefined: dict[str, str] = field(default_factory=dict)  # why a score is not defined
+    undefined: dict[str, str] = field(default_factory=dict)  # reason by score that is not defined
 
     @property
     def judged(self) -> dict[str, float]:
-        """What a gate may ask of: the scores, and the ends of the intervals (`roc_auc.low`)."""
+        """The values that gates may check: scores and interval ends (`roc_auc.low`)."""
         return self.scores | interval_ends(self.intervals)
 
     def without_interval(self, of_parts: bool = False) -> dict[str, list[str]]:
-        """By reason, the scores that are defined and have no interval: of all rows, or of classes and targets."""
-        found: dict[str, list[str]] = {}
+        """Defined scores without an interval, by reason: overall, or with `of_parts` those of classes and targets."""
+        by_reason: dict[str, list[str]] = {}
         for key, interval in self.intervals.items():
             if interval.reason and ("[" in key) == of_parts and math.isfinite(self.scores[key]):
-                found.setdefault(interval.reason, []).append(key)
-        return found
+                by_reason.setdefault(interval.reason, []).append(key)
+        return by_reason
 
     def judge(self, gates: Iterable[Gate], where: str = "") -> list[GateResult]:
-        """One result per gate; one on an end of an interval that is not there says why."""
+        """One result per gate; a gate on the end of a missing interval fails with the reason."""
         reasons = {key + end: interval.reason for key, interval in self.intervals.items() for end in ENDS}
         return judge(gates, self.judged, where, self.undefined | reasons)
 
 
 def notes_on_unknown(gate_results: Iterable[GateResult]) -> list[str]:
-    """Why gates fail on a score that is not defined, or on the end of an interval where there is none."""
+    """Notes on gates that fail because a score is not defined or has no interval."""
     return [
         f"gate {result.name}: {'' if is_score else 'there is no interval: '}{result.reason}."
         for result in gate_results
@@ -75,7 +75,7 @@ def notes_on_unknown(gate_results: Iterable[GateResult]) -> list[str]:
 def reasons_undefined(
     target: Target, truth: NDArray[Any], weights: Values | None, scores: Mapping[str, float]
 ) -> dict[str, str]:
-    """Why scores of rows of this truth are not defined: `roc_auc is not defined: no row is of class b`."""
+    """The reason for each undefined score, given the targets: `roc_auc is not defined: no row is of class b`."""
     undefined = [key for key, score in scores.items() if math.isnan(score)]
     if not undefined:
         return {}
@@ -84,7 +84,7 @@ def reasons_undefined(
 
 
 def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
-    """Gates that every model meets, or that only a good score can miss."""
+    """Notes on gates that every model meets, and on those with a bound on the wrong side."""
     gates = list(gates)
     always = [f"gate {gate.text}: every model meets it." for gate in gates if is_always_met(gate)]
     return always + [
@@ -97,9 +97,9 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows with their truth and what a model predicts, decoded; `weights` and `threshold` as for `score_answers`.
+    """Rows with their true values and decoded predictions; `weights` and `threshold` as for `score_answers`.
 
-    `regions` are their intervals or sets; `quantile` is that which the loss of the model fits, if any.
+    `regions` are their prediction intervals or sets; `quantile` is the one that the model predicts, None for the mean.
     """
 
     target: Target
@@ -111,13 +111,13 @@ class Predictions:
     quantile: float | None = None
 
     def score(self, interval_options: IntervalOptions, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
-        """Every score, and the interval of each, or of those in `keys`."""
+        """Every score, and the confidence intervals of those in `keys`, by default of all."""
         target = self.target
         scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
         names, further = prediction_names(target), self._further()
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
         inputs = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
-        with blas_threads(1):  # products of resamples are small, and one thread gives the same bits on every machine
+        with blas_threads(1):  # resampling products are small, and one thread is reproducible on every machine
             rng = rng_of(seed, "bootstrap")
             intervals = score_intervals(target.task, inputs, names, wanted, interval_options, rng)
         undefined = reasons_undefined(target, self.truth, self.weights, scores)
@@ -129,11 +129,11 @@ class Predictions:
 
     @property
     def further_scores(self) -> dict[str, float]:
-        """Scores of intervals, sets and quantiles."""
+        """Scores of prediction intervals, sets and quantiles."""
         return {key: score for of in self._further() for key, score in of.scores.items()}
 
     def _further(self) -> list[RowScores]:
-        """What the rows say of intervals, sets and quantiles."""
+        """The row scores of prediction intervals, sets and quantiles."""
         target, regions, names = self.target, self.regions, prediction_names(self.target)
         found = []
         if regions is not None and regions.low is not None and regions.high is not None:
@@ -146,11 +146,11 @@ class Predictions:
         return found
 
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
-        """Some of the rows."""
+        """The predictions of a subset of rows."""
         weights = None if self.weights is None else self.weights[rows]
         regions = None if self.regions is None else self.regions.only(rows)
         return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights, regions=regions)
 
     def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[GateResult]:
-        """What gates say of these rows, with intervals where they ask for them."""
+        """The results of gates on these rows, with the intervals that they need."""
         return self.score(interval_options, [without_end(gate.metric) for gate in gates], seed).judge(gates)

@@ -1,4 +1,4 @@
-"""Scores of a model on rows whose truth is known, and of the constant baseline."""
+"""Scores of a model and of the constant baseline on rows with known targets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Decoded:
-    """The answers of network `outputs`, made of some rows at a time: those of all are never held."""
+    """The predictions of network `outputs`, decoded for a slice of rows at a time to save memory."""
 
     target: Target
     state: dict[str, Values]
@@ -43,7 +43,7 @@ class Decoded:
         return len(self.outputs), len(prediction_names(self.target))
 
     def __getitem__(self, rows: slice, /) -> Values:
-        """Those of some rows."""
+        """The decoded predictions of a slice of rows."""
         return decode_outputs(self.target, self.state, self.outputs[rows])
 
 
@@ -54,7 +54,7 @@ def score_answers(
     weights: Values | None = None,
     threshold: Values | None = None,
 ) -> dict[str, float]:
-    """Every score of decoded answers, in the order of display; `threshold` as for `predicted_labels`."""
+    """Every score of decoded predictions, in the order of display; `threshold` as for `predicted_labels`."""
     if isinstance(target, ClassTarget):
         return score_classes(truth, answers, target.labels, weights, threshold)
     if isinstance(target, NumberTarget):
@@ -64,10 +64,10 @@ def score_answers(
 
 @dataclass(frozen=True)
 class Criterion:
-    """Scores network outputs on rows whose `truth` is known by one metric, for the choice of the best epoch.
+    """Scores network outputs by one metric, to choose the best epoch.
 
-    With `is_calibrated` probabilities are judged as they will be once they have their temperature: an epoch that is too
-    sure of itself is not worse for that. `n_members` networks are averaged in the end.
+    With `is_calibrated`, probabilities are scored after temperature scaling, so that an overconfident epoch is not
+    penalized for what calibration corrects. `n_members` is the number of networks in the final ensemble.
     """
 
     metric: str
@@ -81,8 +81,8 @@ class Criterion:
     def __call__(self, outputs: NDArray[Any]) -> float:
         """The metric of outputs (n_rows, n_out).
 
-        Of the outputs of each network that has not seen a row (r, n_rows, n_out): what the mean of all members can be
-        expected to reach on rows that none of them has seen.
+        For out-of-fold outputs of r networks (r, n_rows, n_out): the extrapolated metric of the mean of all members on
+        rows that none of them was trained on.
         """
         if outputs.ndim == 2:
             return self._of_answers(Decoded(self.target, self._calibrated(outputs), outputs))
@@ -95,15 +95,15 @@ class Criterion:
             together = self._of_answers(mean_answers(self.target, state, outputs))
         if find_metric(self.metric).higher_is_better or min(alone, together) <= 0.0:
             return extrapolated(alone, together, len(outputs), self.n_members)
-        # By ratios, so that what is expected of a loss stays above 0.
+        # Extrapolate the logarithm, so that a loss stays positive.
         return exp(extrapolated(log(alone), log(together), len(outputs), self.n_members))
 
     def members_temperature(
         self, outputs: NDArray[Any], n_members: int | None = None, counts: Sequence[int] = ()
     ) -> float:
-        """The temperature of each member's logits, from outputs as above (r, n_rows, n_out).
+        """The temperature of each member's logits, from out-of-fold outputs (r, n_rows, n_out).
 
-        `counts` (r,) say how often each counts in the mean, once by default.
+        `counts` (r,) are their weights in the mean, 1 by default.
         """
         times = np.array(counts or (1,) * len(outputs))
         names = prediction_names(self.target)
@@ -119,12 +119,12 @@ class Criterion:
 
     @property
     def finds_temperature(self) -> bool:
-        """Whether what is judged are calibrated probabilities."""
+        """Whether the metric is computed on calibrated probabilities."""
         judges_probabilities = self.metric in METRICS and METRICS[self.metric].judges_probabilities
         return self.is_calibrated and judges_probabilities and not isinstance(self.target, NumberTarget)
 
     def _calibrated(self, outputs: NDArray[Any]) -> dict[str, Values]:
-        """The state of the target, with the temperature if these outputs get one."""
+        """The target state, with a temperature fitted on these outputs if they are calibrated."""
         if not self.finds_temperature:
             return self.state
         answers = decode_outputs(self.target, self.state, outputs)
@@ -139,9 +139,9 @@ class Criterion:
 def mean_answers(
     target: Target, state: dict[str, Values], outputs: NDArray[Any], counts: NDArray[np.int64] | None = None
 ) -> Values:
-    """Answers of several networks together, from the outputs of each (r, n_rows, n_out), each counted so often.
+    """Predictions of an ensemble from the outputs of its networks (r, n_rows, n_out), weighted by `counts` (r,).
 
-    Probabilities are averaged once each network's have their temperature; of numbers it is the outputs.
+    Probabilities are averaged after temperature scaling; for numbers, outputs are averaged and then decoded.
     """
     if isinstance(target, NumberTarget):
         return decode_outputs(target, state, np.average(outputs, axis=0, weights=counts))
@@ -152,7 +152,7 @@ def mean_answers(
 
 
 def constant_answers(target: Target, loss: Loss, truth: NDArray[Any], weights: Values | None, n_rows: int) -> Values:
-    """What someone who knows only the training targets `truth` would answer for each of `n_rows` rows."""
+    """The constant baseline fitted on the training targets `truth`, repeated for `n_rows` rows (a read-only view)."""
     if isinstance(target, ClassTarget):
         answer = constant_classes(truth, len(target.labels), weights)
     elif isinstance(target, NumberTarget):
@@ -165,9 +165,9 @@ def constant_answers(target: Target, loss: Loss, truth: NDArray[Any], weights: V
 def far_worse_on_rows(
     model: Model, scores: Mapping[str, float], truth: NDArray[Any], weights: NDArray[np.float64] | None
 ) -> str:
-    """The same of new rows, where the baseline is the best single answer for these rows.
+    """As `far_worse` for new rows, where the baseline is the best constant prediction for these rows.
 
-    Of rows that are nearly alike that answer is nearly perfect; then the baseline of the training counts.
+    If the rows have nearly equal targets, it is nearly perfect; then the baseline recorded in training counts.
     """
     target = model.target
     if not len(truth):
@@ -183,7 +183,7 @@ def far_worse_on_rows(
 
 
 def _quantile_of(loss: Loss) -> float | None:
-    """The quantile that a loss fits; None for the mean."""
+    """The quantile that a loss estimates; None for the mean."""
     if isinstance(loss, Quantile):
         return loss.predicted_quantile
     return 0.5 if isinstance(loss, AbsoluteError) else None

@@ -1,4 +1,4 @@
-"""Scores of groups of rows: where a model is good on the whole, and not in some part."""
+"""Scores of groups of rows, to find groups where a model is worse than overall."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions, Scored
 
 FEW_ROWS = 30
-REPLICATES_OF_ALL = 100_000  # that many groups share, as long as each has enough
+TOTAL_REPLICATES = 100_000  # bootstrap replicates of all groups together, if each gets enough
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which columns make groups, each on its own or crossed; `is_gated` has every gate hold in every group."""
+    """The columns that define groups, separately or crossed; with `is_gated` every gate must hold in every group."""
 
     columns: tuple[str, ...] = ()
     is_crossed: bool = False
@@ -35,7 +35,7 @@ UNDIVIDED = Grouping()
 
 @dataclass(frozen=True)
 class Slice:
-    """The scores of one group, with intervals of the main metrics and of those a gate names."""
+    """The scores of one group, with intervals of the main metrics and of gated metrics."""
 
     name: str
     n_rows: int
@@ -44,18 +44,18 @@ class Slice:
 
     @property
     def is_small(self) -> bool:
-        """Whether there are too few rows to say much."""
+        """Whether there are too few rows for reliable scores."""
         return self.n_rows < FEW_ROWS
 
     @property
     def remark(self) -> str:
-        """`under 30 rows`; "" for enough."""
+        """`under 30 rows`, or "" for enough rows."""
         return f"under {FEW_ROWS} rows" if self.is_small else ""
 
 
 @dataclass(frozen=True)
 class SliceTable:
-    """The groups of one column, or of several that are crossed, the worst in `metric` first."""
+    """The groups of one column, or of several crossed columns, the worst in `metric` first."""
 
     columns: tuple[str, ...]
     metric: str
@@ -70,9 +70,9 @@ def slice_tables(
     gates: Sequence[Gate],
     options: IntervalOptions,
 ) -> tuple[SliceTable, ...]:
-    """A table for each column of `by`, or one for all of them crossed; `roles` are of columns that the model knows.
+    """A table for each column of `by`, or one for all of them crossed; `roles` are those of the model's columns.
 
-    Raises DataError for a column without groups.
+    Raises DataError for a column that defines no groups.
     """
     if by.is_crossed and by.columns:
         return (_slice_table(by, by.columns, cross_groups(table, by.columns, roles), predictions, gates, options),)
@@ -94,7 +94,7 @@ def _slice_table(
     metric = gated[0] if gated else first[0]
     keys = tuple(dict.fromkeys([*first, *(["coverage"] if predictions.regions is not None else []), *gated]))
     if options.replicates is None:
-        affordable = max(REPLICATES_OF_ALL // len(groups.names), FEWEST_REPLICATES)
+        affordable = max(TOTAL_REPLICATES // len(groups.names), FEWEST_REPLICATES)
         options = replace(options, replicates=min(affordable, replicates_for(len(predictions.truth))))
     slices = []
     for code, name in enumerate(groups.names):

@@ -1,4 +1,4 @@
-"""Whether a model is judged on rows that it was trained on."""
+"""Notes on scored rows that the model was trained on."""
 
 from mlpcli.data.row_sketch import TrainedRows, count_trained_rows, exceeds_expected
 from mlpcli.data.table import Rows, Table
@@ -6,15 +6,15 @@ from mlpcli.model import Model
 
 
 def notes_on_trained_rows(model: Model, table: Table, rows: Rows) -> list[str]:
-    """A sentence where rows of a table, cast as the model's were, are training rows, with their fraction.
+    """A note if rows of a cast table are training rows, with their fraction.
 
-    By the hash of the file, or by those of the rows, whatever their file is called and in whatever order they stand.
+    They are recognized by the hash of the file, or by the hashes of the rows, independent of file name and row order.
     """
     return notes_on_trained(model, table, count_trained_rows(model.trained_rows, table, model.row_columns, rows))
 
 
 def notes_on_trained(model: Model, table: Table, found: TrainedRows) -> list[str]:
-    """The same of rows that were looked at before."""
+    """As `notes_on_trained_rows`, from the counts of training rows."""
     files = model.record.get("data", {}).get("sha256", {})
     part = next((name for name in ("train", "validation") if table.sha256 and files.get(name) == table.sha256), "")
     if part == "validation":

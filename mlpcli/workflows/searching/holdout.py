@@ -15,7 +15,7 @@ from mlpcli.data.targets.encode import rows_with_target
 from mlpcli.workflows.preparing.rows.data_store import temporary_folder
 from mlpcli.workflows.preparing.rows.splitting import split_validation
 from mlpcli.workflows.preparing.rows.tables import resolve_columns
-from mlpcli.workflows.reading import rows_that_count
+from mlpcli.workflows.reading import positive_weight_rows
 
 
 def split_holdout(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Table, Table]:
@@ -25,7 +25,7 @@ def split_holdout(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[
     """
     training_table = resolve_columns(loaded, table)
     labeled, _ = rows_with_target(training_table.table, training_table.columns.targets)
-    labeled, _ = rows_that_count(
+    labeled, _ = positive_weight_rows(
         training_table.table, "" if training_table.weight is None else training_table.weight.name, labeled
     )
     config, strategy = loaded.config, loaded.config.data.validation

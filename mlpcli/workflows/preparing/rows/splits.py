@@ -22,7 +22,7 @@ from mlpcli.workflows.preparing.resolution import class_target_table, label_smoo
 from mlpcli.workflows.preparing.rows.data_store import transform_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_scored_table
 from mlpcli.workflows.preparing.warnings.near_duplicates import age_notes
-from mlpcli.workflows.reading import row_weights, rows_that_count
+from mlpcli.workflows.reading import positive_weight_rows, row_weights
 
 Values = NDArray[np.float64]
 
@@ -113,7 +113,7 @@ class SplitBuilder:
         )
         rows, note = rows_with_target(table, self.target.names)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
-        rows, left_out = rows_that_count(table, "" if self.weight is None else self.weight.name, rows)
+        rows, left_out = positive_weight_rows(table, "" if self.weight is None else self.weight.name, rows)
         notes += left_out
         X, counts = transform_rows(self.loaded, self.preprocessor, table, rows, self.dtype)
         odd = describe_counts(counts)

@@ -25,7 +25,7 @@ from mlpcli.workflows.preparing.interval_options import check_intervals
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, writing_of
 from mlpcli.workflows.preparing.validation_options import split_strategy
-from mlpcli.workflows.reading import rows_that_count
+from mlpcli.workflows.reading import positive_weight_rows
 
 DEFAULT_FRACTION = 0.2  # where {group}, {time}, {hash} or {copies} name none
 
@@ -36,7 +36,7 @@ def labeled_rows(training_table: TrainingTable) -> tuple[Rows, list[str]]:
     """The rows with a target and a weight above 0, and notes on the others."""
     table, weight = training_table.table, "" if training_table.weight is None else training_table.weight.name
     labeled, note = rows_with_target(table, training_table.columns.targets)
-    labeled, left_out = rows_that_count(table, weight, labeled)
+    labeled, left_out = positive_weight_rows(table, weight, labeled)
     return labeled, [*([f"{table.name}: {note}"] if note else []), *left_out]
 
 

@@ -27,7 +27,7 @@ from mlpcli.errors import did_you_mean
 from mlpcli.workflows.preparing.rows.column_plan import ColumnPlan, plan_columns
 from mlpcli.workflows.preparing.validation_options import non_input_columns, split_columns
 from mlpcli.workflows.preparing.warm_start import WarmStart, read_for_warm_start
-from mlpcli.workflows.reading import cast_scored, one_each, read_columns
+from mlpcli.workflows.reading import cast_scored, distinct_schemas, read_columns
 
 Rows = NDArray[np.int64]
 
@@ -162,7 +162,7 @@ def resolve_columns(
             findings += find_merged_spellings(table, schema, what)
     if columns.time:
         others.append(infer_schema(table, columns.time, options.get(columns.time, INFER), writing)[0])
-    used = one_each([*features, *targets.schemas, *others])
+    used = distinct_schemas([*features, *targets.schemas, *others])
     by = next((schema for schema in used if schema.name == columns.by and columns.by not in columns.targets), None)
     further = _entity_columns(loaded, table, {schema.name for schema in used})
     read = cast_table(table, [*used, *further])

@@ -1,4 +1,4 @@
-"""Answers to rows whose truth is known, with what the inputs of these rows say; of several files together."""
+"""Predictions for rows with known targets, and all that needs the inputs of these rows; combined over files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class AnsweredRows:
-    """What a model makes of some rows: all of them that needs their inputs.
+class PredictedRows:
+    """Predictions for some rows, and statistics of their inputs.
 
-    `seen` counts them into the reference profile, if that is asked for; `trained` says how many of them are training
-    rows.
+    `seen` is their histogram in the bins of the reference profile, None if drift is not checked; `trained` counts
+    training rows among them.
     """
 
     answers: Values
@@ -31,18 +31,18 @@ class AnsweredRows:
     trained: TrainedRows
 
 
-def answer_rows(
+def predict_rows(
     model: Model, conformal: ConformalPredictor | None, table: Table, rows: Rows, looks_for_drift: bool
-) -> AnsweredRows:
-    """Answer some rows of a table that was cast by the schemas of the model; raises DataError for a misfit."""
+) -> PredictedRows:
+    """Predict some rows of a table that was cast by the schemas of the model; raises DataError for an invalid cell."""
     answers, regions, counts = with_regions(model, conformal, table, rows)
     seen = _seen(model, table, rows) if looks_for_drift and model.reference.columns else None
     trained = count_trained_rows(model.trained_rows, table, model.row_columns, rows)
-    return AnsweredRows(answers, regions, counts, seen, trained)
+    return PredictedRows(answers, regions, counts, seen, trained)
 
 
-def together(model: Model, parts: Sequence[AnsweredRows]) -> AnsweredRows:
-    """The rows of several files, at least one, as if they had been answered at once."""
+def combine(model: Model, parts: Sequence[PredictedRows]) -> PredictedRows:
+    """The rows of several files, at least one, as if they had been predicted at once."""
     counts, seen = parts[0].counts, parts[0].seen
     for part in parts[1:]:
         counts += part.counts
@@ -56,11 +56,11 @@ def together(model: Model, parts: Sequence[AnsweredRows]) -> AnsweredRows:
         sum(part.trained.n_comparable for part in parts), sum(part.trained.n_trained for part in parts)
     )
     regions = joined_regions([part.regions for part in parts if part.regions is not None])
-    return AnsweredRows(np.concatenate([part.answers for part in parts]), regions, in_order, seen, trained)
+    return PredictedRows(np.concatenate([part.answers for part in parts]), regions, in_order, seen, trained)
 
 
 def _seen(model: Model, table: Table, rows: Rows) -> Histogram:
-    """The rows, of each file SAMPLE_ROWS at most, so that files can be counted apart."""
+    """The histogram of at most SAMPLE_ROWS rows of each file, so that files can be counted separately."""
     ends = table.file_ends or (table.n_rows,)
     of_files = [part for part in np.split(rows, np.searchsorted(rows, ends[:-1])) if len(part)]
     features = model.preprocessor.columns
