@@ -182,7 +182,7 @@ LAZY = {
     ("cli/progress/bars.py", "draw"),
     *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
     ("storage/lock.py", "acquire"),
-    ("storage/lock.py", "_knows_locks"),
+    ("storage/lock.py", "_supports_locks"),
     ("workflows/engines.py", "noting_compilation"),
     ("workflows/engines.py", "load_engine"),
     ("workflows/engines.py", "trainer_maker"),

@@ -1,1 +1,1 @@
-"""What is wrong with a training: signs in its curves, its weights, its answers and its rows."""
+"""Diagnosis of a training from its curves, weights, predictions and rows."""

@@ -1,4 +1,4 @@
-"""What single columns say: one that leaks the target, one whose distribution differs in the held-out rows."""
+"""Checks of single columns: target leakage, and drift between training and held-out rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,38 +14,38 @@ Inputs = NDArray[np.floating[Any]]
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-MOST_LEVELS = 200
-MOST_BINS = 100
+MAX_LEVELS = 200
+MAX_BINS = 100
 ROWS_OF_BIN = 10
-FEWEST_ROWS = 50
+MIN_ROWS = 50
 # Fraction of the variance of the target (classes as indicators) that a column alone explains on held-out rows.
 NEARLY_ALL = 0.98
 DRIFT_BINS = 10
-LARGE_PSI, CHANCE = 0.25, 1e-3
+LARGE_PSI, SIGNIFICANCE = 0.25, 1e-3
 
 
 def column_codes(train: Inputs, held_out: Inputs) -> tuple[Codes, Codes, bool]:
-    """Codes of the cells of one column, from its inputs (n_rows, k), and whether they have an order.
+    """Codes of the cells of a column, from its inputs (n_rows, k), and whether they are ordered.
 
-    A column with few different cells has a code for each; of one with many, the first input is cut at its quantiles in
-    the training rows. A cell that is not among the training rows is -1.
+    A column with few distinct cells has a code for each; of one with many, the first input is binned at its training
+    quantiles. An unseen cell has the code -1.
     """
     distinct, codes = np.unique(train, axis=0, return_inverse=True)
-    if len(distinct) <= min(MOST_LEVELS, max(len(train) // ROWS_OF_BIN, 2)):
+    if len(distinct) <= min(MAX_LEVELS, max(len(train) // ROWS_OF_BIN, 2)):
         places = {row.tobytes(): place for place, row in enumerate(np.ascontiguousarray(distinct))}
         rows = np.ascontiguousarray(held_out, train.dtype)
         others = np.array([places.get(row.tobytes(), -1) for row in rows], np.int64)
         return codes.reshape(-1).astype(np.int64), others, train.shape[1] == 1
-    n_bins = int(np.clip(len(train) // ROWS_OF_BIN, 2, MOST_BINS))
+    n_bins = int(np.clip(len(train) // ROWS_OF_BIN, 2, MAX_BINS))
     edges = np.unique(np.quantile(train[:, 0], np.linspace(0, 1, n_bins + 1)[1:-1]))
     found = [np.searchsorted(edges, part[:, 0], side="right").astype(np.int64) for part in (train, held_out)]
     return found[0], found[1], True
 
 
 def explained_alone(codes: Codes, targets: Values, others: Codes, truth: Values) -> float:
-    """The fraction of the variance of `truth` (m, k) that the mean training target of each code explains.
+    """The fraction of the variance of `truth` (m, k) that target encoding by code explains; negative if harmful.
 
-    `targets` (n, k) belong to `codes` (n,), `truth` to `others` (m,). 1 for all of it; below 0 for worse than the mean.
+    `targets` (n, k) belong to the training `codes` (n,), `truth` to the held-out `others` (m,).
     """
     n_codes = int(codes.max(initial=0)) + 1
     sizes = np.bincount(codes, minlength=n_codes)
@@ -57,14 +57,14 @@ def explained_alone(codes: Codes, targets: Values, others: Codes, truth: Values)
     return float(1.0 - rest / whole) if whole > 0.0 else 0.0
 
 
-def giveaways(
+def leaking_columns(
     columns: Mapping[str, tuple[Inputs, Inputs]], targets: Values, truth: Values, target: str
 ) -> list[Finding]:
-    """Columns that explain nearly all of the target by themselves, though others are there.
+    """Columns that alone explain nearly all of the target, in a table with other columns.
 
-    `columns` has the inputs of each on training and on held-out rows, `targets` (n, k) and `truth` (m, k) go with them.
+    `columns` has the inputs of each on training and held-out rows, with `targets` (n, k) and `truth` (m, k).
     """
-    if len(columns) < 2 or len(truth) < FEWEST_ROWS or len(targets) < FEWEST_ROWS:
+    if len(columns) < 2 or len(truth) < MIN_ROWS or len(targets) < MIN_ROWS:
         return []
     found = []
     for name, (train, held_out) in columns.items():
@@ -83,17 +83,17 @@ def giveaways(
 
 
 def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], part: str) -> list[Finding]:
-    """Columns whose cells are others in the held-out rows: a large stability index that is not by chance."""
+    """Columns with a large and significant population stability index between training and held-out rows."""
     found: dict[str, float] = {}
     for name, (train, held_out) in columns.items():
         codes, others, has_order = column_codes(train, held_out)
-        n_codes = int(codes.max(initial=0)) + 2  # one for cells that were not there before
+        n_codes = int(codes.max(initial=0)) + 2  # the last one for unseen cells
         before = np.bincount(codes, minlength=n_codes).astype(np.int64)
         now = np.bincount(np.where(others < 0, n_codes - 1, others), minlength=n_codes).astype(np.int64)
         if has_order:
             before, now = merge_neighbours(before, now, DRIFT_BINS)
         before, now = merge_rare(before, now)
-        if psi(before, now) >= LARGE_PSI and chi_squared(before, now)[1] * len(columns) < CHANCE:
+        if psi(before, now) >= LARGE_PSI and chi_squared(before, now)[1] * len(columns) < SIGNIFICANCE:
             found[name] = psi(before, now)
     if not found:
         return []

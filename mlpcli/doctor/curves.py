@@ -1,6 +1,6 @@
-"""What the curve of a training says of its learning rate.
+"""Checks of the learning rate, from learning curves.
 
-Curves are arrays (n_epochs,), the first entry being that of epoch 1; a loss is smaller for better.
+Curves are arrays (n_epochs,) that begin with epoch 1.
 """
 
 from dataclasses import dataclass
@@ -13,23 +13,24 @@ from mlpcli.messages import number
 
 Values = NDArray[np.float64]
 
-# A rise counts where the loss grows by this fraction of itself, and by this fraction of the loss before the first step.
+# A rise counts if the loss grows by these fractions of itself and of the initial loss.
 RISE, RISE_OF_START = 0.10, 0.02
-FEWEST_RISES, FREQUENT_RISES = 4, 0.15
-# The loss got worse where the median of its last quarter is above its best by fractions of that and of the start.
+MIN_RISES, FREQUENT_RISES = 4, 0.15
+# The loss got worse if the median of its last quarter exceeds its best by these fractions of the best and the initial
+# loss.
 WORSE, WORSE_OF_START = 0.2, 0.1
-# Training is unfinished where the last quarter of its way brings more than this fraction of the whole gain.
+# Training has not converged if its last quarter, by sum of learning rates, brings more than this fraction of the gain.
 LAST_PART, LARGE_GAIN = 0.25, 0.05
-FEWEST_EPOCHS_OF_RISES, FEWEST_EPOCHS_OF_WAY = 8, 3
+MIN_EPOCHS_FOR_RISES, MIN_EPOCHS_FOR_CONVERGENCE = 8, 3
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The course of a training.
+    """The learning curves of a training.
 
-    `train` is the training loss of each epoch, `validation` the loss on the validation rows (NaN where an epoch was not
-    judged, empty without validation rows), `start` the validation loss before the first step (NaN if unknown), `rates`
-    the learning rates. `is_cut_short` says whether it ended before its last epoch.
+    `train` is the training loss of each epoch, `validation` the validation loss (NaN for an epoch that was not scored,
+    empty without validation rows), `start` the validation loss before the first step (NaN if unknown), `rates` are the
+    learning rates. `is_cut_short` is whether it ended before its last epoch.
     """
 
     train: Values
@@ -40,18 +41,19 @@ class Curve:
 
 
 def rate_too_high(curve: Curve, learning_rate: float, key: str) -> list[Finding]:
-    """A training loss that jumps up in many epochs, where no schedule raises the rate, or that gets worse for good.
+    """A training loss that rises in many epochs without a rising schedule, or that gets worse permanently.
 
-    `learning_rate` is that of the config, under `key`.
+    `learning_rate` is the configured one, `key` its config key.
     """
     loss = curve.train
-    if len(loss) < FEWEST_EPOCHS_OF_RISES:
+    if len(loss) < MIN_EPOCHS_FOR_RISES:
         return []
     start = curve.start if np.isfinite(curve.start) else float(loss[0])
-    rises = np.diff(loss) > np.maximum(RISE * loss[:-1], RISE_OF_START * start)  # near 0 twice as much is nothing
+    # Relative rises of a loss near 0 are meaningless, so compare with the initial loss as well.
+    rises = np.diff(loss) > np.maximum(RISE * loss[:-1], RISE_OF_START * start)
     rises &= np.diff(curve.rates) <= 1e-9 * curve.rates[:-1]
     n, best, last = int(rises.sum()), int(loss.argmin()), float(np.median(loss[-(len(loss) // 4) :]))
-    if n >= max(FEWEST_RISES, FREQUENT_RISES * len(loss)):
+    if n >= max(MIN_RISES, FREQUENT_RISES * len(loss)):
         fact = f"the training loss rises by more than {RISE:.0%} in {n} of {len(loss)} epochs"
     elif last - loss[best] > max(WORSE * loss[best], WORSE_OF_START * start):
         fact = f"the training loss rises again: from {number(float(loss[best]))} in epoch {best + 1} to {number(last)}"
@@ -68,12 +70,12 @@ def rate_too_high(curve: Curve, learning_rate: float, key: str) -> list[Finding]
 
 
 def rate_too_low(curve: Curve, learning_rate: float, key: str) -> list[Finding]:
-    """A loss that is still falling fast when the epochs end: measured along the sum of the learning rates."""
+    """A loss that is still falling fast at the end of training, measured along the sum of learning rates."""
     is_judged = np.isfinite(curve.validation) if len(curve.validation) else np.zeros(len(curve.train), np.bool_)
-    has_validation = int(is_judged.sum()) >= FEWEST_EPOCHS_OF_WAY
+    has_validation = int(is_judged.sum()) >= MIN_EPOCHS_FOR_CONVERGENCE
     loss = curve.validation[is_judged] if has_validation else curve.train
     way = np.cumsum(curve.rates)[is_judged] if has_validation else np.cumsum(curve.rates)
-    if len(loss) < FEWEST_EPOCHS_OF_WAY or curve.is_cut_short or not way[-1] > 0.0:
+    if len(loss) < MIN_EPOCHS_FOR_CONVERGENCE or curve.is_cut_short or not way[-1] > 0.0:
         return []
     start = curve.start if has_validation and np.isfinite(curve.start) else float(loss[0])
     best = np.minimum.accumulate(loss)

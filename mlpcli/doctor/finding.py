@@ -1,4 +1,4 @@
-"""One thing that is wrong with a run: what was measured, why it matters, what to change."""
+"""Result types of the checks of `mlp doctor`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Finding:
-    """A sign of trouble.
+    """A problem of a run.
 
-    `fact` is a sentence with its number, `why` a sentence on what it costs, `remedy` begins with a verb and names the
-    key of the config. `values` are the numbers of the fact by name, for machines.
+    `fact` is a sentence with the measured number, `why` one on its effect, `remedy` begins with a verb and names a
+    config key. `values` are the numbers of the fact by name, for JSON.
     """
 
     fact: str
@@ -20,9 +20,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked for, and what was found.
+    """A check and its findings.
 
-    `name` is one of NAMES. `skipped` says why it could not be looked for, "" where it was.
+    `name` is one of NAMES. `skipped` is the reason why it could not run, "" if it did.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Check:
     skipped: str = ""
 
 
-# Every check in the order of display, with what it looks for.
+# Every check in the order of display, with its description.
 NAMES = {
     "rate": "learning rate too high or too low",
     "units": "hidden units that are constant over all rows, or saturated",

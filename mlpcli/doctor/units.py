@@ -1,4 +1,4 @@
-"""Hidden units that do nothing, and layers that the gradient does not reach."""
+"""Checks of dead or saturated hidden units, and of vanishing or exploding gradients."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,19 +13,19 @@ from mlpcli.nn.layers import Activation, Array
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import LossAndGradient, Network
 
-ROWS_AT_ONCE = 1024
-# A unit is dead where its values differ by less than this fraction of those of the widest unit of its layer.
+BATCH_ROWS = 1024
+# A unit is dead if its range is below this fraction of the largest range in its layer.
 NEGLIGIBLE = 1e-6
-# Of sigmoid and tanh: slopes below this fraction of the steepest, in this fraction of the rows.
+# A sigmoid or tanh unit is saturated if its slope is below FLAT of the steepest, in NEARLY_ALL of the rows.
 FLAT, NEARLY_ALL = 0.04, 0.95
-# A layer is sick with this fraction of dead, or of saturated units.
+# Fractions of dead or saturated units of a layer that are reported.
 MANY_DEAD, MANY_SATURATED = 1 / 3, 0.5
-# Root mean square gradients of two layers further apart than this.
+# Ratio of the root mean square gradients of two layers that is reported.
 FAR_APART = 1e4
 
 
 class UnitCounts:
-    """The range of each hidden unit over rows, and in how many of these it is saturated."""
+    """The range of each hidden unit over rows, and the number of rows where it is saturated."""
 
     def __init__(self, network: Network, flat: Array) -> None:
         self.network, self._flat = network, flat
@@ -35,8 +35,8 @@ class UnitCounts:
     def add(self, X: Array) -> None:
         """Count rows (n_rows, n_in)."""
         params = self.network.unflatten(self._flat)
-        for start in range(0, len(X), ROWS_AT_ONCE):
-            x = X[start : start + ROWS_AT_ONCE]
+        for start in range(0, len(X), BATCH_ROWS):
+            x = X[start : start + BATCH_ROWS]
             buffers = self.network.buffers(len(x), self._flat.dtype, is_training=False)
             with np.errstate(all="ignore"):
                 seen = list(_activations(self.network.layers, params, buffers, x))
@@ -50,18 +50,18 @@ class UnitCounts:
 
     @property
     def dead(self) -> list[NDArray[np.bool_]]:
-        """Of each hidden layer, which units give one value for every row (width,)."""
+        """For each hidden layer, which units are constant over all rows (width,)."""
         ranges = [high - low for _, low, high, _ in self.layers]
         return [one <= NEGLIGIBLE * max(float(one.max(initial=0.0)), 1e-30) for one in ranges]
 
     @property
     def saturated(self) -> list[NDArray[np.bool_]]:
-        """Of each hidden layer, which units stand at an end of their sigmoid or tanh (width,)."""
+        """For each hidden layer, which units are saturated (width,)."""
         return [flat >= NEARLY_ALL * self.n_rows for _, _, _, flat in self.layers]
 
 
 def _activations(layers: Sequence[AnyLayer], params: Any, buffers: Any, x: Array) -> Iterator[tuple[Activation, Array]]:
-    """Each activation from the inputs on, those inside residual layers too, and what it gives (n_rows, width)."""
+    """Each activation in order, including those in residual layers, and its output (n_rows, width)."""
     for layer, own, kept in zip(layers, params, buffers, strict=True):
         if isinstance(layer, Residual):
             yield from _activations(layer.layers, own, kept[0], x)
@@ -71,7 +71,7 @@ def _activations(layers: Sequence[AnyLayer], params: Any, buffers: Any, x: Array
 
 
 def _n_flat(layer: Activation, a: Array) -> NDArray[np.int64]:
-    """In how many rows each unit is saturated (width,)."""
+    """The number of rows in which each unit is saturated (width,)."""
     if layer.is_learnt or layer.function not in ("sigmoid", "tanh"):
         return np.zeros(a.shape[1], np.int64)
     slopes = 4.0 * a * (1.0 - a) if layer.function == "sigmoid" else 1.0 - a * a
@@ -114,10 +114,10 @@ def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) ->
 
 
 def gradient_sizes(network: Network, loss: Loss, flat: Array, X: Array, y: Array) -> NDArray[np.float64]:
-    """How large the gradient of a row is in each weight matrix, from the inputs on (n_layers,): its root mean square.
+    """The root mean square gradient of a row in each weight matrix, from the first layer on (n_layers,).
 
-    The gradients of rows cancel out where a network has settled. With a random sign for each row they do not: their sum
-    then has the size of one, times the root of their number.
+    The gradients of rows cancel out in a converged network. With a random sign for each row they do not: the norm of
+    their sum is that of one row times the square root of their number.
     """
     gradient, signs = np.zeros_like(flat), np.random.default_rng(0).choice([-1.0, 1.0], len(X))
     with np.errstate(all="ignore"):
@@ -129,9 +129,9 @@ def gradient_sizes(network: Network, loss: Loss, flat: Array, X: Array, y: Array
 
 
 def uneven_gradient(fresh: NDArray[np.float64], trained: NDArray[np.float64], activation: str) -> list[Finding]:
-    """Layers that the gradient hardly reaches, before the training and after it; sizes as `gradient_sizes` gives them.
+    """A gradient that vanishes or explodes both before and after training; sizes as from `gradient_sizes`.
 
-    A training that has got over a bad start is no finding.
+    A training that has recovered from a bad start is not reported.
     """
     if len(fresh) < 2 or not (np.isfinite(fresh).all() and np.isfinite(trained).all()):
         return []

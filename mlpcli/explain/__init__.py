@@ -1,1 +1,1 @@
-"""Why a model answers as it does: which columns matter, what each adds to an answer, how answers go with a column."""
+"""Explanations of a model: permutation importance, contributions to predictions, partial dependence."""

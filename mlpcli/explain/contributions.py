@@ -1,7 +1,7 @@
-"""What each input adds to an answer: integrated gradients (Sundararajan, Taly and Yan 2017).
+"""The contribution of each input to a prediction: integrated gradients (Sundararajan, Taly and Yan 2017).
 
-The gradient of the answer is integrated along the straight line from a baseline to the row. The contributions of a row
-add up to its answer minus that of the baseline.
+The gradient of the prediction is integrated along the straight line from a baseline to the row. The contributions of a
+row sum to its prediction minus that of the baseline.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,19 @@ from mlpcli.nn.network import Network
 
 Inputs = NDArray[np.floating[Any]]
 Values = NDArray[np.float64]
-# From outputs (n_rows, n_out) to the answer that is explained (n_rows,).
+# From outputs (n_rows, n_out) to the prediction that is explained (n_rows,).
 Decode = Callable[[Values], Values]
 
 STEPS = 64
-# Relative step of the derivative of an answer in an output, taken by central differences in float64.
+# Relative step of the central difference of a prediction with respect to an output, in float64.
 STEP = 1e-6
 
 
 def contributions(ensemble: Ensemble, decode: Decode, X: Inputs, baseline: Inputs, steps: int = STEPS) -> Values:
-    """What each input adds (n_rows, n_in), from `baseline` (n_in,) to the rows `X` (n_rows, n_in).
+    """The contribution of each input (n_rows, n_in), from `baseline` (n_in,) to the rows `X` (n_rows, n_in).
 
-    The integral is a midpoint sum of so many steps. What it leaves of the difference is spread over the inputs by the
-    size of their contributions, so that the sum is exact.
+    The integral is a midpoint sum with `steps` steps. The remaining error is distributed over the inputs in proportion
+    to their contributions, so that the sum is exact.
     """
     members = [_Gradient(network, flat.astype(np.float64), len(X)) for network, flat in _members(ensemble)]
     start = np.asarray(baseline, np.float64)
@@ -54,7 +54,7 @@ def _mean(members: "list[_Gradient]", weights: Values, x: Values) -> Values:
 
 
 def _slopes(decode: Decode, outputs: Values) -> Values:
-    """The derivative of the answer of each row in each output (n_rows, n_out)."""
+    """The derivative of the prediction of each row with respect to each output (n_rows, n_out)."""
     slopes = np.empty_like(outputs)
     for place in range(outputs.shape[1]):
         size = STEP * np.maximum(np.abs(outputs[:, place]), STEP)
@@ -66,7 +66,7 @@ def _slopes(decode: Decode, outputs: Values) -> Values:
 
 
 def _completed(parts: Values, whole: Values) -> Values:
-    """The parts (n_rows, n_in) with their sum made `whole` (n_rows,)."""
+    """The parts (n_rows, n_in), corrected so that they sum to `whole` (n_rows,)."""
     rest = whole - parts.sum(axis=1)
     size = np.abs(parts)
     total = size.sum(axis=1, keepdims=True)
@@ -75,7 +75,7 @@ def _completed(parts: Values, whole: Values) -> Values:
 
 
 class _Gradient:
-    """A network whose outputs can be differentiated in its inputs, for blocks of so many rows."""
+    """A network with gradients of its outputs with respect to its inputs, for batches of `n_rows`."""
 
     def __init__(self, network: Network, flat: Values, n_rows: int) -> None:
         self.n_rows, self._chain = n_rows, network.chain
@@ -86,12 +86,12 @@ class _Gradient:
         self._kept = self._output.buffers(network.n_out, new, needs_dx=True)
 
     def outputs(self, x: Values) -> Values:
-        """The outputs (n_rows, n_out), to be differentiated by the next call of `backward`."""
+        """The outputs (n_rows, n_out); the next call of `backward` differentiates them."""
         z = self._chain.forward(x, self._params, self._buffers)
         return np.array(self._output.forward(z, {}, self._kept))
 
     def backward(self, slopes: Values) -> Values:
-        """The derivative in the inputs (n_rows, n_in), where that in the outputs is `slopes` (n_rows, n_out)."""
+        """The gradient with respect to the inputs (n_rows, n_in), from that of the outputs `slopes` (n_rows, n_out)."""
         delta = self._output.backward(slopes.copy(), {}, {}, self._kept)
         assert delta is not None
         dx = self._chain.backward(delta, self._params, self._spare, self._buffers)

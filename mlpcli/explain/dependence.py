@@ -1,6 +1,6 @@
-"""How answers go with the cells of one column: partial dependence (Friedman 2001), and a curve for single rows (ICE).
+"""Partial dependence of predictions on a column (Friedman 2001), with curves of single rows (ICE).
 
-The cells of the column are replaced in every row by those of a row that is there: no value is invented.
+The cell of the column is replaced in every row by that of an existing row, so that no value is invented.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ Answers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Dependence:
-    """The mean answers (n_values, n_answers) with the column at each value.
+    """The mean predictions (n_values, n_answers) with the column at each value.
 
-    `curves` (n_curves, n_values, n_answers) are the answers of single rows (individual conditional expectation,
+    `curves` (n_curves, n_values, n_answers) are the predictions of single rows (individual conditional expectation,
     Goldstein et al. 2015).
     """
 
@@ -29,20 +29,20 @@ class Dependence:
 
 
 def donors_of_numbers(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """Rows whose value stands at evenly spaced quantiles of the known ones; a row for each distinct value of few."""
+    """Rows at evenly spaced quantiles of the values, without NaN; one row per distinct value if there are few."""
     distinct, first = np.unique(values, return_index=True)
     first = first[~np.isnan(distinct)]
     if len(first) <= most:
         return np.asarray(first)
     order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]
-    places = np.round(np.linspace(0.0, len(order) - 1, most)).astype(np.int64)
-    donors = order[places]
+    positions = np.round(np.linspace(0.0, len(order) - 1, most)).astype(np.int64)
+    donors = order[positions]
     _, kept = np.unique(values[donors], return_index=True)
     return np.asarray(donors[kept])
 
 
 def donors_of_codes(codes: NDArray[np.integer[Any]], most: int) -> NDArray[np.int64]:
-    """A row for each of the most frequent levels, missing ones left out."""
+    """A row for each of the most frequent levels, without missing cells."""
     levels, first, counts = np.unique(codes, return_index=True, return_counts=True)
     known = levels >= 0
     order = np.argsort(-counts[known], kind="stable")[:most]
@@ -52,24 +52,24 @@ def donors_of_codes(codes: NDArray[np.integer[Any]], most: int) -> NDArray[np.in
 def partial_dependence(
     answers: Callable[[Inputs], Answers],
     X: Inputs,
-    places: NDArray[np.int64],
+    inputs: NDArray[np.int64],
     column: str,
     values: tuple[str, ...],
     donors: NDArray[np.int64],
     n_curves: int,
 ) -> Dependence:
-    """The answers to the rows `X` (n_rows, n_inputs) with the inputs `places` as in each of the `donors`.
+    """Predictions for the rows `X` (n_rows, n_inputs) with the `inputs` from each of the `donors` in turn.
 
-    `X` is written to, and is as before at the end. The first `n_curves` rows get a curve each.
+    `X` is modified and restored. The first `n_curves` rows get a curve each.
     """
-    kept = X[:, places]
+    kept = X[:, inputs]
     means, curves = [], []
     try:
         for donor in donors:
-            X[:, places] = kept[donor]
+            X[:, inputs] = kept[donor]
             found = answers(X)
             means.append(found.mean(axis=0))
             curves.append(found[:n_curves])
     finally:
-        X[:, places] = kept
+        X[:, inputs] = kept
     return Dependence(column, values, np.stack(means), np.stack(curves, axis=1))

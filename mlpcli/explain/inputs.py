@@ -1,4 +1,4 @@
-"""The inputs of the network that each column of the user's table feeds, and columns that go together."""
+"""The network inputs of each column, and groups of correlated columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from mlpcli.data.features.layout import input_spans
 
 Inputs = NDArray[np.floating[Any]]
 
-# What columns are compared by: one number for each, or an indicator of each level.
+# The kinds of inputs that are correlated: numbers, and indicators of levels.
 COMPARED = ("numeric", "sign", "level")
-MOST_COMPARED = 2000  # inputs; the correlations of more would take longer than the importances
+MAX_COMPARED = 2000  # inputs; correlating more would take longer than the importances
 
 
 def inputs_by_column(features: Sequence[Feature]) -> dict[str, NDArray[np.int64]]:
@@ -26,21 +26,21 @@ def inputs_by_column(features: Sequence[Feature]) -> dict[str, NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Together:
-    """Columns of which each is linked to another by a rank correlation of at least the threshold.
+class CorrelatedColumns:
+    """A group of columns, each of which has a rank correlation of at least the threshold with another.
 
-    `correlation` is the largest absolute one between two of them.
+    `correlation` is the largest absolute correlation between two of them.
     """
 
     columns: tuple[str, ...]
     correlation: float
 
 
-def columns_together(X: Inputs, features: Sequence[Feature], threshold: float) -> list[Together]:
-    """Groups of columns that go together in the rows `X` (n_rows, n_inputs), by single linkage.
+def correlated_columns(X: Inputs, features: Sequence[Feature], threshold: float) -> list[CorrelatedColumns]:
+    """Groups of correlated columns in the rows `X` (n_rows, n_inputs), by single linkage.
 
-    Two columns are as close as the largest absolute Spearman correlation of an input of one with an input of the other:
-    their numbers, or the indicators of their levels.
+    The correlation of two columns is the largest absolute Spearman correlation between their inputs (numbers, or
+    indicators of levels).
     """
     places: list[int] = []
     owners: list[int] = []
@@ -49,25 +49,27 @@ def columns_together(X: Inputs, features: Sequence[Feature], threshold: float) -
         if kind in COMPARED:
             places += range(place.start, place.stop)
             owners += [names.index(name)] * (place.stop - place.start)
-    if len(places) > MOST_COMPARED or len(X) < 3:
+    if len(places) > MAX_COMPARED or len(X) < 3:
         return []
-    closeness = _closeness(X[:, places], np.asarray(owners, np.int64), len(names))
+    correlations = _correlations(X[:, places], np.asarray(owners, np.int64), len(names))
     return [
-        Together(tuple(names[i] for i in group), float(max(closeness[i, j] for i in group for j in group if i < j)))
-        for group in _linked(closeness >= threshold)
+        CorrelatedColumns(
+            tuple(names[i] for i in group), float(max(correlations[i, j] for i in group for j in group if i < j))
+        )
+        for group in _connected_components(correlations >= threshold)
         if len(group) > 1
     ]
 
 
-def _closeness(X: Inputs, owners: NDArray[np.int64], n_columns: int) -> NDArray[np.float64]:
+def _correlations(X: Inputs, owners: NDArray[np.int64], n_columns: int) -> NDArray[np.float64]:
     """The largest absolute rank correlation between the inputs of two columns (n_columns, n_columns)."""
     ranks = np.stack([_ranks(column) for column in X.T]) if X.shape[1] else np.empty((0, len(X)))
     ranks -= ranks.mean(axis=1, keepdims=True)
     size = np.sqrt((ranks**2).sum(axis=1, keepdims=True))
-    ranks /= np.where(size > 0, size, 1.0)  # a constant goes with nothing
-    closeness = np.zeros((n_columns, n_columns))
-    np.maximum.at(closeness, (owners[:, None], owners[None, :]), np.abs(ranks @ ranks.T))
-    return closeness
+    ranks /= np.where(size > 0, size, 1.0)  # a constant is uncorrelated with everything
+    correlations = np.zeros((n_columns, n_columns))
+    np.maximum.at(correlations, (owners[:, None], owners[None, :]), np.abs(ranks @ ranks.T))
+    return correlations
 
 
 def _ranks(values: Inputs) -> NDArray[np.float64]:
@@ -76,22 +78,22 @@ def _ranks(values: Inputs) -> NDArray[np.float64]:
     return (np.cumsum(counts) - (counts + 1) / 2)[places]
 
 
-def _linked(is_close: NDArray[np.bool_]) -> list[list[int]]:
-    """The connected groups of a symmetric relation, each in order."""
+def _connected_components(is_linked: NDArray[np.bool_]) -> list[list[int]]:
+    """The connected components of a symmetric relation, each sorted."""
     groups: list[list[int]] = []
-    free = set(range(len(is_close)))
+    free = set(range(len(is_linked)))
     while free:
         group, waiting = [], [min(free)]
         free -= set(waiting)
         while waiting:
             group.append(waiting.pop())
-            near = free & set(np.flatnonzero(is_close[group[-1]]).tolist())
+            near = free & set(np.flatnonzero(is_linked[group[-1]]).tolist())
             free -= near
             waiting += near
         groups.append(sorted(group))
     return groups
 
 
-def joined(columns: Sequence[str], inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+def inputs_of_columns(columns: Sequence[str], inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
     """The inputs of several columns."""
     return np.concatenate([inputs[name] for name in columns])

@@ -1,4 +1,4 @@
-"""The typical row of the training, from which integrated gradients start."""
+"""The typical training row, the baseline of integrated gradients."""
 
 import math
 from typing import Any
@@ -15,9 +15,9 @@ from mlpcli.model import Model
 
 
 def typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
-    """The inputs of the typical training row: the most frequent level of a column, of numbers and dates the median.
+    """The inputs of the typical row: the median of numbers and dates, the most frequent level of other columns.
 
-    The median is known to a twentieth of the rows, by the bins of the reference profile. Raises MlpError without one.
+    The median is approximate, from the bins of the reference profile. Raises MlpError for a model without profile.
     """
     features, profile = model.preprocessor.columns, model.reference.columns
     if len(profile) != len(features):
@@ -32,7 +32,7 @@ def typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
         elif known.levels:
             level = known.levels[int(np.argmax(known.counts))]
             columns[feature.name] = CategoricalColumn((level,), np.zeros(1, np.int8))
-        else:  # every level is too long to be kept
+        else:  # every level is too long to be stored
             columns[feature.name] = CategoricalColumn((), np.full(1, -1, np.int8))
     names = tuple(columns)
     table = Table(columns, 1, "the typical row", names, model.reading, "{}".format, "", (), is_file=False)
@@ -41,9 +41,9 @@ def typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
 
 
 def _median(feature: Feature, known: ReferenceColumn) -> float:
-    """About the median; NaN, a missing cell, of a column without a number.
+    """The approximate median; NaN for a column without numbers.
 
-    The first and the last bin have it where most rows share the least or the greatest value, which has its own bin.
+    It is in the first or last bin if most rows have the smallest or largest value, which has its own bin.
     """
     if feature.minimum is None or feature.maximum is None:
         return math.nan

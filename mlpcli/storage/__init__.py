@@ -1,1 +1,1 @@
-"""Our files: npz with a JSON header, and the run directory they stand in. Atomic writes, never a pickle."""
+"""Files of mlp: npz with a JSON header, and the run directory. Atomic writes, never a pickle."""

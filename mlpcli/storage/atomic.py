@@ -1,4 +1,4 @@
-"""A file is whole under its name, or the name is as it was: temporary name, fsync, rename, fsync of the folder."""
+"""Atomic writes: temporary name, fsync, rename, fsync of the folder."""
 
 import contextlib
 import errno
@@ -23,23 +23,23 @@ _ADVICE = {
     errno.ENOTEMPTY: "the folder is not empty. Move away what is in it.",
     errno.EFBIG: "the file is larger than the system allows. Choose another place.",
 }
-# What a folder answers that cannot be synced, or not by us: the rename itself has succeeded.
+# Errors of folders that cannot be synced, or not by this user; the rename itself has succeeded.
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
 BINARY: int = getattr(os, "O_BINARY", 0)  # Windows turns \n into \r\n without it
-# Names of this process's own descriptors: to replace such a name by a file would write to nobody.
+# Names of this process's own descriptors, which must be written to instead of replaced.
 _DESCRIPTOR_NAMES = ("/dev/fd/", "/dev/std", "/proc/")
 
 
 def output_error(path: str, error: OSError) -> OutputError:
-    """The message for a write to `path` that failed: what, where, what to do."""
+    """The error for a failed write to `path`, with advice."""
     advice = _ADVICE.get(error.errno or 0, f"{error.strerror or error}. Choose another place.")
-    if error.errno == errno.ENOENT and os.path.isdir(os.path.dirname(path)):  # so answers /proc
+    if error.errno == errno.ENOENT and os.path.isdir(os.path.dirname(path)):  # for example in /proc
         advice = "the folder {folder} takes no new files. Choose another place."
     return OutputError(f"{path}: cannot be written: " + advice.format(folder=os.path.dirname(path) or "this folder"))
 
 
 def check_path(path: str) -> None:
-    """Raise OutputError for a text that can be no path (empty, NUL, characters the system cannot encode)."""
+    """Raise OutputError for a text that cannot be a path (empty, NUL, characters the system cannot encode)."""
     try:
         is_possible = bool(path) and b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
@@ -49,7 +49,7 @@ def check_path(path: str) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is one that an interrupted write can have left behind."""
+    """Whether a file name is that of a temporary file, which an interrupted write may leave behind."""
     return name.startswith(".mlp-") and name.endswith(".tmp")
 
 
@@ -69,10 +69,10 @@ def sync_folder(folder: str) -> None:
 
 
 class AtomicFile:
-    """A file written in pieces that appears under `path` when the `with` block ends well, and not at all otherwise.
+    """A file written in pieces that appears under `path` only if the `with` block succeeds.
 
-    A device or a pipe (`/dev/stdout`, `>(gzip)`) is written to directly; a symbolic link keeps pointing where it did;
-    an existing file keeps its permissions. Raises OutputError; BrokenPipeError of a pipe without a reader passes.
+    A device or a pipe (`/dev/stdout`, `>(gzip)`) is written to directly; a symbolic link is kept, and its target is
+    replaced; an existing file keeps its permissions. Raises OutputError, and BrokenPipeError for a closed pipe.
     """
 
     def __init__(self, path: str) -> None:
@@ -113,7 +113,7 @@ class AtomicFile:
 
     def _open(self) -> None:
         kept_mode = None
-        if self._path.endswith(("/", os.sep)):  # names a folder, be it there or not; realpath would drop the sign
+        if self._path.endswith(("/", os.sep)):  # a folder, existing or not; realpath would drop the separator
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._path)
@@ -122,14 +122,14 @@ class AtomicFile:
             if not stat.S_ISREG(found.st_mode) or os.path.abspath(self._path).startswith(_DESCRIPTOR_NAMES):
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | BINARY)
                 return
-            if not os.access(self._path, os.W_OK):  # a rename would get past the owner's write protection
+            if not os.access(self._path, os.W_OK):  # a rename would bypass the write protection
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             kept_mode = stat.S_IMODE(found.st_mode)
         self._target = os.path.realpath(self._path)
         temporary = os.path.join(os.path.dirname(self._target), f".mlp-{os.getpid()}-{secrets.token_hex(4)}.tmp")
         self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
         self._temporary = temporary
-        if kept_mode is not None and hasattr(os, "fchmod"):  # the umask is for new files
+        if kept_mode is not None and hasattr(os, "fchmod"):  # the umask applies only to new files
             os.fchmod(self._descriptor, kept_mode)
 
     def _commit(self) -> None:
@@ -142,7 +142,7 @@ class AtomicFile:
             sync_folder(os.path.dirname(self._target))
 
     def _close(self) -> None:
-        # Forgotten first: a close that fails has closed all the same.
+        # Reset first, because a close that fails has closed the descriptor.
         descriptor, self._descriptor = self._descriptor, -1
         os.close(descriptor)
 
@@ -156,10 +156,10 @@ class AtomicFile:
 
 
 def write_file(path: str, data: bytes) -> None:
-    """Write a whole file, or leave the name as it was.
+    """Write a file atomically.
 
-    Raises OutputError. In one case the new bytes are under the name all the same, whole: when the folder's sync fails
-    after the rename, so that they may not survive a power cut.
+    Raises OutputError. If the sync of the folder fails after the rename, the complete new file is in place, but may not
+    survive a power cut.
     """
     with AtomicFile(path) as file:
         file.write(data)

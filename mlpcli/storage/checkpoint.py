@@ -1,4 +1,4 @@
-"""checkpoint.npz: where a training stands, so that it can go on bit for bit."""
+"""checkpoint.npz: the state of a training, from which it resumes bit-identically."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,9 +33,9 @@ class _Header:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training state, and what it belongs to: the resolved config, and the hash of each data file.
+    """A training state with its resolved config and the hash of each data file.
 
-    `seconds` is the time spent on training so far, `sittings` are those that it took.
+    `seconds` is the training time so far, `sittings` are the uninterrupted parts of the training.
     """
 
     state: TrainingState
@@ -64,7 +64,7 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
 
 
 def _arrays(state: TrainingState) -> dict[str, NDArray[Any]]:
-    """What a training carries, with a prefix for each member."""
+    """The arrays of a training state, with a prefix for each member."""
     found: dict[str, NDArray[Any]] = {}
     for number, (member, best) in enumerate(zip(state.members, state.best, strict=True), start=1):
         found |= {f"m{number}.flat": member.flat, f"m{number}.best": best}
@@ -73,14 +73,14 @@ def _arrays(state: TrainingState) -> dict[str, NDArray[Any]]:
 
 
 def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
-    """Read a checkpoint into `fresh`, the state that the same config starts from; raises ModelFileError."""
+    """Read a checkpoint into `fresh`, the initial state of the same config; raises ModelFileError."""
     plain, arrays = read_npz(path, "checkpoint")
     header = from_plain(_Header, plain, path)
     expected = _arrays(fresh)
     fits = expected.keys() == arrays.keys() and all(
         array.shape == arrays[name].shape and array.dtype == arrays[name].dtype for name, array in expected.items()
     )
-    if not (fits and _is_sound(header, len(fresh.members))):
+    if not (fits and _is_consistent(header, len(fresh.members))):
         raise ModelFileError(f"{path}: does not fit the config, or is damaged. Start again without --resume.")
     for name, array in expected.items():  # those of `fresh` itself
         array[...] = arrays[name]
@@ -92,8 +92,8 @@ def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
     return Checkpoint(fresh, header.config, header.data_sha256, header.seconds, header.sittings)
 
 
-def _is_sound(header: _Header, n_members: int) -> bool:
-    """Whether what the header counts goes together: nothing is after the last epoch or scored before the first."""
+def _is_consistent(header: _Header, n_members: int) -> bool:
+    """Whether the counts in the header are consistent."""
     ends = [0, *(sitting.epoch for sitting in header.sittings)]
     return (
         len(header.n_steps) == n_members

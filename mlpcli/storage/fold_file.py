@@ -1,4 +1,4 @@
-"""fold_N.npz: what one fold of a cross-validation came to, kept until all of them are there."""
+"""fold_N.npz: the result of a fold of a cross-validation, stored until all folds are complete."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -36,10 +36,10 @@ class _Header:
 
 @dataclass(frozen=True)
 class FoldRecord:
-    """One fold, `number` from 0: its scores, and its answers to the rows that it holds out.
+    """A fold, `number` from 0: its scores, and its predictions for the held-out rows.
 
-    `rows` (n_rows,) are of the training table, `answers` (n_rows, n_classes or n_targets) in the user's units, under
-    `labels`; `threshold` is that of the labels, None for 0.5. A score that is not defined is None.
+    `rows` (n_rows,) are indices in the training table; `answers` (n_rows, n_classes or n_targets) are predictions in
+    the units of the table, with column names `labels`; `threshold` is None for 0.5. An undefined score is None.
     """
 
     number: int
@@ -58,7 +58,7 @@ class FoldRecord:
 
 
 def encode_fold(record: FoldRecord) -> bytes:
-    """The bytes of the file."""
+    """The bytes of fold_N.npz."""
     header = _Header(
         "fold", FORMATS["fold"], record.number, record.n_train, record.n_validation, record.epochs, record.best_epoch,
         record.stop_reason, record.scores, record.constant, record.labels, record.seconds,
@@ -70,7 +70,7 @@ def encode_fold(record: FoldRecord) -> bytes:
 
 
 def load_fold(path: str) -> FoldRecord:
-    """Read it again; raises ModelFileError for a file that is damaged or foreign."""
+    """Read a fold file; raises ModelFileError for a damaged file or one of another kind."""
     plain, arrays = read_npz(path, "fold")
     header = from_plain(_Header, plain, path)
     rows, answers, threshold = arrays.pop("rows", None), arrays.pop("answers", None), arrays.pop("threshold", None)

@@ -1,4 +1,4 @@
-"""history.csv: one row per epoch, as pandas and DVC read it."""
+"""history.csv: one row per epoch, readable by pandas and DVC."""
 
 import contextlib
 import csv
@@ -11,9 +11,9 @@ from mlpcli.storage.atomic import BINARY, output_error, write_file
 
 
 class History:
-    """The table under `path`, appended to row by row.
+    """A CSV file that is appended to row by row.
 
-    The first row's keys are the header; the first key must be `epoch`. A later row may leave keys out, never add any.
+    The keys of the first row are the header, with `epoch` first. Later rows may omit keys, but not add any.
     """
 
     def __init__(self, path: str) -> None:
@@ -34,7 +34,7 @@ class History:
             if unknown := set(row).difference(self._header):
                 raise ValueError(f"keys that are not in the header of {self._path}: {sorted(unknown)}")
             lines.append([_cell(row.get(name)) for name in self._header])
-            # One call per row: what a crash can tear is the last line, and `rewind` drops a line without its end.
+            # One write per row, so that a crash can only cut the last line, which `rewind` removes.
             rest = memoryview(_format(lines))
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -42,9 +42,9 @@ class History:
             raise output_error(self._path, error) from error
 
     def rewind(self, epoch: int, columns: Sequence[str] | None = None) -> None:
-        """Forget the rows after `epoch`, and a last row that was cut short; a file that is not there stays so.
+        """Remove the rows after `epoch`, and an incomplete last row; does nothing if there is no file.
 
-        Raises ModelFileError for a file that is no history, or not one of `columns`; OutputError if it cannot be
+        Raises ModelFileError for a file that is not a history or does not have `columns`; OutputError if it cannot be
         written.
         """
         self.close()
@@ -68,7 +68,7 @@ class History:
         write_file(self._path, _format(kept))
 
     def close(self) -> None:
-        """Bring the rows to the disk and let go of the file. Raises OutputError."""
+        """Flush to disk and close the file. Raises OutputError."""
         if self._descriptor < 0:
             return
         descriptor, self._descriptor = self._descriptor, -1
@@ -81,7 +81,7 @@ class History:
             raise output_error(self._path, error) from error
 
     def abandon(self) -> None:
-        """Let go of the file, whatever becomes of it."""
+        """Close the file, ignoring errors."""
         with contextlib.suppress(Exception):
             self.close()
 
@@ -102,7 +102,7 @@ def _format(rows: Sequence[Sequence[object]]) -> bytes:
 
 
 def read_history(path: str) -> dict[str, list[float]]:
-    """The columns of a history.csv by name, NaN where a cell is empty; raises ModelFileError for what is none."""
+    """The columns of a history.csv by name, with NaN for empty cells; raises ModelFileError for another file."""
     try:
         if not os.path.isfile(path):
             raise FileNotFoundError(2, os.strerror(2))

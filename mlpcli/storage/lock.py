@@ -1,7 +1,7 @@
-"""One training at a time per run directory: a file held by a lock of the operating system, or by its owner's name.
+"""One training at a time per run directory, by a file lock of the operating system or a soft lock.
 
-The system drops its lock when the process dies, however it dies, so a file that was left behind is simply taken over.
-On disks that know no locks (some network mounts) the file is the lock, with the name of a process that must live.
+The system releases its lock when the process ends for any reason, so a leftover file can be locked again. On file
+systems without locks (some network mounts) the file itself is the lock, and names its process, which must be alive.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from mlpcli.storage.atomic import output_error
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-# What a disk answers that knows no locks.
+# Errors of file systems without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-_LONGEST_OWNER = 300
+_MAX_OWNER_BYTES = 300
 
 
 class Lock:
-    """The lock file `path`, which guards `subject` (the name used in the message)."""
+    """The lock file `path`; error messages call what it protects `subject`."""
 
     def __init__(self, path: str, subject: str) -> None:
         self._path = path
@@ -36,17 +36,17 @@ class Lock:
         return self._held is not None
 
     def acquire(self) -> None:
-        """Take the lock or raise OutputError that names the process that holds it."""
+        """Take the lock; raises OutputError with the process that holds it."""
         if self.is_held:
             return
-        from filelock import FileLock, SoftFileLock, Timeout  # late: whoever only reads a run needs none
+        from filelock import FileLock, SoftFileLock, Timeout  # imported late, because readers need no lock
 
         try:
-            kind = FileLock if _knows_locks(os.path.dirname(self._path)) else SoftFileLock
+            kind = FileLock if _supports_locks(os.path.dirname(self._path)) else SoftFileLock
             lock = kind(self._path, blocking=False, thread_local=False)
             lock.acquire()
             self._held = lock
-            self._sign()
+            self._write_owner()
         except Timeout as error:
             raise self._held_by(self._owner()) from error
         except OSError as error:
@@ -54,17 +54,17 @@ class Lock:
             raise output_error(self._path, error) from error
 
     def release(self) -> None:
-        """Give the lock back and remove its file; a lock that is not held is left alone."""
+        """Release the lock and remove its file; does nothing if it is not held."""
         if self._held is None:
             return
         held, self._held = self._held, None
-        with contextlib.suppress(OSError):  # the work is done: nothing is lost with a lock
-            if os.name != "nt":  # removed while still held: nobody can take the old file for the lock
+        with contextlib.suppress(OSError):  # the work is done, so a lock that remains does no harm
+            if os.name != "nt":  # removed before the release, so that no process can lock the removed file
                 os.unlink(self._path)
             held.release()
 
-    def _sign(self) -> None:
-        """Name the owner in the file, where that is not itself the lock."""
+    def _write_owner(self) -> None:
+        """Write the owner into the file; a soft lock already contains it."""
         mine = [str(os.getpid()), socket.gethostname()]
         if self._owner() == mine:
             return
@@ -75,11 +75,11 @@ class Lock:
             os.close(descriptor)
 
     def _owner(self) -> list[str]:
-        """Process and machine that the file names, if it does."""
+        """The process id and host name in the file, or []."""
         try:
             with open(self._path, "rb") as file:
-                return file.read(_LONGEST_OWNER).decode("utf-8", "replace").split()[:2]
-        except OSError:  # removed just now, or Windows, which lets nobody read a locked file
+                return file.read(_MAX_OWNER_BYTES).decode("utf-8", "replace").split()[:2]
+        except OSError:  # just removed, or Windows, where a locked file cannot be read
             return []
 
     def _held_by(self, owner: list[str]) -> OutputError:
@@ -91,20 +91,20 @@ class Lock:
 
 
 def is_taken(path: str) -> bool:
-    """Whether a live process holds the lock file, as far as can be told without taking it.
+    """Whether a live process holds the lock file, judged without locking it.
 
-    A process of another machine, and one that has not signed yet, count as alive.
+    A process on another machine, and one that has not written its id yet, count as alive.
     """
     try:
         with open(path, "rb") as file:
-            owner = file.read(_LONGEST_OWNER).decode("utf-8", "replace").split()[:2]
+            owner = file.read(_MAX_OWNER_BYTES).decode("utf-8", "replace").split()[:2]
     except FileNotFoundError:
         return False
-    except OSError:  # Windows lets nobody read a locked file
+    except OSError:  # on Windows a locked file cannot be read
         return True
     if len(owner) < 2 or owner[1] != socket.gethostname():
         return True
-    if os.name == "nt" or not owner[0].isdigit():  # there a file that can be read is not locked
+    if os.name == "nt" or not owner[0].isdigit():  # on Windows a readable file is not locked
         return False
     try:
         os.kill(int(owner[0]), 0)
@@ -115,10 +115,10 @@ def is_taken(path: str) -> bool:
     return True
 
 
-def _knows_locks(folder: str) -> bool:
-    """Whether files of a folder can be locked; raises OSError where none can be made.
+def _supports_locks(folder: str) -> bool:
+    """Whether files in a folder can be locked; raises OSError if none can be created.
 
-    Tried on a file without a name, where the system has such files, so that a kill leaves nothing.
+    Tested on an unnamed file if the system supports it, so that a killed process leaves nothing behind.
     """
     if os.name == "nt":
         return True

@@ -1,4 +1,4 @@
-"""weights.npz: one file that holds a whole model. docs/file-format.md describes it for readers without mlpcli."""
+"""weights.npz: a complete model in one file. docs/file-format.md describes it for readers without mlpcli."""
 
 import os
 from typing import Any
@@ -19,7 +19,7 @@ from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.storage.run_directory import repair
 
 INPUT_STATE = ("fill", "center", "scale")
-# One entry per number or date above; here as many as its column says, and no array where no column has any.
+# INPUT_STATE has one entry per numeric or date column; KNOT_STATE as many as the column records, and is absent if none.
 KNOT_STATE = ("quantiles", "scores", "edges")
 TARGET_STATE = (
     "target_center", "target_scale", "target_quantiles", "target_scores", "target_low", "target_high", "temperature",
@@ -60,7 +60,7 @@ def encode_model(model: Model) -> bytes:
 
 
 def column_record(column: Feature) -> dict[str, Any]:
-    """A column on one level: its name, role and how it is read, then what was learnt of it."""
+    """A column as one flat mapping: its schema, then its fitted properties."""
     plain: dict[str, Any] = to_plain(column)
     return {**plain.pop("schema"), **plain}
 
@@ -68,10 +68,10 @@ def column_record(column: Feature) -> dict[str, Any]:
 def load_model(path: str) -> Model:
     """Read and check a model file.
 
-    Raises ModelFileError for a file that is missing, damaged, foreign, newer, or whose parts do not fit each other.
+    Raises ModelFileError for a file that is missing, damaged, inconsistent, of another kind or of a newer version.
     """
     if not os.path.lexists(path):
-        repair(os.path.dirname(path))  # a training was cut off between its last two renames
+        repair(os.path.dirname(path))  # a training may have been killed between its last two renames
     plain, arrays = read_npz(path, "model")
     header = from_plain(Header, plain, path)
     check_header(header, path)
@@ -106,7 +106,7 @@ def _take_ensemble(header: Header, arrays: Arrays, path: str) -> Ensemble:
         sum(array.size for name, array in arrays.items() if name in names),
         sum(network.n_parameters for network in header.networks),
     )
-    if held != n_parameters:  # before memory is spent on sizes that the file does not hold
+    if held != n_parameters:  # checked before allocating sizes that the file does not have
         raise misfit(path, f"{held} parameters where the networks have {n_parameters}")
     flats = tuple(np.empty(network.n_parameters, header.dtype) for network in header.networks)
     ensemble = Ensemble(header.networks, flats, header.counts if max(header.counts) > 1 else ())
@@ -116,7 +116,7 @@ def _take_ensemble(header: Header, arrays: Arrays, path: str) -> Ensemble:
 
 
 def _take_input_state(columns: tuple[Feature, ...], arrays: Arrays, path: str) -> Arrays:
-    """What was learnt of numbers and dates; the knots of each column must rise."""
+    """The fitted state of numeric and date columns; the knots of each column must increase."""
     numeric = [column for column in columns if column.is_numeric]
     state = {name: _take(arrays, f"input_{name}", (len(numeric),), np.float64, path) for name in INPUT_STATE}
     for name in KNOT_STATE:
@@ -126,13 +126,13 @@ def _take_input_state(columns: tuple[Feature, ...], arrays: Arrays, path: str) -
             continue
         state[name] = _take(arrays, f"input_{name}", (sum(counts),), np.float64, path)
         for column, part in zip(numeric, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
-            if not (np.diff(part) > 0).all():  # of halves, which is what is computed with
+            if not (np.diff(part) > 0).all():  # halves, because predictions compute with halves to avoid overflow
                 raise misfit(path, f"input_{name} is not increasing (column {column.name})")
     return state
 
 
 def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
-    """What makes answers of outputs; what comes after the network is there only if it was asked for."""
+    """The state that decodes outputs; postprocessing state is present only if configured."""
     state: Arrays = {}
 
     def take(name: str, length: int) -> NDArray[Any]:
@@ -171,9 +171,9 @@ def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
 
 
 def _take_conformity(rows: CalibrationRows, arrays: Arrays, path: str) -> ConformityScores:
-    """The scores of calibration rows; those of each fold must not fall."""
+    """The conformity scores of calibration rows; those of each fold must be sorted."""
     held = arrays.get("conformity_scores", np.zeros(0)).size
-    if sum(n_rows > 0 for n_rows in rows.n_rows) > held:  # before memory is spent on what the file does not hold
+    if sum(n_rows > 0 for n_rows in rows.n_rows) > held:  # checked before allocating
         raise misfit(path, "conformity_scores of fewer rows than it says")
     values = _take(arrays, "conformity_scores", (sum(rows.sizes),), np.float64, path)
     for part in np.split(values, np.cumsum(rows.sizes)[:-1]):
@@ -183,7 +183,7 @@ def _take_conformity(rows: CalibrationRows, arrays: Arrays, path: str) -> Confor
 
 
 def _take(arrays: Arrays, name: str, shape: tuple[int, ...], dtype: Any, path: str) -> NDArray[Any]:
-    """Remove an array from `arrays` and check it against what the header promises."""
+    """Remove an array from `arrays`, and check its shape, dtype and values."""
     array = arrays.pop(name, None)
     if array is None:
         raise misfit(path, f"{name} is missing")

@@ -1,4 +1,4 @@
-"""The header of a model file, and whether its parts fit each other; model_file.py has the arrays."""
+"""The header of a model file and its consistency checks; model_file.py reads the arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from mlpcli.nn.layers import MAX_SIZE, Dense, Layer
 from mlpcli.nn.network import Network
 from mlpcli.storage.model_record import check_record
 
-# Layers of a network, those within residual ones included: more come from a damaged file, or take minutes to lay out.
-MOST_LAYERS = 1000
+# Layers of a network, including those in residual layers: more indicate a damaged file, or take minutes to build.
+MAX_LAYERS = 1000
 DAMAGED = "Copy it again, or train again with: mlp train CONFIG"
 
 
@@ -49,7 +49,7 @@ class Header:
 
 
 def check_header(header: Header, path: str) -> None:
-    """Raise ModelFileError for parts that do not fit each other, or that nothing could be read or computed with."""
+    """Raise ModelFileError for an inconsistent header, or one that this version cannot use."""
     _check_columns(header.columns, path)
     if fault := find_profile_fault(header.reference, header.columns):
         raise misfit(path, f"a reference profile {fault}")
@@ -62,7 +62,7 @@ def check_header(header: Header, path: str) -> None:
 
 
 def _check_conformity(header: Header, path: str) -> None:
-    """Calibration rows must be of this target, these members and the column of their groups."""
+    """Check calibration rows against target, members and the column of groups."""
     rows, by, target = header.conformity, header.interval_by, header.target
     if rows is None:
         if by is not None:
@@ -86,7 +86,7 @@ def _check_conformity(header: Header, path: str) -> None:
 
 
 def _check_reading(header: Header, path: str) -> None:
-    """Tables must be readable with what the model says of how they are written."""
+    """Check that tables can be read with the recorded format."""
     reading = header.reading
     if reading.delimiter is not None or reading.encoding is not None or not 0 <= (reading.skip_rows or 0) <= MAX_SIZE:
         raise misfit(path, "tables that are written in a way this version does not know")
@@ -150,9 +150,9 @@ def _check_networks(header: Header, path: str) -> None:
 
 
 def _check_layers(network: Network, path: str) -> None:
-    """What can be told without a look at widths, which takes long where residual layers stand within each other."""
-    if count_layers(network.layers) > MOST_LAYERS:
-        raise misfit(path, f"a network of more than {MOST_LAYERS} layers")
+    """Check layers without computing widths, which takes long for nested residual layers."""
+    if count_layers(network.layers) > MAX_LAYERS:
+        raise misfit(path, f"a network of more than {MAX_LAYERS} layers")
     inner = [layer.layers for layer in network.layers if isinstance(layer, Residual)]
     if any(isinstance(layer, Residual) for layers in inner for layer in layers):
         raise misfit(path, "a residual layer within another")
@@ -161,12 +161,12 @@ def _check_layers(network: Network, path: str) -> None:
 
 
 def count_layers(layers: Sequence[Layer]) -> int:
-    """How many layers there are, those within others included."""
+    """The number of layers, including nested ones."""
     return len(layers) + sum(count_layers(layer.layers) for layer in layers if isinstance(layer, Chain))
 
 
 def _check_labels(target: Target, path: str) -> None:
-    """Labels must be of the type that they have in a data frame."""
+    """Check that labels can be converted to the recorded cell type."""
     if isinstance(target, NumberTarget):
         return
     sets = (target.labels,) if isinstance(target, ClassTarget) else target.levels
@@ -180,5 +180,5 @@ def _check_labels(target: Target, path: str) -> None:
 
 
 def misfit(path: str, detail: str) -> ModelFileError:
-    """The error of a file whose parts do not fit each other; `detail` says which."""
+    """The error for an inconsistent file."""
     return ModelFileError(f"{path}: its contents are inconsistent: {detail}. {DAMAGED}")

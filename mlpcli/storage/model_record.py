@@ -1,4 +1,4 @@
-"""The record of a model file, how it was made: read by people and by `mlp repro`, so its types are checked as well."""
+"""The training record of a model file, with type checks because `mlp repro` reads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ Count = Annotated[int, Setting("From 0.", ge=0, le=MAX_SIZE)]
 
 @dataclass(frozen=True)
 class Sitting:
-    """What ran the epochs up to `epoch` (completed ones): the engine's name, its threads, and versions by package."""
+    """An uninterrupted part of a training up to `epoch`: the engine, its threads, and versions by package."""
 
     epoch: Count
     engine: str
@@ -21,7 +21,7 @@ class Sitting:
     versions: dict[str, str]
 
     def is_like(self, other: "Sitting") -> bool:
-        """Whether the other one computed with the same."""
+        """Whether another sitting used the same engine, threads and versions."""
         return replace(self, epoch=other.epoch) == other
 
 
@@ -51,7 +51,7 @@ _TYPES: dict[str, Any] = {
 
 
 def check_record(record: Mapping[str, Any], path: str) -> None:
-    """Raise ModelFileError for an entry of the record that is not of its type; what is missing is not asked for."""
+    """Raise ModelFileError for a record entry of the wrong type; every entry is optional."""
     for key, kind in _TYPES.items():
         if key in record:
             from_plain(kind, record[key], path, f"record.{key}")

@@ -1,9 +1,9 @@
-"""Our file format: a plain .npz with named arrays and one array of JSON bytes named `header`.
+"""The file format of mlp: an .npz with named arrays and JSON bytes in an array named `header`.
 
-Writing is strict, so that equal models give equal bytes: entries in the given order, stored, without dates, C order,
-little-endian. Reading trusts nothing: not the directory of the zip, not the sizes it declares, not the header of an
-array, not the JSON. Arrays are in NumPy's own format, which its `lib.format` writes and reads; memory is only spent on
-what the file's own size covers, and nothing in it is ever executed.
+Writing is deterministic, so that equal models give equal bytes: entries in the given order, uncompressed, without
+dates, C order, little-endian. Reading trusts nothing: neither the directory of the zip, the sizes it declares, the
+header of an array, nor the JSON. Arrays are in NumPy's own format, written and read by `lib.format`; allocations are
+bounded by the size of the file, and nothing in it is ever executed.
 """
 
 import io
@@ -29,7 +29,7 @@ from mlpcli.storage.strict_json import format_json, parse_json
 Array = NDArray[Any]
 Kind = Literal["model", "checkpoint", "fold"]
 
-# The newest format of each kind of file: what is written, and what is read at most.
+# The format version of each kind of file, which is written and read.
 FORMATS: dict[Kind, int] = {"model": 1, "checkpoint": 1, "fold": 1}
 HEADER = "header"
 
@@ -48,15 +48,15 @@ _TRAIN = {
     "checkpoint": "Start the training again without --resume.",
     "fold": "Start the cross-validation again without --resume.",
 }
-# All that is raised on hostile bytes: by zipfile and zlib (some RuntimeErrors too, NotImplementedError is one), and by
-# NumPy on the header of an array, a literal of Python (it warns of one that Python 2 wrote).
-_FAULTS = (ValueError, LookupError, OverflowError, RuntimeError)
-_ZIP_FAULTS = (*_FAULTS, zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError)
-_ARRAY_FAULTS = (*_FAULTS, TypeError, SyntaxError, tokenize.TokenError, Warning)
+# Exceptions raised for hostile bytes: by zipfile and zlib (including RuntimeErrors such as NotImplementedError), and by
+# NumPy for the header of an array, a Python literal (with a warning for one written by Python 2).
+_ERRORS = (ValueError, LookupError, OverflowError, RuntimeError)
+_ZIP_ERRORS = (*_ERRORS, zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError)
+_ARRAY_ERRORS = (*_ERRORS, TypeError, SyntaxError, tokenize.TokenError, Warning)
 
 
 class _Refused(Exception):
-    """Why a file is not read: the middle of the sentence whose beginning is its name and whose end is what to do."""
+    """The reason why a file is rejected, which the message puts between the file name and the advice."""
 
     def __init__(self, reason: str, advice: str = "") -> None:
         super().__init__(reason)
@@ -64,10 +64,10 @@ class _Refused(Exception):
 
 
 def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
-    """Bytes of an .npz with these arrays, `header` first; equal input, the order of keys included, gives equal bytes.
+    """Bytes of an .npz with `header` and these arrays; equal input in equal order gives equal bytes.
 
-    The header must hold `kind` and `format` (see FORMATS) for `read_npz` to take it. Raises OutputError if it is too
-    large; ValueError for what has no place in the format (a name, a dtype, NaN in the header), which is a bug.
+    The header must have `kind` and `format` (see FORMATS). Raises OutputError if it is too large; ValueError for an
+    invalid name or dtype or NaN in the header, which is a bug.
     """
     text = format_json(header)
     if len(text) > _MAX_HEADER:
@@ -90,8 +90,8 @@ def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
 
 
 def _encode_array(array: Array) -> bytes:
-    """The bytes of a .npy file in version 1.0. Raises ValueError for a dtype that is not ours."""
-    # asarray and not ascontiguousarray, which makes a number without dimensions a vector.
+    """The bytes of a .npy file in version 1.0. Raises ValueError for an unsupported dtype."""
+    # asarray instead of ascontiguousarray, which turns a 0-d array into a vector.
     plain, buffer = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C"), io.BytesIO()
     if plain.dtype.str not in _DTYPES:
         raise ValueError(f"not a dtype of the format: {array.dtype}")
@@ -100,10 +100,10 @@ def _encode_array(array: Array) -> bytes:
 
 
 def read_npz(path: str, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Header and arrays (without `header`, in the file's order) of one of our files.
+    """Header and arrays (without `header`, in order) of a file of mlp.
 
-    Checks kind, format number, the zip, every checksum, dtype, shape and the JSON; not whether numbers are finite, nor
-    what the header says (`records.from_plain`). Every failure is a ModelFileError of one sentence and what to do.
+    Checks kind, format version, the zip, every checksum, dtype, shape and the JSON, but not whether numbers are finite,
+    nor the contents of the header (see `records.from_plain`). Every failure is a ModelFileError with advice.
     """
     try:
         with _open(path, kind) as file, _open_zip(file) as archive:
@@ -118,7 +118,7 @@ def read_npz(path: str, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 class _BoundedFile(io.BufferedReader):
-    """A file that refuses long reads: zipfile reads the directory at once, however long the file says it is."""
+    """A file that rejects long reads, because zipfile reads the whole directory, of whatever length the file claims."""
 
     def read(self, n_bytes: int | None = -1, /) -> bytes:
         if n_bytes is None or n_bytes < 0:
@@ -165,12 +165,12 @@ def _check_start(file: BinaryIO, kind: Kind) -> None:
 def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except _ZIP_FAULTS as error:
+    except _ZIP_ERRORS as error:
         raise _damaged("not a whole zip file") from error
 
 
 def _check_end(file: BinaryIO, n_entries: int) -> None:
-    """Compare the number of entries: a wrong length in one entry of the directory can swallow those after it."""
+    """Check the number of entries, because a wrong length of one directory entry can hide later ones."""
     file.seek(-22, os.SEEK_END)
     end = file.read(22)
     if end[:4] != b"PK\x05\x06" or int.from_bytes(end[10:12], "little") != n_entries:
@@ -179,13 +179,13 @@ def _check_end(file: BinaryIO, n_entries: int) -> None:
 
 def _read_archive(archive: zipfile.ZipFile, n_bytes: int, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
     entries = _check_directory(archive.infolist(), n_bytes, kind)
-    # The header first: a newer format may hold what this version cannot judge.
+    # Read the header first, because a newer format may have arrays that this version cannot check.
     header = _parse_header(_read_array(archive, HEADER, entries.pop(HEADER)), kind)
     return header, {name: _read_array(archive, name, entry) for name, entry in entries.items()}
 
 
 def _check_directory(infos: list[zipfile.ZipInfo], n_bytes: int, kind: Kind) -> dict[str, zipfile.ZipInfo]:
-    """The entries by array name, all of them within bounds."""
+    """The entries by array name, with sizes checked."""
     entries: dict[str, zipfile.ZipInfo] = {}
     if len(infos) > MAX_ENTRIES:
         raise _Refused(f"not a {kind} of mlp ({len(infos)} entries)")
@@ -202,8 +202,8 @@ def _check_directory(infos: list[zipfile.ZipInfo], n_bytes: int, kind: Kind) -> 
         if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
             raise _damaged(f"size of {name}")
         entries[name] = info
-    # Before memory is spent: the packed sizes must fit into the file (entries that overlap do not), and so must, within
-    # reason, the sizes they claim to unpack to.
+    # Before allocating: the compressed sizes must fit into the file (overlapping entries do not), and the declared
+    # uncompressed sizes must be within a factor of it.
     if sum(info.compress_size for info in infos) > n_bytes:
         raise _damaged("the entries are larger than the file")
     total = sum(info.file_size for info in infos)
@@ -220,7 +220,7 @@ def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> A
     try:
         with archive.open(info) as entry:
             shape, dtype = _read_array_header(entry, name)
-            # 1 for 0: the other lengths of an array without numbers must be possible too.
+            # Count 0 as 1, because the other dimensions of an empty array must be valid, too.
             largest = math.prod(max(length, 1) for length in shape) * dtype.itemsize
             n_bytes = math.prod(shape) * dtype.itemsize
             is_shape = len(shape) <= 8 and min(shape, default=0) >= 0 and largest <= _MAX_TOTAL
@@ -229,10 +229,10 @@ def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> A
             array = np.empty(shape, dtype)
             data = array.reshape(-1).view(np.uint8)
             position = 0
-            while piece := entry.read(_PIECE):  # to the end, where zipfile compares the checksum
+            while piece := entry.read(_PIECE):  # to the end, where zipfile checks the checksum
                 data[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
                 position += len(piece)
-    except _ZIP_FAULTS as error:
+    except _ZIP_ERRORS as error:
         raise _damaged(f"contents of {name}") from error
     if position != data.size or (dtype == np.bool_ and data.size and data.max() > 1):
         raise _damaged(f"contents of {name}")
@@ -240,14 +240,14 @@ def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> A
 
 
 def _read_array_header(entry: IO[bytes], name: str) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
-    """Shape and dtype, which is one of ours; the shape is only promised to be integers."""
+    """Shape and dtype; the dtype is supported, the shape only guaranteed to be integers."""
     try:
         with warnings.catch_warnings(action="error"):
             if np.lib.format.read_magic(entry) != (1, 0):
                 raise _damaged(f"{name} is an unknown kind of array")
             found = np.lib.format.read_array_header_1_0(entry, max_header_size=_MAX_ARRAY_HEADER)
             shape, is_by_columns, dtype = found
-    except _ARRAY_FAULTS as error:
+    except _ARRAY_ERRORS as error:
         raise _damaged(f"{name} is not an array") from error
     if dtype.hasobject:
         raise _Refused(f"holds a pickle ({name}), which mlp never loads")
@@ -289,6 +289,6 @@ def _damaged(detail: str) -> _Refused:
 
 
 def _show(value: object) -> str:
-    """A value from a hostile file as text that is short and harmless on a terminal."""
+    """A value from an untrusted file as short ASCII text."""
     text = ascii(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -1,7 +1,7 @@
-"""Our dataclasses as JSON and back: `from_plain(type(x), to_plain(x), where) == x`.
+"""Dataclasses to JSON and back: `from_plain(type(x), to_plain(x), where) == x`.
 
-Decoding is strict. It checks every key, type, Literal and bound (`Setting`), because a header can come from anywhere,
-and because a model that is understood halfway would predict nonsense without a word.
+Decoding is strict: every key, type, Literal and bound (`Setting`) is checked, because a header can come from anywhere,
+and a model that is read only in part would silently predict nonsense.
 """
 
 import math
@@ -19,29 +19,29 @@ from mlpcli.options import Setting
 
 Record = TypeVar("Record")
 
-# The field whose Literal tells the dataclasses of a union apart.
+# The Literal field that distinguishes the dataclasses of a union.
 _TAGS = ("name", "kind")
 _NAMES = {int: "an integer", float: "a number", str: "a string", bool: "true or false", type(None): "null"}
 _COMPARISONS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 
 
 class _Mismatch(Exception):
-    """What is wrong, and the key path of the place, found from the inside out."""
+    """A reason, and the key path of the invalid value, built from the inside out."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         super().__init__(reason)
         self.path = path
 
     def within(self, key: str) -> "_Mismatch":
-        """The same, seen from one level further out."""
+        """The same fault with the key of the enclosing level in front of its path."""
         glue = "" if not self.path or self.path.startswith("[") else "."
         return _Mismatch(str(self), f"{key}{glue}{self.path}")
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses to dicts, tuples to lists, NumPy scalars to Python's; texts, numbers, bools and None as they are.
+    """Convert dataclasses to dicts, tuples to lists and NumPy scalars to Python scalars.
 
-    Raises ValueError for NaN and infinity, TypeError for anything else JSON has no place for.
+    Raises ValueError for NaN and infinity, TypeError for other values that JSON cannot represent.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -65,12 +65,12 @@ def from_plain(cls: type[Record], plain: object, where: str, at: str = ...) -> R
 @overload
 def from_plain(cls: Any, plain: object, where: str, at: str = ...) -> Any: ...
 def from_plain(cls: Any, plain: object, where: str, at: str = "") -> Any:
-    """The value of type `cls` that `to_plain` was given; `cls` is a dataclass or any annotation made of the following.
+    """Decode a value of type `cls` from the result of `to_plain`.
 
-    int, float (also from an integer), str, bool, None, Literal, Annotated with Setting, tuple, list, dict[str, X]
-    and Mapping, unions, dataclasses; unions of dataclasses are told apart by a Literal field `name` or `kind`; Any and
-    object are taken as they are. Raises ModelFileError for whatever does not fit, an unknown or a missing key included:
-    it begins with the file `where` and names the key path, which begins with `at`.
+    `cls` is a dataclass or an annotation of int, float (also from an integer), str, bool, None, Literal, Annotated with
+    Setting, tuple, list, dict[str, X], Mapping, unions and dataclasses. Unions of dataclasses are distinguished by a
+    Literal field `name` or `kind`. Any and object are not converted. Raises ModelFileError for an invalid value and an
+    unknown or missing key; the message begins with the file `where` and has the key path, which begins with `at`.
     """
     try:
         return _decode(cls, plain)
@@ -162,14 +162,14 @@ def _decode_union(hints: tuple[Any, ...], plain: object) -> Any:
     records = [hint for hint in hints if isinstance(hint, type) and is_dataclass(hint)]
     if isinstance(plain, dict) and records:
         return _decode_record(_tagged(records, plain), plain)
-    # A float takes integers as well, so it comes last.
+    # A float also accepts integers, so try it last.
     others = sorted((hint for hint in hints if hint not in records), key=lambda hint: hint is float)
     reasons: list[str] = []
     for hint in others:
         try:
             return _decode(hint, plain)
         except _Mismatch as fault:
-            if fault.path:  # it was a list or a mapping, and went wrong inside
+            if fault.path:  # the type matched, and the fault is inside a list or mapping
                 raise
             reasons.append(str(fault).removeprefix("must be ").rsplit(", not ", 1)[0])
     if records:
@@ -178,7 +178,7 @@ def _decode_union(hints: tuple[Any, ...], plain: object) -> Any:
 
 
 def _tagged(records: Sequence[Any], plain: Mapping[str, object]) -> Any:
-    """The dataclass of a union whose tag is in the mapping."""
+    """The dataclass of a union that the tag in the mapping selects."""
     if len(records) == 1:
         return records[0]
     for tag in _TAGS:
@@ -201,7 +201,7 @@ def _decode_record(cls: Any, plain: object) -> Any:
     values = {name: _decode_at(name, _hints(cls)[name], mapping[name]) for name in names}
     try:
         return cls(**values)
-    except (ValueError, TypeError) as error:  # what __post_init__ has to say
+    except (ValueError, TypeError) as error:  # raised by __post_init__
         raise _Mismatch(_printable(str(error).rstrip("."), 200)) from error
 
 
@@ -221,7 +221,7 @@ def _mapping(plain: object) -> dict[str, Any]:
 
 
 def _show(value: object) -> str:
-    if isinstance(value, dict | list):  # never all of it: it can be millions
+    if isinstance(value, dict | list):  # may have millions of entries
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
     return _printable(repr(value) if not isinstance(value, int) or abs(value) < 10**20 else "a huge number")
 

@@ -1,17 +1,17 @@
-"""A run is complete or it is not there: it grows in `<output>.partial/` and takes the name when it is done.
+"""A run folder is complete or does not exist: it is written as `<output>.partial/` and renamed when complete.
 
-Around a run `runs/x` there can be, for as long as they are needed:
+Beside a run `runs/x` there can temporarily be:
 
-    runs/x.partial/    the run that grows, or one that was interrupted and can be resumed
-    runs/x.complete/   the new run, whole, until it has taken the name
-    runs/x.replaced/   the old run, which made way for the new one, until its files are removed
-    runs/x.lock        one training at a time
+    runs/x.partial/    a running training, or an interrupted one that can be resumed
+    runs/x.complete/   the complete new run, before it is renamed
+    runs/x.replaced/   the old run, until its files are removed
+    runs/x.lock        the lock for one training at a time
 
-A crash may leave any of them. What stands in `x.complete` and nothing else is published, by the next reader (`repair`)
-or training (`begin`). Of an old run only the files mlp wrote are removed: whatever else stands in the folder moves into
-the new run, under a numbered name where that has one of the same name.
+A crash may leave any of them. The next reader (`repair`) or training (`begin`) publishes `x.complete`, and nothing
+else. Of an old run only files written by mlp are removed: other files move into the new run, with a numbered name if
+the name is taken.
 
-An old run of another config is not replaced: it is kept, with all that is in its folder, as `runs/x.1`, `runs/x.2`, ...
+An old run of another config is not replaced but kept as `runs/x.1`, `runs/x.2`, ...
 """
 
 import contextlib
@@ -35,18 +35,17 @@ METRICS = "metrics.json"
 RUN_FILES = (CONFIG, WEIGHTS, METRICS, HISTORY, CHECKPOINT)
 TRAINING = RunKind("run", WEIGHTS, CHECKPOINT, RUN_FILES)
 
-# How the stop_reason in METRICS begins of a training that cannot go on as it is, of one that can, of a trial given up.
+# Prefixes of the stop_reason in METRICS: of a diverged training, one that can be resumed, and a pruned trial.
 DIVERGED, INTERRUPTED, PRUNED = "diverged", "interrupted", "pruned"
 
 PARTIAL, COMPLETE, REPLACED, LOCK = ".partial", ".complete", ".replaced", ".lock"
 
 
 class RunDirectory:
-    """The folder of one run; use it in a `with` block, which gives the lock back however the work ends.
+    """The folder of a run; use it in a `with` block, which releases the lock.
 
-    `final` and `partial` are the paths of the complete and of the growing run; `kept` is where an old run of another
-    config has gone, "" for none. With `replaces_any` no run is kept. Every method raises OutputError for what cannot be
-    written.
+    `final` and `partial` are the paths of the complete and the partial run; `kept` is the new path of an old run of
+    another config, "" for none. With `replaces_any` no run is kept. Every method raises OutputError for a failed write.
     """
 
     def __init__(self, output: str, replaces_any: bool = False, kind: RunKind = TRAINING) -> None:
@@ -55,7 +54,7 @@ class RunDirectory:
         name = os.path.basename(os.path.normpath(output))
         if name in ("", os.curdir, os.pardir) or name.endswith((PARTIAL, COMPLETE, REPLACED, LOCK)):
             raise OutputError(f"{output}: not a name for a run. Choose another output, such as runs/penguins.")
-        # A link to a folder stays a link: what it points to is replaced.
+        # A link to a folder is kept, and its target is replaced.
         self.final = os.path.realpath(output) if os.path.islink(output) else os.path.normpath(output)
         self.partial = self.final + PARTIAL
         self._complete = self.final + COMPLETE
@@ -74,7 +73,7 @@ class RunDirectory:
         self.release()
 
     def check(self) -> None:
-        """Raise OutputError where `begin` would, as far as can be told without touching anything."""
+        """Raise OutputError if `begin` would, judged without changing anything."""
         self._check_final()
         folder = os.path.dirname(self.final) or os.curdir
         while not os.path.lexists(folder):
@@ -85,10 +84,10 @@ class RunDirectory:
             raise OutputError(f"{self.final}: cannot be written: no permission in {folder}. Choose another output.")
 
     def begin(self, resume: bool) -> tuple[str, ...]:
-        """Take the lock, settle what a crash has left, and make `partial` ready; returns sentences to tell the user.
+        """Take the lock, repair after a crash, and prepare `partial`; returns notes for the user.
 
-        Fresh: an older unfinished run makes way. Resume: it is kept if it has a checkpoint, which `can_resume` says;
-        then read the checkpoint and call `rewind_history`.
+        A fresh start replaces an unfinished run. With `resume` it is kept if it has a checkpoint (`can_resume`); then
+        read the checkpoint and call `rewind_history`.
         """
         try:
             os.makedirs(os.path.dirname(self.final) or os.curdir, exist_ok=True)
@@ -97,7 +96,7 @@ class RunDirectory:
         self._lock.acquire()
         try:
             self._check_final()
-            self._settle()
+            self._complete_finish()
             can_resume = self.can_resume
             self._prepare(keep=resume and can_resume)
         except OSError as error:
@@ -115,19 +114,19 @@ class RunDirectory:
 
     @property
     def can_resume(self) -> bool:
-        """After `begin`: whether there is a checkpoint to go on from."""
+        """After `begin`: whether there is a checkpoint to resume from."""
         return os.path.isfile(self.path(self._kind.progress))
 
     def path(self, name: str) -> str:
-        """Where a file of the growing run stands."""
+        """The path of a file in the partial run."""
         return os.path.join(self.partial, name)
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one file of the growing run, whole or not at all."""
+        """Write a file of the partial run atomically."""
         write_file(self.path(name), data)
 
     def remove(self, name: str) -> None:
-        """Remove one file of the growing run, if it is there."""
+        """Remove a file of the partial run if it exists."""
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path(name))
@@ -135,20 +134,20 @@ class RunDirectory:
             raise output_error(self.path(name), error) from error
 
     def append_history(self, row: Mapping[str, float | int | str | None]) -> None:
-        """Add the row of one epoch to history.csv; the first key is `epoch`, the first row's keys are the header."""
+        """Append the row of an epoch to history.csv; see `History`."""
         self._history.append(row)
 
     def rewind_history(self, epoch: int, columns: Sequence[str] | None = None) -> None:
-        """Forget the rows after `epoch`, the one the checkpoint was written at; `columns` are those it must have."""
+        """Remove the rows after `epoch`, that of the checkpoint; `columns` are the expected ones."""
         self._history.rewind(epoch, columns)
 
     def finish(self) -> None:
-        """Give the run its name; an old run of that name is gone afterwards, or `kept`.
+        """Rename the run to its final name; an old run of that name is removed or `kept`.
 
-        Raises ValueError without the file that makes it complete.
+        Raises ValueError if the file that makes it complete is missing.
 
-        When this raises, the old run is where it was and the new one in `partial`; only if the last sync of the parent
-        folder failed, the new one is in place already.
+        After an error the old run is in place and the new one in `partial`; only if the last sync of the parent folder
+        failed, the new one is in place.
         """
         if not os.path.isdir(self.partial):
             raise OutputError(f"{self.partial}: was removed during the training. Train again.")
@@ -161,19 +160,19 @@ class RunDirectory:
             try:
                 self._publish()
             except BaseException:
-                with contextlib.suppress(OSError):  # then the next reader or training publishes it
+                with contextlib.suppress(OSError):  # otherwise the next reader or training publishes it
                     os.rename(self._complete, self.partial)
                 raise
             sync_folder(os.path.dirname(self.final))
         except OSError as error:
             raise output_error(self.final, error) from error
-        # The new run stands; what cannot be cleared now is cleared at the next begin.
+        # The new run is in place; what cannot be removed now is removed by the next `begin`.
         with contextlib.suppress(OSError):
             self._clear_replaced()
         self.release()
 
     def release(self) -> None:
-        """Let go: close the history, remove what cannot be resumed, give the lock back. Safe to call twice."""
+        """Close the history, remove a partial run that cannot be resumed, release the lock. Idempotent."""
         self._history.abandon()
         if self._lock.is_held and not self.can_resume:
             with contextlib.suppress(OSError):
@@ -184,7 +183,7 @@ class RunDirectory:
         self._lock.release()
 
     def _publish(self) -> None:
-        """`complete` takes the name, the old run makes way; raises OSError, and has then moved nothing."""
+        """Rename `complete` to the final name, moving the old run away; after an OSError nothing has moved."""
         has_old, old = os.path.lexists(self.final), self._replaced
         if has_old:
             if self._must_keep():
@@ -202,18 +201,18 @@ class RunDirectory:
         self.kept = old if has_old and old != self._replaced else ""
 
     def _must_keep(self) -> bool:
-        """Whether the old run is of another config than the new one."""
+        """Whether the old run has another config than the new one."""
         if self._replaces_any or not os.path.lexists(os.path.join(self.final, self._kind.result)):
             return False
         return is_of_another_config(os.path.join(self.final, CONFIG), os.path.join(self._complete, CONFIG))
 
     @property
     def _is_waiting(self) -> bool:
-        """Whether a finished run waits for its name; a folder of that name without its result is not ours."""
+        """Whether a complete run waits to be renamed; a folder without a result was not written by mlp."""
         return os.path.isfile(os.path.join(self._complete, self._kind.result))
 
-    def _settle(self) -> None:
-        """Bring an interrupted `finish` to its end; raises OSError. Only with the lock."""
+    def _complete_finish(self) -> None:
+        """Complete an interrupted `finish`; raises OSError. Requires the lock."""
         if self._is_waiting:
             self._publish()
             sync_folder(os.path.dirname(self.final))
@@ -221,7 +220,7 @@ class RunDirectory:
             self._clear_replaced()
 
     def _clear_replaced(self) -> None:
-        """Remove the old run's files, hand what is not ours to the run that has the name; raises OSError."""
+        """Remove the old run's files and move other files into the new run; raises OSError."""
         if not os.path.isdir(self._replaced):
             return
         for name in os.listdir(self._replaced):
@@ -233,7 +232,7 @@ class RunDirectory:
         os.rmdir(self._replaced)
 
     def _check_final(self) -> None:
-        """Refuse, before the training, to replace what cannot or should not be replaced."""
+        """Raise OutputError if `final` is not a run that may be replaced."""
         if os.path.lexists(self._complete) and not self._is_waiting:
             raise OutputError(f"{self._complete}: exists and is not a run. Move it, or choose another output.")
         if not os.path.lexists(self.final):
@@ -253,7 +252,7 @@ class RunDirectory:
             )
 
     def _prepare(self, keep: bool) -> None:
-        """Make `partial` an empty (or a kept) folder that can be written to; raises OSError."""
+        """Make `partial` a writable folder, emptied unless `keep`; raises OSError."""
         os.makedirs(self.partial, exist_ok=True)
         for name in os.listdir(self.partial):
             path = self.path(name)
@@ -273,9 +272,9 @@ class RunDirectory:
 
 
 def repair(output: str, kind: RunKind = TRAINING) -> bool:
-    """Bring an interrupted `finish` of the run `output` to its end; says whether the run is there (now).
+    """Complete an interrupted `finish` of the run `output`; returns whether the run exists now.
 
-    For readers that do not find a run. Does nothing, and needs no permission, where nothing was interrupted.
+    For readers that do not find a run. Does nothing, and needs no write permission, if nothing was interrupted.
     """
     try:
         run = RunDirectory(output, kind=kind)
@@ -291,6 +290,6 @@ def repair(output: str, kind: RunKind = TRAINING) -> bool:
                 time.sleep(0.05)  # a training is between the two renames right now
                 continue
             with contextlib.suppress(OSError):
-                run._settle()
+                run._complete_finish()
             break
     return os.path.isdir(run.final)

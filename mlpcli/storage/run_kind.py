@@ -1,4 +1,4 @@
-"""What a folder of a run holds: which file makes it complete, which one lets it go on, which ones are ours."""
+"""Kinds of run folders: the file that makes one complete, the file to resume from, and all files of mlp."""
 
 import re
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RunKind:
-    """One kind of run, as messages call it.
+    """A kind of run, with its `name` in messages.
 
-    A folder with `result` is complete; an unfinished one with `progress` can be gone on with. `files` are written by
-    mlp, and so are those whose names are like `numbered`.
+    A folder with `result` is complete; a partial one with `progress` can be resumed. `files` are written by mlp, and so
+    are files whose names match the pattern `numbered`.
     """
 
     name: str
     result: str
     progress: str
     files: tuple[str, ...]
-    numbered: str = r"(?!)"  # nothing is like it
+    numbered: str = r"(?!)"  # matches nothing
 
     def owns(self, name: str) -> bool:
-        """Whether a file of this name is one that mlp wrote."""
+        """Whether mlp writes a file of this name."""
         return name in self.files or re.fullmatch(self.numbered, name) is not None

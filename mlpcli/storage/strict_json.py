@@ -1,4 +1,4 @@
-"""JSON as the standard has it, not as Python reads it: no NaN, no infinity, no key twice, no abyss of brackets."""
+"""Strict JSON: no NaN, no infinity, no duplicate keys, limited nesting."""
 
 import json
 import math
@@ -9,14 +9,14 @@ _MAX_DEPTH = 32
 
 
 def format_json(value: Any) -> bytes:
-    """Compact ASCII bytes; keys keep their order. Raises ValueError for NaN, infinity and what cannot be read back."""
+    """Compact ASCII bytes with keys in order. Raises ValueError for NaN, infinity and nesting that is too deep."""
     if _is_too_deep(value):
         raise ValueError(f"nested deeper than {_MAX_DEPTH}")
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys of all levels, joined by dots; a list is one value, and so is an empty mapping."""
+    """Key paths joined by dots, and values; lists and empty mappings are values."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from flattened(value, f"{prefix}{key}.")
@@ -25,7 +25,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def parse_json(data: bytes) -> Any:
-    """The value of UTF-8 bytes from anywhere; raises ValueError and nothing else."""
+    """Parse untrusted UTF-8 bytes; raises only ValueError."""
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -41,7 +41,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def _is_too_deep(value: object) -> bool:
-    """Whether brackets stand deeper than allowed, found level by level and not by recursion."""
+    """Whether nesting is deeper than allowed; checked level by level, without recursion."""
     level: list[Any] = [value]
     for _ in range(_MAX_DEPTH):
         inner: list[Any] = []

@@ -1,1 +1,1 @@
-"""Trainings told to programs that track experiments: TensorBoard, MLflow."""
+"""Experiment tracking with TensorBoard and MLflow."""

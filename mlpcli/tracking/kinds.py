@@ -1,4 +1,4 @@
-"""The trackers that can be chosen, by name."""
+"""The available trackers by name."""
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ def kinds_of(names: Sequence[str]) -> Mapping[str, Kind]:
 
 
 def what_is_missing(names: Sequence[str]) -> str:
-    """A sentence where a package of these trackers is not installed, else ""."""
+    """A sentence if a package of these trackers is not installed, otherwise ""."""
     for name in names:
         kind = KINDS[name]
         if find_spec(kind.module) is None:

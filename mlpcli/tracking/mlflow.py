@@ -1,6 +1,7 @@
-"""A run of MLflow for each training, by mlflow-skinny's client; where it goes is said as MLflow has it.
+"""An MLflow run for each training, by the client of mlflow-skinny.
 
-MLFLOW_TRACKING_URI names the server or database, MLFLOW_EXPERIMENT_NAME the experiment.
+The environment variables of MLflow apply: MLFLOW_TRACKING_URI is the server or database, MLFLOW_EXPERIMENT_NAME the
+experiment.
 """
 
 import os
@@ -14,11 +15,10 @@ from mlpcli.tracking.tracker import Ending, Row, Training
 
 EXPERIMENT = "Default"
 STATUS = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
-# Bounds of MLflow: entries of one request, and letters of a parameter.
-MOST_METRICS, MOST_PARAMS, LONGEST_PARAM = 1000, 100, 6000
+# Limits of MLflow: metrics and parameters per request, and length of a parameter.
+MAX_METRICS, MAX_PARAMS, MAX_PARAM_LENGTH = 1000, 100, 6000
 RUN_TAG, MODEL_TAG = "mlp.run", "mlp.model_file"
-# Unless the user says otherwise: MLflow writes its log to standard error, counts its users over the network, and waits
-# for a server that does not answer 120 s, seven times.
+# By default MLflow logs to standard error, sends telemetry, and waits seven times 120 s for an unresponsive server.
 DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -28,9 +28,9 @@ DEFAULTS = {
 
 
 class MLflow:
-    """One run: the config as parameters, the curves and the scores as metrics, the path of the model as a tag.
+    """An MLflow run: config as parameters, learning curves and scores as metrics, path of the model as a tag.
 
-    A training that goes on looks for its run, which was left as interrupted, and goes on with that.
+    A resumed training continues its interrupted run.
     """
 
     def __init__(self, training: Training) -> None:
@@ -48,25 +48,26 @@ class MLflow:
         made = self._client.create_run(experiment, run_name=os.path.basename(run), tags={RUN_TAG: run})
         self._run_id = made.info.run_id
         params = [
-            self._entities.Param(_allowed(name), str(value)[:LONGEST_PARAM]) for name, value in training.config.items()
+            self._entities.Param(_allowed(name), str(value)[:MAX_PARAM_LENGTH])
+            for name, value in training.config.items()
         ]
-        for some in _batches(params, MOST_PARAMS):
+        for some in _batches(params, MAX_PARAMS):
             self._client.log_batch(self._run_id, params=some)
 
     def epoch(self, epoch: int, time: float, row: Row) -> None:
-        """A metric for each number, at the step of its epoch; sent with others where many come quickly."""
+        """Log a metric for each number, with the epoch as step; batched."""
         self._waiting += [self._metric(name, value, epoch, time) for name, value in row.items()]
-        if len(self._waiting) >= MOST_METRICS:
+        if len(self._waiting) >= MAX_METRICS:
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send pending metrics."""
         waiting, self._waiting = self._waiting, []
-        for some in _batches(waiting, MOST_METRICS):
+        for some in _batches(waiting, MAX_METRICS):
             self._client.log_batch(self._run_id, metrics=some)
 
     def end(self, ending: Ending, scores: Row, model_file: str) -> None:
-        """Send the scores and where the model is, and end the run."""
+        """Send the scores and the path of the model, and end the run."""
         step = int(scores.get("epochs", 0))
         self._waiting += [self._metric(name, value, step, now()) for name, value in scores.items()]
         self.flush()
@@ -82,8 +83,8 @@ class MLflow:
         return str(self._client.create_experiment(name) if found is None else found.experiment_id)
 
     def _interrupted(self, experiment: str, run: str) -> str:
-        """The last run that was left as interrupted by this training, "" for none."""
-        if "'" in run:  # the language of the search has no way to write it
+        """The last interrupted run of this training, "" for none."""
+        if "'" in run:  # the query language has no escape for it
             return ""
         query = f"tags.`{RUN_TAG}` = '{run}' and attributes.status = 'KILLED'"
         found = self._client.search_runs([experiment], query, order_by=["attributes.start_time DESC"], max_results=1)
@@ -91,7 +92,7 @@ class MLflow:
 
 
 def _allowed(name: str) -> str:
-    """The name with the letters that MLflow takes: `rmse/price` for `rmse[price]`."""
+    """The name with the characters that MLflow allows: `rmse/price` for `rmse[price]`."""
     name = name.replace("[", "/").removesuffix("]")
     return "".join(sign if sign.isalnum() or sign in "_-. :/" else "_" for sign in name)[:250]
 

@@ -1,6 +1,6 @@
-"""Event files of TensorBoard, written by tensorboardX without its threads: a full disk is then an error like others.
+"""TensorBoard event files, written by tensorboardX without its threads, so that a full disk raises an error.
 
-They stand beside the run, in `tensorboard/<name of the run>`, as a run grows in one folder and is renamed in the end.
+They are beside the run, in `tensorboard/<name of the run>`, because the folder of a run is renamed when complete.
 """
 
 import contextlib
@@ -11,28 +11,27 @@ from typing import Any
 from mlpcli.tracking.tracker import Ending, Row, Training
 
 FOLDER = "tensorboard"
-SIGN = ".mlp"  # at the end of the names of our files
+SUFFIX = ".mlp"  # of files written by mlp
 PARTS = ("train", "validation")
 
 
 def log_folder(run: str) -> str:
-    """Where the event files of a run are."""
+    """The folder of a run's event files."""
     parent, name = os.path.split(os.path.normpath(run))
     return os.path.join(parent, FOLDER, name)
 
 
 def tag_of(column: str) -> str:
-    """`log_loss/validation` for `validation_log_loss`, so that both curves stand beside each other; no brackets."""
+    """`log_loss/validation` for `validation_log_loss`, so that TensorBoard groups both curves; without brackets."""
     part, _, metric = column.partition("_")
     tag = f"{metric}/{part}" if part in PARTS else column
     return tag.replace("[", "/").replace("]", "")
 
 
 class TensorBoard:
-    """Curves, config and scores of one training in one event file.
+    """Learning curves, config and scores of a training in an event file.
 
-    A training from the beginning replaces the files of the one before; one that goes on adds a file, which says from
-    which step on older numbers do not count.
+    A new training replaces older files; a resumed one adds a file that marks from which step on older numbers are void.
     """
 
     def __init__(self, training: Training) -> None:
@@ -41,13 +40,13 @@ class TensorBoard:
         self._events = import_module("tensorboardX.proto.event_pb2")
         folder = log_folder(training.run)
         os.makedirs(folder, exist_ok=True)
-        old = [name for name in os.listdir(folder) if name.endswith(SIGN) and ".tfevents." in name]
+        old = [name for name in os.listdir(folder) if name.endswith(SUFFIX) and ".tfevents." in name]
         if not training.from_epoch:
             for name in old:
                 os.unlink(os.path.join(folder, name))
             old = []
         writer = import_module("tensorboardX.event_file_writer").EventsWriter
-        self._writer: Any = writer(os.path.join(folder, "events"), f".{len(old)}{SIGN}")
+        self._writer: Any = writer(os.path.join(folder, "events"), f".{len(old)}{SUFFIX}")
         if training.from_epoch:
             start = self._events.SessionLog(status=self._events.SessionLog.SessionStatus.Value("START"))
             self._writer.write_event(self._events.Event(session_log=start, step=training.from_epoch + 1))
@@ -55,16 +54,16 @@ class TensorBoard:
         self.flush()
 
     def epoch(self, epoch: int, time: float, row: Row) -> None:
-        """A scalar for each number, at the step of its epoch."""
+        """Add a scalar for each number, with the epoch as step."""
         for name, value in row.items():
             self._add(self._summary.scalar(tag_of(name), value), epoch, time)
 
     def flush(self) -> None:
-        """Bring all to the disk."""
+        """Flush to disk."""
         self._writer.flush()
 
     def end(self, ending: Ending, scores: Row, model_file: str) -> None:
-        """Scores as a table and, of a finished training, beside the config (the tab HPARAMS)."""
+        """Add scores as a table and, for a finished training, with the config for the tab HPARAMS."""
         lines = ["| score | value |", "|---|---|", *(f"| {name} | {value:.6g} |" for name, value in scores.items())]
         head = f"{ending}; model file: {model_file}" if model_file else ending
         step = int(scores.get("epochs", 0))

@@ -9,18 +9,18 @@ import numpy as np
 from mlpcli.data.row_hashes import combine_hashes
 from mlpcli.data.split import count_shared_rows
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget
-from mlpcli.doctor.answers import (
+from mlpcli.doctor.columns import drifted, leaking_columns
+from mlpcli.doctor.curves import rate_too_high, rate_too_low
+from mlpcli.doctor.finding import NAMES, Check, Finding
+from mlpcli.doctor.predictions import (
     Losses,
     biased,
     gap,
     miscalibrated,
-    never_answered,
+    never_predicted,
     no_better_than_constant,
     off_quantile,
 )
-from mlpcli.doctor.columns import drifted, giveaways
-from mlpcli.doctor.curves import rate_too_high, rate_too_low
-from mlpcli.doctor.finding import NAMES, Check, Finding
 from mlpcli.doctor.units import UnitCounts, gradient_sizes, idle_units, uneven_gradient
 from mlpcli.evaluation.calibration import fit_temperature
 from mlpcli.evaluation.likeness import outnumber_near_copies
@@ -161,7 +161,7 @@ def _classes(run: ExaminedRun) -> Sequence[Finding] | str:
         ways.append("postprocess.threshold: f1")
     elif len(target.labels) == 2:
         ways.append("postprocess.threshold: balanced_accuracy")
-    return never_answered(*run.rows.counts_of_answers(), ", or ".join(ways) or "more rows of it")
+    return never_predicted(*run.rows.counts_of_answers(), ", or ".join(ways) or "more rows of it")
 
 
 def _leaks(run: ExaminedRun) -> Sequence[Finding] | str:
@@ -169,7 +169,7 @@ def _leaks(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     if run.rows.held_out is None:
         return NO_HELD_OUT_ROWS
-    return giveaways(run.rows.columns(), *run.rows.targets(), " and ".join(run.model.target.names))
+    return leaking_columns(run.rows.columns(), *run.rows.targets(), " and ".join(run.model.target.names))
 
 
 def _copies(run: ExaminedRun) -> Sequence[Finding] | str:

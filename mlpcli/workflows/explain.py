@@ -20,8 +20,8 @@ from mlpcli.evaluation.paired import UNDECIDABLE, Truth, can_decide
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
 from mlpcli.explain.contributions import contributions
 from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
-from mlpcli.explain.importance import Judged, permutation_importance
-from mlpcli.explain.inputs import columns_together, inputs_by_column, joined
+from mlpcli.explain.importance import Scorer, permutation_importance
+from mlpcli.explain.inputs import correlated_columns, inputs_by_column, inputs_of_columns
 from mlpcli.explain.typical import typical_inputs
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
@@ -87,16 +87,16 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
     rows, table, target = sample.rows, sample.table, model.target
     weights = row_weights(table, model.weight_column, rows) if model.weight_column else None
     truth = Truth(target.task, true_values(target, table, rows), prediction_names(target), weights)
-    judged = Judged(sample.answers, truth, metric, model.threshold, request.confidence)
+    scorer = Scorer(sample.answers, truth, metric, model.threshold, request.confidence)
     inputs = inputs_by_column(model.preprocessor.columns)
-    linked = columns_together(sample.X[:CORRELATION_ROWS], model.preprocessor.columns, CORRELATED)
+    linked = correlated_columns(sample.X[:CORRELATION_ROWS], model.preprocessor.columns, CORRELATED)
     groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
-    groups |= {one.columns: joined(one.columns, inputs) for one in linked if len(one.columns) < len(inputs)}
+    groups |= {one.columns: inputs_of_columns(one.columns, inputs) for one in linked if len(one.columns) < len(inputs)}
     must_stop = _clock(request.seconds, started)
     with blas_threads(1):
         whole = score(target.task, metric, truth.y, sample.answers(sample.X), truth.names, weights, model.threshold)
         rng = rng_of(request.seed, "permutations")
-        found = permutation_importance(judged, sample.X, groups, request.repeats, rng, must_stop)
+        found = permutation_importance(scorer, sample.X, groups, request.repeats, rng, must_stop)
     by_columns = {one.columns: one for one in found}
     notes = [*sample.notes, *_note_on_time(groups, by_columns, request)]
     result = ImportanceResult(

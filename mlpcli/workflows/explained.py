@@ -7,7 +7,7 @@ from typing import Any
 from mlpcli.evaluation.scores import find_metric
 from mlpcli.explain.dependence import Dependence
 from mlpcli.explain.importance import Importance
-from mlpcli.explain.inputs import Together
+from mlpcli.explain.inputs import CorrelatedColumns
 from mlpcli.model import Model
 from mlpcli.report.columns import Worth
 from mlpcli.report.drawing import require_image
@@ -32,7 +32,7 @@ class ImportanceResult:
     metric: str
     score: float
     columns: tuple[Importance, ...]
-    together: tuple[tuple[Together, Importance], ...]
+    together: tuple[tuple[CorrelatedColumns, Importance], ...]
     notes: tuple[str, ...]
 
     @property

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from mlpcli.doctor.answers import (
+from mlpcli.doctor.columns import column_codes, drifted, explained_alone, leaking_columns
+from mlpcli.doctor.curves import Curve, rate_too_high, rate_too_low
+from mlpcli.doctor.predictions import (
     Losses,
     biased,
     gap,
     miscalibrated,
-    never_answered,
+    never_predicted,
     no_better_than_constant,
     off_quantile,
 )
-from mlpcli.doctor.columns import column_codes, drifted, explained_alone, giveaways
-from mlpcli.doctor.curves import Curve, rate_too_high, rate_too_low
 from mlpcli.doctor.units import UnitCounts, gradient_sizes, idle_units, uneven_gradient
 from mlpcli.nn.build import HiddenSpec, perceptron
 from mlpcli.nn.losses import SquaredError
@@ -70,8 +70,8 @@ def test_r2_is_shown_as_it_is_known():
 
 
 def test_a_class_is_missed_from_five_rows_on():
-    assert not never_answered("ab", np.array([90, 4]), np.array([94, 0]), "x")
-    assert "b (5 of 95 rows, 5.3%)" in never_answered("ab", np.array([90, 5]), np.array([95, 0]), "x")[0].fact
+    assert not never_predicted("ab", np.array([90, 4]), np.array([94, 0]), "x")
+    assert "b (5 of 95 rows, 5.3%)" in never_predicted("ab", np.array([90, 5]), np.array([95, 0]), "x")[0].fact
 
 
 def test_probabilities_are_off_by_a_large_temperature_that_is_no_chance():
@@ -96,7 +96,7 @@ def test_a_column_alone_explains_what_a_level_or_a_bin_says():
     codes, others, _ = column_codes(levels[0], levels[1])
     assert explained_alone(codes, truth[0], others, truth[1]) == 1.0
     noise = rng.normal(size=(2, 500, 1)).astype(np.float32)
-    found = giveaways({"a": (levels[0], levels[1]), "b": (noise[0], noise[1])}, truth[0], truth[1], "y")
+    found = leaking_columns({"a": (levels[0], levels[1]), "b": (noise[0], noise[1])}, truth[0], truth[1], "y")
     assert [one.values["column"] for one in found] == ["a"]
     numbers = rng.normal(size=(2, 5000, 1)).astype(np.float32)
     assert (

@@ -1,4 +1,4 @@
-"""Permutation importance, with scikit-learn as the judge."""
+"""Permutation importance, with scikit-learn as the scorer."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance as sklearn_importance
 
 from mlpcli.evaluation.paired import Truth
-from mlpcli.explain.importance import Judged, permutation_importance
+from mlpcli.explain.importance import Scorer, permutation_importance
 
 ALL = {(name,): np.array([index]) for index, name in enumerate("abc")}
 
@@ -28,13 +28,13 @@ def rows(n, seed=0):
     return X, (2 * X[:, 0] + X[:, 1] + rng.normal(size=n))[:, None]
 
 
-def judged(y, metric="rmse", **options):
-    return Judged(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"]), metric, **options)
+def scorer(y, metric="rmse", **options):
+    return Scorer(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"]), metric, **options)
 
 
 def test_the_loss_is_what_scikit_learn_finds():
     X, y = rows(2000)
-    found = permutation_importance(judged(y), X, ALL, 20, np.random.default_rng(0))
+    found = permutation_importance(scorer(y), X, ALL, 20, np.random.default_rng(0))
     theirs = sklearn_importance(
         Linear().fit(X, y), X, y[:, 0], scoring="neg_root_mean_squared_error", n_repeats=20, random_state=0
     )
@@ -46,14 +46,14 @@ def test_the_loss_is_what_scikit_learn_finds():
 @pytest.mark.parametrize(("metric", "sign"), [("rmse", 1), ("r2", 1), ("mae", 1)])
 def test_a_column_that_helps_is_positive_whatever_the_side_of_the_metric(metric, sign):
     X, y = rows(500)
-    first = permutation_importance(judged(y, metric), X, ALL, 2, np.random.default_rng(0))[0]
+    first = permutation_importance(scorer(y, metric), X, ALL, 2, np.random.default_rng(0))[0]
     assert first.columns == ("a",)
     assert 0 < first.low < first.loss < first.high
 
 
 def test_a_column_that_the_model_ignores_costs_nothing():
     X, y = rows(300)
-    found = permutation_importance(judged(y), X, ALL, 3, np.random.default_rng(0))
+    found = permutation_importance(scorer(y), X, ALL, 3, np.random.default_rng(0))
     (idle,) = [one for one in found if one.columns == ("c",)]
     assert (idle.loss, idle.low, idle.high) == (0.0, 0.0, 0.0)
 
@@ -64,7 +64,7 @@ def test_the_interval_holds_the_loss_of_all_rows_as_often_as_it_says():
     held = 0
     for seed in range(200):
         X, y = rows(200, seed)
-        (found,) = permutation_importance(judged(y), X, {("a",): np.array([0])}, 1, np.random.default_rng(seed))
+        (found,) = permutation_importance(scorer(y), X, {("a",): np.array([0])}, 1, np.random.default_rng(seed))
         held += found.low <= truth <= found.high
     assert held >= 0.91 * 200
 
@@ -72,7 +72,7 @@ def test_the_interval_holds_the_loss_of_all_rows_as_often_as_it_says():
 def test_the_inputs_are_left_as_they_were_even_where_the_model_fails():
     X, y = rows(50)
     before = X.copy()
-    permutation_importance(judged(y), X, ALL, 2, np.random.default_rng(0))
+    permutation_importance(scorer(y), X, ALL, 2, np.random.default_rng(0))
     np.testing.assert_array_equal(X, before)
     calls = iter([False, True])
 
@@ -83,7 +83,7 @@ def test_the_inputs_are_left_as_they_were_even_where_the_model_fails():
 
     with pytest.raises(ZeroDivisionError):
         permutation_importance(
-            Judged(answers, Truth("regression", y, ["y"]), "rmse"), X, ALL, 1, np.random.default_rng(0)
+            Scorer(answers, Truth("regression", y, ["y"]), "rmse"), X, ALL, 1, np.random.default_rng(0)
         )
     np.testing.assert_array_equal(X, before)
 
@@ -91,10 +91,10 @@ def test_the_inputs_are_left_as_they_were_even_where_the_model_fails():
 def test_every_column_is_shuffled_once_before_any_is_shuffled_again():
     X, y = rows(50)
     asked = iter(range(100))
-    found = permutation_importance(judged(y), X, ALL, 5, np.random.default_rng(0), lambda: next(asked) >= 4)
+    found = permutation_importance(scorer(y), X, ALL, 5, np.random.default_rng(0), lambda: next(asked) >= 4)
     assert sorted(one.repeats for one in found) == [1, 1, 2]
     asked = iter(range(100))
-    found = permutation_importance(judged(y), X, ALL, 5, np.random.default_rng(0), lambda: next(asked) >= 2)
+    found = permutation_importance(scorer(y), X, ALL, 5, np.random.default_rng(0), lambda: next(asked) >= 2)
     assert len(found) == 2
 
 
@@ -103,16 +103,16 @@ def test_cells_of_rows_with_weights_are_drawn_as_often_as_these_say():
     X, y = rows(400)
     weights = np.where(np.arange(400) % 2, 1.0, 1e-9)
     X[weights == 1.0, 0] = 0.0
-    judge = Judged(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"], weights), "rmse")
-    found = permutation_importance(judge, X, {("a",): np.array([0])}, 3, np.random.default_rng(0))
+    scorer = Scorer(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"], weights), "rmse")
+    found = permutation_importance(scorer, X, {("a",): np.array([0])}, 3, np.random.default_rng(0))
     assert found[0].loss == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("weights", [np.ones(600), np.linspace(0.5, 3.0, 600)])
 def test_rows_of_equal_worth_lose_the_same_with_weights_as_without(weights):
     X, y = rows(600)
-    alone = permutation_importance(judged(y), X, ALL, 20, np.random.default_rng(0))
-    weighted = Judged(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"], weights), "rmse")
+    alone = permutation_importance(scorer(y), X, ALL, 20, np.random.default_rng(0))
+    weighted = Scorer(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"], weights), "rmse")
     for one, other in zip(alone, permutation_importance(weighted, X, ALL, 20, np.random.default_rng(0)), strict=True):
         assert one.loss == pytest.approx(other.loss, rel=0.1)
 
@@ -126,6 +126,6 @@ def test_a_row_never_takes_its_own_cells():
         taken.append(given[:, 0].copy())
         return given
 
-    judge = Judged(answers, Truth("regression", np.zeros((6, 1)), ["y"], weights), "rmse")
-    permutation_importance(judge, X, {("a",): np.array([0])}, 50, np.random.default_rng(0))
+    scorer = Scorer(answers, Truth("regression", np.zeros((6, 1)), ["y"], weights), "rmse")
+    permutation_importance(scorer, X, {("a",): np.array([0])}, 50, np.random.default_rng(0))
     assert (np.stack(taken[1:])[:, 1:] != X[1:, 0]).all()

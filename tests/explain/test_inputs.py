@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from mlpcli.data.features.feature import Feature
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.explain.inputs import columns_together, inputs_by_column
+from mlpcli.explain.inputs import correlated_columns, inputs_by_column
 
 
 def number(name, **options):
@@ -30,7 +30,7 @@ def test_the_correlation_is_that_of_ranks():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))
     X[:, 1] += X[:, 0]
-    (found,) = columns_together(np.round(X, 1), [number("a"), number("b")], 0.1)
+    (found,) = correlated_columns(np.round(X, 1), [number("a"), number("b")], 0.1)
     assert found.columns == ("a", "b")
     assert found.correlation == pytest.approx(abs(spearmanr(*np.round(X, 1).T).statistic))
 
@@ -39,7 +39,7 @@ def test_columns_are_linked_through_others_and_free_ones_stay_alone():
     rng = np.random.default_rng(1)
     a, free = rng.normal(size=(2, 500))
     b, c = a + 0.3 * rng.normal(size=500), a + 0.6 * rng.normal(size=500)
-    found = columns_together(np.column_stack([b, free, a, c]), [number(name) for name in "bfac"], 0.8)
+    found = correlated_columns(np.column_stack([b, free, a, c]), [number(name) for name in "bfac"], 0.8)
     assert [one.columns for one in found] == [("b", "a", "c")]
 
 
@@ -47,10 +47,10 @@ def test_a_category_goes_with_the_number_that_makes_it():
     rng = np.random.default_rng(2)
     a = rng.normal(size=400)
     X = np.column_stack([a, a < 0, a >= 0])
-    found = columns_together(X, [number("a"), category("sign", ("low", "high"))], 0.7)
+    found = correlated_columns(X, [number("a"), category("sign", ("low", "high"))], 0.7)
     assert [one.columns for one in found] == [("a", "sign")]
 
 
 def test_a_constant_column_goes_with_nothing():
     X = np.column_stack([np.ones(50), np.arange(50.0)])
-    assert columns_together(X, [number("a"), number("b")], 0.5) == []
+    assert correlated_columns(X, [number("a"), number("b")], 0.5) == []

@@ -94,7 +94,7 @@ def test_whatever_a_tracker_raises_the_training_goes_on_and_a_note_says_so(tmp_p
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_tracker_that_does_not_answer_keeps_nobody_waiting_for_ever(tmp_path, monkeypatch, stage):
-    monkeypatch.setattr(tracker, "PATIENCE", 0.1)
+    monkeypatch.setattr(tracker, "TIMEOUT", 0.1)
     spy = use(monkeypatch, Spy(waits_at=stage))
     ended = train(tmp_path)
     spy.released.set()

@@ -17,8 +17,8 @@ from mlpcli.evaluation.intervals import IntervalOptions
 from mlpcli.evaluation.paired import Truth
 from mlpcli.evaluation.scores import find_metric, score
 from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
-from mlpcli.explain.importance import Judged, permutation_importance
-from mlpcli.explain.inputs import columns_together, inputs_by_column, joined
+from mlpcli.explain.importance import Scorer, permutation_importance
+from mlpcli.explain.inputs import correlated_columns, inputs_by_column, inputs_of_columns
 from mlpcli.messages import number
 from mlpcli.model import Model
 from mlpcli.report.columns import Dependence, Worth, dependence_section, importance_section
@@ -60,14 +60,14 @@ def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> t
     weights = None if sample.weights is None else sample.weights[:n_rows]
     truth = Truth(target.task, sample.truth[:n_rows], names, weights)
     X = rows.X[:n_rows].copy()
-    judged = Judged(_answers_of(model), truth, metric, model.threshold, confidence)
+    scorer = Scorer(_answers_of(model), truth, metric, model.threshold, confidence)
     inputs = inputs_by_column(features)
     linked = [
-        one for one in columns_together(X[:CORRELATION_ROWS], features, CORRELATED) if len(one.columns) < len(inputs)
+        one for one in correlated_columns(X[:CORRELATION_ROWS], features, CORRELATED) if len(one.columns) < len(inputs)
     ]
     groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
-    groups |= {one.columns: joined(one.columns, inputs) for one in linked}
-    found = permutation_importance(judged, X, groups, REPEATS, rng_of(seed, "permutations"))
+    groups |= {one.columns: inputs_of_columns(one.columns, inputs) for one in linked}
+    found = permutation_importance(scorer, X, groups, REPEATS, rng_of(seed, "permutations"))
     worth = [Worth(one.columns[0], one.loss, one.low, one.high) for one in found if len(one.columns) == 1]
     losses = {one.columns: one.loss for one in found}
     together = [

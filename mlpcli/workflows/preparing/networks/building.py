@@ -16,7 +16,7 @@ from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbeddin
 from mlpcli.nn.layers import InputScale
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
-from mlpcli.storage.model_header import MOST_LAYERS, count_layers
+from mlpcli.storage.model_header import MAX_LAYERS, count_layers
 from mlpcli.storage.npz import MAX_ENTRIES
 from mlpcli.workflows.preparing.networks.member_configs import member_configs
 
@@ -139,9 +139,9 @@ def _feature_view(
 
 def _check_file(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
     """Refuse networks that no model file holds: before the training, and not after it."""
-    if (n_layers := max(count_layers(network.layers) for network in networks)) > MOST_LAYERS:
+    if (n_layers := max(count_layers(network.layers) for network in networks)) > MAX_LAYERS:
         raise loaded.error(
-            "model.layers", f"{n_layers} layers, activations and the like included; at most {MOST_LAYERS}. Use fewer."
+            "model.layers", f"{n_layers} layers, activations and the like included; at most {MAX_LAYERS}. Use fewer."
         )
     n_arrays = sum(len(network.tensors) for network in networks)
     if n_arrays > MAX_ENTRIES - SPARE_ENTRIES:

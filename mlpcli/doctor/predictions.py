@@ -1,4 +1,4 @@
-"""What held-out predictions show: overfitting, worse than the baseline, unpredicted classes, miscalibration, bias."""
+"""Checks of held-out predictions: overfitting, baseline, classes never predicted, miscalibration, bias."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,22 +14,21 @@ from mlpcli.messages import count, listed, number
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-# Of what a network gains over the constant answer on training rows, the fraction that must hold on others.
-LEAST_KEPT = 0.5
-# And the fraction of the constant answer's loss that a network must save at least.
-LEAST_GAIN = 0.005
-# The chance below which a deviation is none of chance.
-CHANCE = 1e-4
-# A temperature this far from 1, or a mean error of this many deviations of the error, is worth a word.
+# The fraction of the gain over the constant baseline on training rows that must remain on held-out rows.
+MIN_KEPT = 0.5
+# The fraction of the baseline's loss that a network must save.
+MIN_GAIN = 0.005
+SIGNIFICANCE = 1e-4  # largest p-value of a finding
+# Smallest temperature (or its inverse), bias in standard deviations of the error, and error of a quantile's coverage.
 TEMPERATURE, BIAS, OFF_QUANTILE = 1.25, 0.2, 0.05
-FEWEST_OF_CLASS = 5
+MIN_CLASS_ROWS = 5
 
 
 @dataclass(frozen=True)
 class Losses:
-    """One loss on training rows, on rows that were held out, and that of the constant answer on these.
+    """A loss on training rows and on held-out rows, and that of the constant baseline on held-out rows.
 
-    `metric` names it, `part` the held-out rows; `error` is the standard error of the held-out one, NaN if unknown.
+    `metric` is its name, `part` that of the held-out split; `error` is the standard error on it, NaN if unknown.
     """
 
     metric: str
@@ -40,16 +39,16 @@ class Losses:
     error: float = float("nan")
 
     def shown(self, loss: float) -> float:
-        """As the metric has it: of r2 the losses are what is left unexplained."""
+        """The value of the metric; the loss of r2 is the unexplained fraction 1 - r2."""
         return 1.0 - loss if self.metric == "r2" else loss
 
 
 def gap(losses: Losses, remedies: str) -> list[Finding]:
-    """Most of what was gained on the training rows is lost on others: the network remembers rows."""
+    """Overfitting: most of the gain over the baseline on training rows is lost on held-out rows."""
     gained, kept = losses.constant - losses.train, losses.constant - losses.held_out
-    if not gained > 0.0 or kept >= LEAST_KEPT * gained:
+    if not gained > 0.0 or kept >= MIN_KEPT * gained:
         return []
-    if losses.held_out - losses.train < 3.0 * losses.error:  # NaN says no more
+    if losses.held_out - losses.train < 3.0 * losses.error:  # false for NaN
         return []
     return [
         Finding(
@@ -64,8 +63,8 @@ def gap(losses: Losses, remedies: str) -> list[Finding]:
 
 
 def no_better_than_constant(losses: Losses) -> list[Finding]:
-    """A model that is hardly better than an answer which ignores the inputs, or worse."""
-    if losses.held_out < (1.0 - LEAST_GAIN) * losses.constant:
+    """A model that is hardly better than the constant baseline, or worse."""
+    if losses.held_out < (1.0 - MIN_GAIN) * losses.constant:
         return []
     return [
         Finding(
@@ -79,9 +78,9 @@ def no_better_than_constant(losses: Losses) -> list[Finding]:
     ]
 
 
-def never_answered(labels: Sequence[str], n_true: Codes, n_answered: Codes, remedy: str) -> list[Finding]:
-    """Classes with rows, but no answer; `n_true` and `n_answered` (n_classes,) count the same rows."""
-    never = np.flatnonzero((n_answered == 0) & (n_true >= FEWEST_OF_CLASS))
+def never_predicted(labels: Sequence[str], n_true: Codes, n_predicted: Codes, remedy: str) -> list[Finding]:
+    """Classes that occur but are never predicted; `n_true` and `n_predicted` (n_classes,) count the same rows."""
+    never = np.flatnonzero((n_predicted == 0) & (n_true >= MIN_CLASS_ROWS))
     if not len(never):
         return []
     total = int(n_true.sum())
@@ -99,12 +98,13 @@ def never_answered(labels: Sequence[str], n_true: Codes, n_answered: Codes, reme
 
 
 def miscalibrated(temperature: float, gain: float, n_rows: int, part: str) -> list[Finding]:
-    """Probabilities that a temperature makes better by more than chance does.
+    """Probabilities that temperature scaling improves significantly.
 
-    `gain` is the mean log loss that it saves on `n_rows` rows; twice its sum is chi-squared with one degree of freedom.
+    `gain` is the reduction of the mean log loss on `n_rows` rows; twice its sum is chi-squared with one degree of
+    freedom (likelihood ratio test).
     """
     is_large = max(temperature, 1.0 / temperature) >= TEMPERATURE
-    if not is_large or gamma_tail(0.5, max(gain, 0.0) * n_rows) > CHANCE:
+    if not is_large or gamma_tail(0.5, max(gain, 0.0) * n_rows) > SIGNIFICANCE:
         return []
     what = "overconfident" if temperature > 1.0 else "underconfident"
     return [
@@ -125,7 +125,7 @@ def biased(name: str, errors: Values, part: str) -> list[Finding]:
     if n < 2 or deviation <= 0.0 or abs(mean) < BIAS * deviation:
         return []
     z = mean / (deviation / sqrt(n))
-    if gamma_tail(0.5, z * z / 2.0) > CHANCE:
+    if gamma_tail(0.5, z * z / 2.0) > SIGNIFICANCE:
         return []
     return [
         Finding(
@@ -138,17 +138,17 @@ def biased(name: str, errors: Values, part: str) -> list[Finding]:
     ]
 
 
-def off_quantile(name: str, asked: float, n_below: int, n_rows: int, part: str) -> list[Finding]:
-    """A quantile that another fraction of the rows lies below; Hoeffding's inequality bounds the chance."""
-    share = n_below / max(n_rows, 1)
-    distance = abs(share - asked)
-    if distance < OFF_QUANTILE or 2.0 * exp(-2.0 * n_rows * distance**2) > CHANCE:
+def off_quantile(name: str, quantile: float, n_below: int, n_rows: int, part: str) -> list[Finding]:
+    """A predicted quantile with the wrong fraction of rows below it, significant by Hoeffding's inequality."""
+    fraction = n_below / max(n_rows, 1)
+    distance = abs(fraction - quantile)
+    if distance < OFF_QUANTILE or 2.0 * exp(-2.0 * n_rows * distance**2) > SIGNIFICANCE:
         return []
     return [
         Finding(
-            f"{share:.0%} of the {part} rows lie below the predicted quantile {asked:g} of {name}",
+            f"{fraction:.0%} of the {part} rows lie below the predicted quantile {quantile:g} of {name}",
             "A quantile is the value that this fraction of rows lies below.",
             "Try more rows, model.dropout, or fewer model.layers: the network overfits",
-            {"quantile": asked, "below": share, "rows": n_rows},
+            {"quantile": quantile, "below": fraction, "rows": n_rows},
         )
     ]
