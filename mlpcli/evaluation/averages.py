@@ -1,10 +1,10 @@
-"""Means, quantiles and divisions as every metric takes them: weighted, along the rows, without a warning.
+"""Weighted means, quantiles and divisions along the rows, shared by all metrics.
 
-What follows from many rows is taken block by block, so that it is never held of all of them; but of resamples at once,
-which ask for it again and again.
+Values of many rows are computed block by block to save memory; with resamples they are computed once for all rows,
+because they are reused.
 
-`weights` is None, (n_rows,), or (R, n_rows): R resamples of the rows at a time, each with its own weights. The results
-of these stand along a leading axis, so that a metric, and with it its uncertainty, is written once.
+`weights` is None, (n_rows,), or (R, n_rows) for R bootstrap resamples, whose results have a leading axis. So a metric
+and its uncertainty share one implementation.
 """
 
 import math
@@ -17,36 +17,36 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-# Predictions of a block of rows: they stay in the cache.
+# Cells of a block of predictions, which fits into the cache.
 BLOCK_CELLS = 1 << 15
 FEWEST_ROWS = 1 << 10
-# Of all weight: where a fraction of it is reached exactly between two values, up to the rounding of sums.
+# Rounding tolerance, relative to the total weight, for a quantile exactly between two values.
 TOLERANCE = 1e-11
 
 
 class Predicted(Protocol):
-    """Predictions (n_rows, K): an array, or what makes them block by block, as float64."""
+    """Predictions (n_rows, K) as float64: an array, or an object that computes slices of rows on demand."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(n_rows, K)."""
 
     def __getitem__(self, rows: slice, /) -> Floats:
-        """Those of some rows."""
+        """The predictions of a slice of rows."""
 
 
 class Rows(Protocol):
     """Rows that can be taken block by block."""
 
     def blocks(self) -> Iterator[tuple[slice, Self]]:
-        """Which rows a block has, and these rows alone."""
+        """Slices of rows, each with an object for these rows alone."""
 
 
 AnyRows = TypeVar("AnyRows", bound=Rows)
 
 
 def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Blocks of the rows of predictions of this shape."""
+    """Slices that divide the rows of predictions of this shape into blocks."""
     n_rows = max(FEWEST_ROWS, BLOCK_CELLS // max(shape[1], 1))
     return (slice(start, min(start + n_rows, shape[0])) for start in range(0, shape[0], n_rows))
 
@@ -57,7 +57,7 @@ def is_resampled(weights: Floats | None) -> TypeGuard[Floats]:
 
 
 def mean_of(rows: AnyRows, weights: Floats | None, values_of: Callable[[AnyRows], Floats | Bools]) -> Floats:
-    """`weighted_mean` of the values that follow from each row."""
+    """`weighted_mean` of values computed from the rows."""
     if is_resampled(weights):
         return weighted_mean(values_of(rows), weights)
     total, n_rows = np.zeros(()), 0
@@ -75,7 +75,7 @@ def sums_of(
     groups_of: Callable[[AnyRows], NDArray[np.int64]],
     values_of: Callable[[AnyRows], Floats] | None = None,
 ) -> Floats:
-    """`grouped_sums` of groups that follow from each row; each counts for its value, if `values_of` is given."""
+    """`grouped_sums` with groups computed from the rows, of the values `values_of` (default 1)."""
 
     def sums(some: AnyRows, own: Floats | None) -> Floats:
         if values_of is not None:
@@ -100,17 +100,17 @@ def weighted_mean(values: Floats | Bools, weights: Floats | None) -> Floats:
 
 
 def grouped_sums(groups: NDArray[np.int64], n_groups: int, weights: Floats | None) -> Floats:
-    """Weight of the rows of each group, (n_groups,); of resamples (R, n_groups). `groups` (n_rows,) are numbered."""
+    """Total weight of each group (n_groups,), with resamples (R, n_groups); `groups` (n_rows,) are codes."""
     if weights is None or weights.ndim == 1:
         return np.bincount(groups, weights=weights, minlength=n_groups).astype(np.float64)
     return np.array([np.bincount(groups, weights=row, minlength=n_groups) for row in weights])
 
 
 def weighted_quantile(values: Floats, quantile: float, weights: Floats | None) -> Floats:
-    """A quantile, in (0, 1), of each column of `values` (n_rows, M), as (M,); a row of weight k is k rows.
+    """A quantile, in (0, 1), of each column of `values` (n_rows, M), as (M,); a row of weight k counts as k rows.
 
-    It is the value at which that fraction of the weight is reached, or the mean of two neighbours where it is reached
-    exactly between them (Hyndman & Fan 1996, definition 2; scikit-learn's median since 1.7).
+    The inverse of the weighted distribution function, averaged at discontinuities (Hyndman & Fan 1996, definition 2;
+    scikit-learn's median since 1.7).
     """
     if weights is None:
         n_rows = len(values)
@@ -131,7 +131,7 @@ def _quantile_of_column(column: Floats, quantile: float, weights: Floats) -> flo
 
 
 class SortedColumn:
-    """A column (n_rows,) in ascending order, for its medians under many weights."""
+    """A sorted column (n_rows,), for its medians under many weights."""
 
     def __init__(self, column: Floats) -> None:
         self.order = np.argsort(column)
@@ -151,5 +151,5 @@ class SortedColumn:
 
 
 def safe_divide(part: Floats, whole: Floats) -> Floats:
-    """`part / whole`, and 0 where `whole` is 0: what precision, recall and F1 are when nothing was there to find."""
+    """`part / whole`, and 0 where `whole` is 0, the convention for precision, recall and F1."""
     return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole != 0)

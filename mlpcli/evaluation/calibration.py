@@ -1,4 +1,4 @@
-"""The temperature that makes probabilities honest (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+"""Temperature scaling of probabilities (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
 
 from collections.abc import Callable, Sequence
 from math import exp, log
@@ -14,48 +14,48 @@ Values = NDArray[np.float64]
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
 _NEWTON_STEPS = 50
-_LEAST_LOG = -40.0  # of a probability that counts as none
+_LEAST_LOG = -40.0  # clips logarithms of probabilities
 _GOLDEN = (5**0.5 - 1) / 2
-_PRECISION = 0.003  # of the logarithm of a temperature that is searched for
+_PRECISION = 0.003  # of the logarithm of a temperature in the golden-section search
 
 
-def doubt(n_rows: float) -> float:
-    """The share of rows that is taken to fall on any class alike, beyond those that were seen.
+def smoothing(n_rows: float) -> float:
+    """The weight of a pseudo-row with uniform class probabilities, as in label smoothing.
 
-    It is one row: without it a few rows that are all right, or all but one, would ask for endless sureness.
+    Without it, a few rows that are all correct, or all but one, would push the temperature to its bound.
     """
     return 1.0 / (n_rows + 1.0)
 
 
-def doubtful_log_loss(log_loss: float, probabilities: Values) -> float:
-    """The log loss of probabilities (n_rows, n_classes) with that row added."""
-    share = doubt(len(probabilities))
-    alike = -float(np.log(np.maximum(probabilities, exp(_LEAST_LOG))).mean())
-    return (1.0 - share) * log_loss + share * alike
+def smoothed_log_loss(log_loss: float, probabilities: Values) -> float:
+    """The log loss of probabilities (n_rows, n_classes) with the pseudo-row of `smoothing` added."""
+    weight = smoothing(len(probabilities))
+    uniform = -float(np.log(np.maximum(probabilities, exp(_LEAST_LOG))).mean())
+    return (1.0 - weight) * log_loss + weight * uniform
 
 
 def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None = None) -> float:
-    """The temperature of least log loss, between 0.05 and 20; 1 where nothing says otherwise.
+    """The temperature that minimizes the log loss, between 0.05 and 20; 1 if it brings no improvement.
 
-    `answers` are probabilities (n_rows, n_classes) with codes `truth` (n_rows,), or those of yes (n_rows, n_targets)
-    with `truth` of 0 and 1, for which one temperature serves all columns. In b = 1 / T the loss is convex, so Newton's
-    steps, kept in a shrinking bracket, find the least. A row of `doubt` is added, which keeps sureness within what so
-    many rows can show; where every row is right, nothing is changed.
+    `answers` are probabilities (n_rows, n_classes) with codes `truth` (n_rows,), or of true (n_rows, n_targets) with
+    `truth` of 0 and 1 and one temperature for all columns. The loss is convex in b = 1 / T, so Newton's method with a
+    bracket finds the minimum. `smoothing` limits confidence to what so many rows can support; if every row is correct,
+    the temperature is 1.
     """
     probabilities, codes = answers, truth
     if truth.ndim == 2:
         probabilities, codes = no_and_yes(answers).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
         weights = None if weights is None else np.repeat(weights, truth.shape[1])
     counted = np.ones(len(codes)) if weights is None else weights
-    # A probability of 0 stays 0 at any temperature: such a row has no say.
-    has_say = (np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0] > 0.0) & (counted > 0.0)
-    if (probabilities.argmax(axis=1) == codes)[has_say].all():
+    # A true class with probability 0 keeps it at any temperature, so such rows are left out.
+    is_used = (np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0] > 0.0) & (counted > 0.0)
+    if (probabilities.argmax(axis=1) == codes)[is_used].all():
         return 1.0
-    logs = np.log(np.maximum(probabilities[has_say], np.finfo(np.float64).tiny))
-    shares = counted[has_say] / counted[has_say].sum()
-    true_log = float(shares @ np.take_along_axis(logs, codes[has_say][:, None], axis=1)[:, 0])
-    share = doubt(float(counted[has_say].sum()))
-    true_log = (1.0 - share) * true_log + share * float(shares @ np.maximum(logs, _LEAST_LOG).mean(axis=1))
+    logs = np.log(np.maximum(probabilities[is_used], np.finfo(np.float64).tiny))
+    shares = counted[is_used] / counted[is_used].sum()
+    true_log = float(shares @ np.take_along_axis(logs, codes[is_used][:, None], axis=1)[:, 0])
+    weight = smoothing(float(counted[is_used].sum()))
+    true_log = (1.0 - weight) * true_log + weight * float(shares @ np.maximum(logs, _LEAST_LOG).mean(axis=1))
     low, high, b = 1.0 / HIGHEST_TEMPERATURE, 1.0 / LOWEST_TEMPERATURE, 1.0
     for _ in range(_NEWTON_STEPS):
         slope, curvature = _derivatives(logs, shares, true_log, b)
@@ -64,7 +64,7 @@ def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None
         before, b = b, step if low < step < high else (low + high) / 2
         if abs(b - before) <= 1e-10 * b:
             break
-    # Of a probability near 0 the log loss counts the rounding error of 1, so what is least may not be a gain in it.
+    # The log loss clips probabilities near 0, so the minimum found may be no improvement of it.
     fitted, as_is = (
         score("classification", "log_loss", codes, tempered(probabilities, temperature), (), weights)
         for temperature in (1.0 / b, 1.0)
@@ -73,7 +73,7 @@ def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None
 
 
 def _derivatives(logs: Values, weights: Values, true_log: float, b: float) -> tuple[float, float]:
-    """First and second derivative by b of the mean of log(sum over k of exp(b l_k)) - b l_true."""
+    """First and second derivative with respect to b of the mean of log(sum over k of exp(b l_k)) - b l_true."""
     shares = np.exp((logs - logs.max(axis=1, keepdims=True)) * b)
     shares /= shares.sum(axis=1, keepdims=True)
     means = (shares * logs).sum(axis=1)
@@ -82,10 +82,10 @@ def _derivatives(logs: Values, weights: Values, true_log: float, b: float) -> tu
 
 
 def extrapolated(alone: float, together: float, n_together: float, n_members: float) -> float:
-    """What a figure comes to for the mean of `n_members`, from that of one and that of the mean of `n_together`.
+    """Extrapolate a score to an ensemble of `n_members`, from that of one member and of an ensemble of `n_together`.
 
-    The error of a mean is a constant plus a part that falls with 1 / n: exactly so for squared errors of members that
-    differ by chance (Krogh & Vedelsby 1995), nearly so for the others.
+    The error of an ensemble is a constant plus a term proportional to 1 / n: exactly for squared errors of exchangeable
+    members (Krogh & Vedelsby 1995), approximately for other scores.
     """
     if n_together == 1:
         return alone
@@ -95,11 +95,10 @@ def extrapolated(alone: float, together: float, n_together: float, n_members: fl
 def fit_members_temperature(
     log_loss_at: Callable[[float, tuple[int, ...]], float], counts: Sequence[int], n_members: int
 ) -> float:
-    """The temperature of the logits of each of `n_members` networks, whose probabilities are then averaged.
+    """The temperature of the logits of each of `n_members` networks, whose probabilities are averaged afterwards.
 
-    `log_loss_at(temperature, which)` is the log loss of the mean over some of the networks that have not seen a row,
-    of which each counts as often as `counts` (r,) say. Networks that count unequally are as good as 1 / sum(w^2) that
-    count equally (Kish 1965), w being their weights.
+    `log_loss_at(temperature, which)` is the log loss of the mean over the networks `which`, out of fold, with weights
+    `counts` (r,). Unequally weighted networks are equivalent to 1 / sum(w^2) equally weighted ones (Kish 1965).
     """
 
     def least(which: tuple[int, ...]) -> float:
@@ -113,7 +112,7 @@ def fit_members_temperature(
 
 
 def _least(loss: Callable[[float], float]) -> float:
-    """The logarithm of the temperature of least loss, by golden section: the loss has one valley."""
+    """The logarithm of the temperature that minimizes a unimodal loss, by golden-section search."""
     low, high = log(LOWEST_TEMPERATURE), log(HIGHEST_TEMPERATURE)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = loss(exp(left)), loss(exp(right))

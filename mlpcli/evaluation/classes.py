@@ -27,12 +27,12 @@ N_CALIBRATION_BINS = 15
 def confusion_matrix(
     y: NDArray[np.integer], predicted: NDArray[np.integer], n_classes: int, weights: Floats | None = None
 ) -> Floats:
-    """Weight of the rows of each truth (down) and each predicted class (across), as (K, K); of resamples (R, K, K)."""
+    """The weighted confusion matrix, true classes by predicted classes (K, K); with resamples (R, K, K)."""
     return _matrix(grouped_sums(_cells(y, predicted, n_classes), n_classes**2, weights), n_classes)
 
 
 def _cells(y: NDArray[np.integer], predicted: NDArray[np.integer], n_classes: int) -> NDArray[np.int64]:
-    """The cell of the matrix in which each row counts, (n_rows,)."""
+    """The index of the matrix cell of each row (n_rows,)."""
     return np.asarray(y.astype(np.int64, copy=False) * n_classes + predicted)
 
 
@@ -42,9 +42,9 @@ def _matrix(sums: Floats, n_classes: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class ClassRows:
-    """Truth `y` (n_rows,) as codes and `probabilities` (n_rows, K), and what follows from them whatever the weights.
+    """True codes `y` (n_rows,) and `probabilities` (n_rows, K), with derived values that are independent of weights.
 
-    Of two classes the second is predicted above `threshold` (1,), of more that of the largest p / threshold (K,).
+    With two classes the second is predicted above `threshold` (1,), with more that of the largest p / threshold (K,).
     """
 
     y: NDArray[np.integer]
@@ -73,7 +73,7 @@ class ClassRows:
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
-        """The class each row gets: the most probable one, or what the threshold says."""
+        """The predicted class of each row, by threshold or the most probable."""
         if self.threshold is None:
             return self.most_probable
         p, limit = self.p, self.threshold
@@ -86,7 +86,7 @@ class ClassRows:
 
     @property
     def true_probability(self) -> Floats:
-        """The probability each row gives to its true class, (n_rows,)."""
+        """The predicted probability of the true class (n_rows,)."""
         return np.take_along_axis(self.p, self.y[:, None], axis=1)[:, 0]
 
     @cached_property
@@ -99,7 +99,7 @@ class ClassRows:
 
     @cached_property
     def squared_error(self) -> Floats:
-        """Of the probability of the class coded 1 if there are two, else summed over the classes, (n_rows,)."""
+        """Squared error of the probability of the second of two classes, or summed over more classes (n_rows,)."""
         p = self.p
         if self.n_classes == 2:
             return np.asarray((p[:, 1] - self.y) ** 2)
@@ -108,7 +108,7 @@ class ClassRows:
 
     @cached_property
     def calibration(self) -> tuple[NDArray[np.int64], Floats]:
-        """The bin of each row's top probability, and by how much that exceeds being right, (n_rows,) each."""
+        """The bin of each row's top probability, and that probability minus correctness (n_rows,) each."""
         top = self.p.max(axis=1)
         inner_edges = np.linspace(0.0, 1.0, N_CALIBRATION_BINS + 1)[1:-1]
         bins = np.searchsorted(inner_edges, top, side="left")
@@ -121,7 +121,7 @@ class ClassRows:
 
     @cached_property
     def counts(self) -> Floats:
-        """The confusion matrix of rows that all count as one, whatever their weight."""
+        """The unweighted confusion matrix."""
         return self.confusion(None)
 
     @cached_property
@@ -135,7 +135,7 @@ class ClassRows:
         return self.p[:, 1:] if self.n_classes == 2 else self.p
 
     def rank(self) -> Iterator[RankedColumn]:
-        """How the probabilities rank the rows of each column of `is_class` above the others."""
+        """The ranking of the rows by each column of probabilities."""
         return rank_columns(self.is_class, self.ranking)
 
     @cached_property
@@ -146,7 +146,7 @@ class ClassRows:
 
 @dataclass(frozen=True, eq=False)
 class ClassInputs:
-    """Rows and their weights, with what several metrics share worked out once."""
+    """Rows and their weights, with intermediate results that several metrics share."""
 
     rows: ClassRows
     weights: Floats | None
@@ -158,7 +158,7 @@ class ClassInputs:
 
     @cached_property
     def margins(self) -> Margins:
-        """Right answers, rows and predictions of each class."""
+        """Correct predictions, true rows and predicted rows of each class."""
         return margins_of(self.confusion)
 
     @cached_property
@@ -178,22 +178,22 @@ class ClassInputs:
 
 
 def weight_of_all(inputs: ClassInputs) -> Floats:
-    """Weight of the rows of which accuracy is a share, 0-d."""
+    """The denominator of accuracy: the total weight, 0-d."""
     return np.asarray(inputs.confusion.sum())
 
 
 def weight_of_class(inputs: ClassInputs) -> Floats:
-    """Weight of the rows of which the recall of each class is a share, (K,)."""
+    """The denominator of recall: the weight of the true rows of each class (K,)."""
     return np.asarray(inputs.confusion.sum(axis=-1))
 
 
 def weight_of_predicted(inputs: ClassInputs) -> Floats:
-    """Weight of the rows of which the precision of each class is a share, (K,)."""
+    """The denominator of precision: the weight of the predicted rows of each class (K,)."""
     return np.asarray(inputs.confusion.sum(axis=-2))
 
 
 def weight_of_either(inputs: ClassInputs) -> Floats:
-    """Weight of the rows that are of each class or predicted as it, (K,): the hits among them are F1 / (2 - F1)."""
+    """The weight of rows of a class or predicted as it (K,), the denominator of the Jaccard index F1 / (2 - F1)."""
     return weight_of_class(inputs) + weight_of_predicted(inputs) - inputs.margins.hits
 
 
@@ -213,12 +213,12 @@ def log_loss(inputs: ClassInputs) -> Floats:
 
 
 def roc_auc(inputs: ClassInputs) -> Floats:
-    """ROC AUC; NaN where some class does not occur in the truth, or nothing else does."""
+    """ROC AUC; NaN if a class does not occur, or is the only one."""
     return np.asarray(inputs.rankings.roc_auc.mean(axis=-1))
 
 
 def average_precision(inputs: ClassInputs) -> Floats:
-    """Average precision; NaN where some class does not occur in the truth, or nothing else does."""
+    """Average precision; NaN if a class does not occur, or is the only one."""
     return np.asarray(inputs.rankings.average_precision.mean(axis=-1))
 
 
@@ -258,7 +258,7 @@ def recall_macro(inputs: ClassInputs) -> Floats:
 
 
 def mcc(inputs: ClassInputs) -> Floats:
-    """Matthews correlation for K classes; 0 where all are predicted alike, NaN where the truth has one class only."""
+    """Matthews correlation for K classes; 0 if one class is predicted for all rows, NaN if only one class occurs."""
     return margins.mcc(inputs.margins)
 
 

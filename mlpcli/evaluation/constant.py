@@ -1,6 +1,6 @@
-"""The constant baseline: the one answer, the same for every row, that the training targets suggest.
+"""The constant baseline: one prediction for all rows, from the training targets alone.
 
-A model is worth something when it beats this. Broadcast the result to the rows of a table and score it as a prediction.
+A useful model beats it. Broadcast the result to the rows of a table and score it as a prediction.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from mlpcli.evaluation.averages import Floats, row_blocks, weighted_mean, weight
 
 
 def constant_classes(y: NDArray[np.integer], n_classes: int, weights: Floats | None = None) -> Floats:
-    """Fraction of each class in the codes `y` (n_rows,), as (K,): the constant probabilities of least log loss."""
+    """The fraction of each class in the codes `y` (n_rows,), as (K,), which minimizes the log loss."""
     counts = np.zeros(n_classes)
     for some in row_blocks((len(y), 1)):
         counts += np.bincount(y[some], weights=None if weights is None else weights[some], minlength=n_classes)
@@ -18,10 +18,10 @@ def constant_classes(y: NDArray[np.integer], n_classes: int, weights: Floats | N
 
 
 def constant_numbers(y: Floats, weights: Floats | None = None, quantile: float | None = None) -> Floats:
-    """Mean of each column of `y` (n_rows, M), as (M,), which a squared error suggests; or its `quantile` in (0, 1)."""
+    """The mean of each column of `y` (n_rows, M), as (M,), which minimizes the squared error; or its `quantile`."""
     return weighted_mean(y, weights) if quantile is None else weighted_quantile(y, quantile, weights)
 
 
 def constant_yes_no(y: Floats, weights: Floats | None = None) -> Floats:
-    """Fraction of yes in each column of `y` (n_rows, M) of 0 and 1, as (M,)."""
+    """The fraction of true in each column of `y` (n_rows, M) of 0 and 1, as (M,)."""
     return weighted_mean(y, weights)

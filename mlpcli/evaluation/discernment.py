@@ -1,7 +1,7 @@
-"""Whether a metric can tell a good answer from a bad one on the rows at hand, whatever a model may answer.
+"""Whether a metric can distinguish good from bad predictions on given rows.
 
-ROC AUC is not defined where the truth is one and the same; F1 of a class that does not occur is 0 for every answer; R2
-of a constant has no variance to explain. Such a metric cannot choose an epoch or a threshold.
+ROC AUC is not defined if all true values are equal; F1 of a class that does not occur is 0 for every prediction; R2 of
+a constant target has no variance to explain. Such a metric cannot choose an epoch or a threshold.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from mlpcli.evaluation.averages import Floats
 from mlpcli.evaluation.metrics import Task
 from mlpcli.evaluation.scores import score
 
-# How sure the right and the wrong answer of a probe are, as probabilities.
+# Probabilities of the correct and of other labels in probe predictions.
 SURE, UNSURE = 0.8, 0.2
 
 
-def tells_apart(task: Task, key: str, y: NDArray[Any], names: Sequence[str], weights: Floats | None = None) -> bool:
-    """Whether the score `key` is defined on rows of truth `y`, and not the same for right and for wrong answers.
+def can_distinguish(task: Task, key: str, y: NDArray[Any], names: Sequence[str], weights: Floats | None = None) -> bool:
+    """Whether the score `key` is defined for the true values `y`, and differs between correct and wrong predictions.
 
-    Arrays and names as in `scores`. A metric depends on which truths occur, so a few rows that have all of them stand
-    for the others.
+    Arrays and names as in `scores`. Only the set of true values matters, so a few rows that contain all of them are
+    tested.
     """
     rows = _probe_rows(task, y, weights)
     if not len(rows):
@@ -33,7 +33,7 @@ def tells_apart(task: Task, key: str, y: NDArray[Any], names: Sequence[str], wei
 
 
 def lacking(task: Task, y: NDArray[Any], names: Sequence[str], weights: Floats | None = None) -> str:
-    """What is missing among the rows, "no row is of class b": a clause; "" where nothing is."""
+    """What the rows lack for a score to be defined, as a clause: "no row is of class b"; "" for nothing."""
     rows = _probe_rows(task, y, weights)
     if not len(rows):
         return "no row has a positive weight"
@@ -51,7 +51,7 @@ def lacking(task: Task, y: NDArray[Any], names: Sequence[str], weights: Floats |
 
 
 def _probe_rows(task: Task, y: NDArray[Any], weights: Floats | None) -> NDArray[np.int64]:
-    """Rows with weight that have every truth: one of each class, or of the least and the largest of each column."""
+    """Rows of positive weight with all true values: one per class, or the minimum and maximum of each column."""
     counted = np.arange(len(y)) if weights is None else np.flatnonzero(weights > 0)
     if not len(counted):
         return counted
@@ -62,7 +62,7 @@ def _probe_rows(task: Task, y: NDArray[Any], weights: Floats | None) -> NDArray[
 
 
 def _probes(task: Task, y: NDArray[Any], n_names: int) -> list[Floats]:
-    """Answers that are right, wrong, and neither."""
+    """Predictions that are correct, wrong, and (for numbers) worse."""
     if task == "regression":
         return [y.astype(np.float64) + shift for shift in (0.0, 1.0, 2.0)]
     if task == "multilabel":

@@ -1,4 +1,4 @@
-"""Whether two sets of rows look alike: the population stability index, and tests that go by counts alone.
+"""Tests for drift between two samples, from binned counts alone, and the population stability index.
 
 `before` and `now` are counts (n_bins,) of the same bins.
 """
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 
-# Expected rows below which a bin is counted together with others (Cochran's rule).
+# Bins with fewer expected rows are merged (Cochran's rule).
 FEWEST_EXPECTED = 5.0
-# Of one bin so many are enough (the same).
+# One bin may have as few as this (also Cochran's rule).
 FEWEST_LEFT = 1.0
 _TINY = 1e-17
 _IMPOSSIBLE = 1e-12
 _DOUBLINGS, _HALVINGS = 40, 40
 _FEW = 3  # rows of a small level
-# Of the level of the test, what each of four goes by: the largest new level, all, those of one row, the small ones.
+# Shares of the significance level for four tests: the largest new level, all new ones, single rows, small ones.
 _PARTS_OF_LEVEL = (0.3, 0.3, 0.2, 0.2)
 
 
 def psi(before: Counts, now: Counts) -> float:
-    """The population stability index: the sum of (q - p) ln(q / p) over the shares p before and q now.
+    """The population stability index: the sum of (q - p) ln(q / p) over the fractions p before and q now.
 
-    Half a row is added to each bin, so that an empty one gives no infinity.
+    Half a row is added to each bin, to avoid infinities for empty bins.
     """
     p = (before + 0.5) / (before.sum() + 0.5 * len(before))
     q = (now + 0.5) / (now.sum() + 0.5 * len(now))
@@ -33,7 +33,7 @@ def psi(before: Counts, now: Counts) -> float:
 
 
 def merge_neighbours(before: Counts, now: Counts, n_groups: int) -> tuple[Counts, Counts]:
-    """Join bins that follow each other to at most `n_groups`, of about equal shares before."""
+    """Merge adjacent bins into at most `n_groups` of about equal size before."""
     if len(before) <= n_groups or not before.sum():
         return before, now
     middles = (np.cumsum(before) - before / 2) / before.sum()
@@ -45,10 +45,10 @@ def merge_neighbours(before: Counts, now: Counts, n_groups: int) -> tuple[Counts
 def level_bins(
     before: Counts, now: Counts, bucket: Counts, before_in_buckets: Counts, now_in_buckets: Counts
 ) -> tuple[Counts, Counts]:
-    """Bins of a column of levels: its frequent levels, and what they leave of the buckets that all rows are in.
+    """Bins of a categorical column: its frequent levels, and the remaining counts of the hash buckets.
 
-    `before` and `now` (n_levels,) are the rows of each known level, `bucket` (n_levels,) says where these are counted
-    too. Which levels are frequent goes by both sets together, so neither has more of them by its choice.
+    `before` and `now` (n_levels,) are the counts of each listed level, `bucket` (n_levels,) its hash bucket. Frequent
+    levels are chosen from both samples together, to avoid selection bias.
     """
     expected = _expected(before + now, int(before_in_buckets.sum()), int(now_in_buckets.sum()))
     is_frequent = expected >= FEWEST_EXPECTED
@@ -61,10 +61,10 @@ def level_bins(
 
 
 def merge_rare(before: Counts, now: Counts) -> tuple[Counts, Counts]:
-    """Join bins in which fewer than FEWEST_EXPECTED rows are expected, of either set, until there are enough.
+    """Merge bins with fewer than FEWEST_EXPECTED expected rows until each has enough.
 
-    They are joined in their order, behind the others. Empty bins vanish, and the last ones go to the smallest bin if
-    fewer than FEWEST_LEFT are expected in them.
+    They are merged in order and placed last. Empty bins are removed, and the last ones are added to the smallest bin if
+    fewer than FEWEST_LEFT rows are expected in them.
     """
     together = before + now
     expected = _expected(together, int(before.sum()), int(now.sum()))
@@ -86,14 +86,15 @@ def merge_rare(before: Counts, now: Counts) -> tuple[Counts, Counts]:
 
 
 def _expected(together: Counts, n_before: int, n_now: int) -> NDArray[np.float64]:
-    """Rows of the smaller set that are expected in bins of so many rows of both."""
+    """The expected counts of the smaller sample, given the total counts of bins."""
     return np.multiply(together, min(n_before, n_now) / max(n_before + n_now, 1), dtype=np.float64)
 
 
 def kolmogorov_smirnov(before: Counts, now: Counts) -> tuple[float, float]:
-    """Kolmogorov's and Smirnov's distance of two samples at the edges of the bins, and its p-value.
+    """The Kolmogorov-Smirnov distance of two samples at the bin edges, and its p-value.
 
-    The true distance is never smaller, so the p-value, asymptotic with Stephens' correction, is never too small.
+    The distance of the unbinned samples is at least as large, so the test is conservative. The p-value is asymptotic
+    with Stephens' correction.
     """
     n_before, n_now = int(before.sum()), int(now.sum())
     distance = float(np.abs(np.cumsum(before) / n_before - np.cumsum(now) / n_now).max())
@@ -102,7 +103,7 @@ def kolmogorov_smirnov(before: Counts, now: Counts) -> tuple[float, float]:
 
 
 def chi_squared(before: Counts, now: Counts) -> tuple[float, float]:
-    """Pearson's statistic of two samples of levels, and its p-value; bins are expected to have rows enough."""
+    """Pearson's chi-squared statistic of two samples, and its p-value; every bin must have enough expected rows."""
     table = np.asarray([before, now], np.float64)
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2:
@@ -113,12 +114,12 @@ def chi_squared(before: Counts, now: Counts) -> tuple[float, float]:
 
 
 def fisher_exact_greater(k_before: int, n_before: int, k_now: int, n_now: int) -> float:
-    """Fisher's exact p-value of `k_now` of `n_now` or more, where before it was `k_before` of `n_before`.
+    """Fisher's exact one-sided p-value of `k_now` of `n_now` against `k_before` of `n_before`.
 
-    The tail of the hypergeometric distribution, summed from its largest term, which is the first.
+    The tail of the hypergeometric distribution, summed from its first and largest term.
     """
     n, k = n_before + n_now, k_before + k_now
-    if k_now * n_before <= k_before * n_now:  # not more often: no small tail
+    if k_now * n_before <= k_before * n_now:  # not more frequent
         return 1.0
     term = math.exp(_log_choose(k, k_now) + _log_choose(n - k, n_now - k_now) - _log_choose(n, n_now))
     tail = term
@@ -131,12 +132,12 @@ def fisher_exact_greater(k_before: int, n_before: int, k_now: int, n_now: int) -
 
 
 def new_levels(before: Counts, now: Counts) -> tuple[int, float]:
-    """Rows now of levels that were not there before, and a bound on the p-value that they are so many.
+    """The number of rows with new levels, and an upper bound on its p-value.
 
-    `before` and `now` (n_levels,) are the rows of each level of either set. Were the sets dealt from one table, all c
-    rows of a level would be among the n_now by the chance h = C(n_now, c) / C(n_now + n_before, c). These count: the
-    rows of the largest such level, and the rows of all such levels together, of all sizes and of small ones. Levels of
-    one row are the most telling where many are new by chance: of the others the sizes hold less news than noise.
+    `before` and `now` (n_levels,) are the counts of each level. If both samples are random parts of one table, all c
+    rows of a level are among the n_now with probability h = C(n_now, c) / C(n_now + n_before, c). Four test statistics
+    are combined: the rows of the largest new level, of all new levels, of small ones, and of levels with a single row,
+    which are the most informative if many levels are new by chance.
     """
     n_before, n_now, is_new = int(before.sum()), int(now.sum()), before == 0
     found = int(now[is_new].sum())
@@ -145,13 +146,13 @@ def new_levels(before: Counts, now: Counts) -> tuple[int, float]:
     together = before + now
     sizes, n_levels = np.unique(together[(together > 0) & (together <= n_now)], return_counts=True)
     log_h = np.asarray([_log_all_of(size, n_now, n_before) for size in sizes.tolist()])
-    # The chance, at most, that any level of this size or a larger one is all new.
+    # Bound on the probability that any level of at least this size is new.
     chances = np.cumsum((n_levels * np.exp(log_h))[::-1])[::-1]
     seen_once, few = together == 1, sizes <= _FEW
     bounds = (
         float(chances[np.searchsorted(sizes, now[is_new].max())]),
         _bound_on_sum(sizes, n_levels, log_h, found),
-        # Dealing single rows is drawing without replacement.
+        # Assigning single rows to samples is drawing without replacement.
         fisher_exact_greater(int(before[seen_once].sum()), n_before, int(now[seen_once].sum()), n_now),
         _bound_on_sum(sizes[few], n_levels[few], log_h[few], int(now[is_new & (now <= _FEW)].sum())),
     )
@@ -159,11 +160,11 @@ def new_levels(before: Counts, now: Counts) -> tuple[int, float]:
 
 
 def _bound_on_sum(sizes: Counts, n_levels: Counts, log_h: NDArray[np.float64], found: int) -> float:
-    """At most the chance that so many levels of these sizes have `found` rows or more that are new."""
+    """An upper bound on the probability that levels of these sizes have at least `found` new rows."""
     expected = n_levels * np.exp(log_h)
     if found <= np.sum(expected * sizes):
         return 1.0
-    # Large levels are as good as never new; apart, they leave the bound of the others sharp.
+    # Large levels are almost never new; bounding them separately keeps the bound of the others tight.
     chances = np.cumsum(expected[::-1])[::-1]
     n_small = int(np.count_nonzero(chances > _IMPOSSIBLE))
     apart = float(chances[n_small]) if n_small < len(chances) else 0.0
@@ -171,15 +172,15 @@ def _bound_on_sum(sizes: Counts, n_levels: Counts, log_h: NDArray[np.float64], f
 
 
 def unseen_rate(counts: Counts) -> float:
-    """The fraction of further rows whose level is none of these: Good's and Turing's estimate from levels seen once."""
+    """The Good-Turing estimate of the rate of unseen levels, from the number of singletons."""
     return int(np.count_nonzero(counts == 1)) / max(int(counts.sum()), 1)
 
 
 def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.float64], found: int) -> float:
-    """At most the chance that levels which are new with chance h have `found` rows or more; 0 without levels.
+    """The Chernoff bound for levels that are new with probability h having at least `found` rows; 0 without levels.
 
-    Being new is negatively associated (Joag-Dev and Proschan 1983), so the tail is below that of independent levels,
-    which is at most exp(-s t) prod (1 - h + h exp(s c)), for whatever s > 0.
+    Newness is negatively associated (Joag-Dev and Proschan 1983), so the tail is below that of independent levels,
+    which is at most exp(-s t) prod (1 - h + h exp(s c)) for any s > 0.
     """
     if not len(sizes):
         return 0.0
@@ -191,7 +192,7 @@ def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.fl
     def slope(s: float) -> float:
         return float(np.sum(n_levels * sizes * np.exp(log_h + s * sizes - log_factors(s)))) - found
 
-    # The bound is convex in s: its slope rises from expected - found, and is 0 at the least.
+    # The bound is convex in s, so find the root of its slope, which is expected - found at s = 0.
     low, high = 0.0, 1.0 / float(sizes.max())
     for _ in range(_DOUBLINGS):
         if slope(high) >= 0.0:
@@ -204,7 +205,7 @@ def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.fl
 
 
 def _log_all_of(c: int, n_now: int, n_before: int) -> float:
-    """The logarithm of the chance that all c rows are among the n_now, when the sets are dealt at random."""
+    """The log probability that all c rows are among the n_now in a random split."""
     n = n_now + n_before
     return math.lgamma(n_now + 1) - math.lgamma(n_now - c + 1) + math.lgamma(n - c + 1) - math.lgamma(n + 1)
 
@@ -239,8 +240,8 @@ def gamma_tail(a: float, x: float) -> float:
 
 
 def _kolmogorov_tail(x: float) -> float:
-    """The chance that Kolmogorov's statistic is above x."""
-    if x < 0.3:  # where the series converges slowly, and the answer is 1 to five digits
+    """The survival function of the Kolmogorov distribution."""
+    if x < 0.3:  # the series converges slowly, and the value is 1 to five digits
         return 1.0
     signs = (1.0, -1.0)
     return min(1.0, 2.0 * sum(signs[j % 2] * math.exp(-2.0 * ((j + 1) * x) ** 2) for j in range(30)))

@@ -1,4 +1,4 @@
-"""A score of each fold of a cross-validation, their mean, and how sure it is.
+"""Scores of the folds of a cross-validation, their mean and its confidence interval.
 
 Training sets overlap, so that the scores of folds vary less than those of separate draws of the data. Nadeau & Bengio
 2003 ("Inference for the Generalization Error", Machine Learning 52) take the correlation of two folds for
@@ -21,7 +21,7 @@ from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
 
 @dataclass(frozen=True)
 class FoldScores:
-    """One score of every fold, in order; NaN where it is not defined. `deviation` has J - 1 in its denominator."""
+    """A score of every fold, NaN if undefined; `deviation` is the standard deviation with denominator J - 1."""
 
     values: tuple[float, ...]
     mean: float
@@ -32,8 +32,7 @@ class FoldScores:
 def summarize(key: str, values: Sequence[float], test_ratio: float, confidence: float) -> FoldScores:
     """Mean, deviation and interval of a score; `test_ratio` is n_test / n_train, or the mean of it over the folds.
 
-    The interval is of the expected score of a model that is trained on as many rows. It stays within what the metric
-    can be.
+    The interval is that of the expected score of a model trained on as many rows, clipped to the range of the metric.
     """
     mean, deviation, interval = _mean_interval(values, test_ratio, confidence)
     if not interval.reason:
@@ -47,7 +46,7 @@ def compare_folds(
 ) -> Difference:
     """The corrected resampled t-test on scores of the same folds.
 
-    The new one is worse (better) where the whole interval is, beyond `margin`.
+    The new one is worse (better) if the whole interval is, by more than `margin`.
     """
     values = [after - before for before, after in zip(old, new, strict=True)]
     _, _, interval = _mean_interval(values, test_ratio, confidence)

@@ -1,4 +1,4 @@
-"""Gates: bounds on scores that make the verdict of a run."""
+"""Gates: bounds on scores that decide whether a run passes."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -24,15 +24,15 @@ class Gate:
         return f"{self.metric} {'>=' if self.is_minimum else '<='} {repr(float(self.bound)).removesuffix('.0')}"
 
     def passes(self, score: float) -> bool:
-        """Whether the score is on the right side; the bound itself is, NaN never is."""
+        """Whether the score meets the bound; a score equal to it does, NaN does not."""
         return score >= self.bound if self.is_minimum else score <= self.bound
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """What a gate says of a score.
+    """The result of a gate.
 
-    `where` names the group of rows, "" for all of them; `reason` is why there is no score, "" where there is one.
+    `where` names the group of rows, "" for all rows; `reason` is why the score is undefined, "" if it is defined.
     """
 
     gate: Gate
@@ -43,7 +43,7 @@ class GateResult:
 
     @property
     def score_text(self) -> str:
-        """The score in three decimals or digits, or as many as show on which side of the bound it lies."""
+        """The score with three decimals or digits, or as many as show which side of the bound it is on."""
         if math.isnan(self.score):
             return "-"
         usual = f"{self.score:.3f}" if abs(self.score) >= 0.01 or self.score == 0 else f"{self.score:.3g}"
@@ -63,7 +63,7 @@ class GateResult:
 
 
 def parse_gate(text: str, is_minimum: bool) -> Gate:
-    """Read the value of `--min` or `--max`, such as "accuracy=0.95"; raises MlpError for anything else."""
+    """Parse the value of `--min` or `--max`, such as "accuracy=0.95"; raises MlpError if invalid."""
     option, example = ("--min", "accuracy=0.95") if is_minimum else ("--max", "log_loss=0.2")
     metric, _, number = (part.strip() for part in text.rpartition("="))
     if not metric or not number:
@@ -81,7 +81,7 @@ def parse_gate(text: str, is_minimum: bool) -> Gate:
 
 
 def fault_of(gate: Gate) -> str:
-    """Why no model can meet a gate, such as accuracy >= 90, and what may be meant; "" for any other gate."""
+    """Why no model can meet a gate, such as accuracy >= 90, with a suggestion; "" for a satisfiable gate."""
     metric = _metric(gate)
     if metric is None:
         return ""
@@ -103,7 +103,7 @@ def is_always_met(gate: Gate) -> bool:
 
 
 def _metric(gate: Gate) -> Metric | None:
-    """The metric that a gate is about, of an end of an interval too; None for one that is not known."""
+    """The metric of a gate, also of one on an interval end; None if unknown."""
     key = next((gate.metric.removesuffix(end) for end in ENDS if gate.metric.endswith(end)), gate.metric)
     name = key.partition("[")[0]
     return METRICS.get(name) or INTERVAL_METRICS.get(name)
@@ -117,12 +117,12 @@ def make_gates(minimum: Mapping[str, float], maximum: Mapping[str, float]) -> li
     ]
 
 
-def judge(
+def evaluate_gates(
     gates: Iterable[Gate], scores: Mapping[str, float], where: str = "", reasons: Mapping[str, str] | None = None
 ) -> list[GateResult]:
-    """One result per gate, in order; raises MlpError for a gate on a metric that has no score.
+    """One result per gate, in order; raises MlpError for a gate on an unknown score.
 
-    `reasons` say why scores are not defined.
+    `reasons` has the reason for each undefined score.
     """
     gate_results = []
     for gate in gates:

@@ -1,17 +1,16 @@
-"""Confidence intervals of scores, and the reason where there is none.
+"""Confidence intervals of scores, or the reason why there is none.
 
-- A share of rows (accuracy, recall, precision, and F1 by way of F1 / (2 - F1), which is one): Wilson's, over
-  (sum w)^2 / sum w^2 rows where rows have weights.
-- ROC AUC and average precision: the variance of their influences (of ROC AUC that of DeLong et al. 1988), on the logit
-  scale, against Student's t.
+- Proportions (accuracy, recall, precision, and F1 by way of the Jaccard index F1 / (2 - F1)): Wilson's interval, with
+  the effective sample size (sum w)^2 / sum w^2 if rows have weights.
+- ROC AUC and average precision: the variance of their influence function (for ROC AUC that of DeLong et al. 1988), on
+  the logit scale, with Student's t.
 - Median absolute error: BCa bootstrap, see `resampling`.
-- Everything else: Student's t of pseudo-values with their skewness removed, see `uncertainty`.
+- All others: Student's t of pseudo-values with a correction for skewness, see `uncertainty`.
 
-No interval holds the true score as often as it says where a few rows that are not seen may decide it. So each needs as
-many rows, wrong answers or rows of a class as simulation shows to be enough (`python -m benchmarks coverage`), and
-losses without a bound need a tail that allows it. A score in [0, 1] that has fewer has Wilson's interval over the rows
-of the rarest class, which is wider than needed: no variance of a mean of shares, or of ROC AUC (Birnbaum & Klose 1957),
-is larger.
+No interval has its nominal coverage if a few unseen rows can determine the score. So each needs as many rows, errors or
+rows of a class as simulation shows to be sufficient (`python -m benchmarks coverage`), and unbounded losses need a tail
+that is light enough. A score in [0, 1] with fewer rows gets Wilson's interval over the rows of the rarest class, which
+is conservative: no variance of a mean of proportions, or of ROC AUC (Birnbaum & Klose 1957), is larger.
 """
 
 import math
@@ -34,23 +33,23 @@ FEWEST_FOR_F1 = 5  # rows of the class or predicted as it
 
 @dataclass(frozen=True)
 class IntervalOptions:
-    """How sure intervals are to hold the score; `replicates` is None for as many as are quick."""
+    """Confidence level and number of bootstrap resamples; `replicates` None chooses it by the number of rows."""
 
     confidence: float = 0.95
     replicates: int | None = None
 
     @property
     def z(self) -> float:
-        """The quantile of the normal distribution at the upper end."""
+        """The normal quantile of the upper end."""
         return NORMAL.inv_cdf((1 + self.confidence) / 2)
 
     def of_folds(self, n_folds: int) -> "IntervalOptions":
-        """What to ask for rows that were scored fold by fold, to be as sure as of independent rows.
+        """The options with which intervals of out-of-fold predictions have this confidence level.
 
-        Models that share training rows err together, so a mean over k folds varies more than one over as many
-        independent rows: by 1 + k / (k - 1) in variance, with the correlation 1 / k of Nadeau & Bengio 2003 ("Inference
-        for the Generalization Error"), which errs on the wide side; no unbiased estimate exists (Bengio & Grandvalet
-        2004).
+        Models that share training rows have correlated errors, so a mean over k folds has a larger variance than one
+        over as many independent rows, by the factor 1 + k / (k - 1) for the correlation 1 / k of Nadeau & Bengio 2003
+        ("Inference for the Generalization Error"), which is conservative; no unbiased estimate exists (Bengio &
+        Grandvalet 2004).
         """
         z = self.z * math.sqrt(1 + n_folds / (n_folds - 1))
         return replace(self, confidence=2 * NORMAL.cdf(z) - 1)
@@ -67,7 +66,7 @@ def score_intervals(
     options: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
-    """The interval of each of `scores`, which are of these score inputs, or why it has none; a metric may have none.
+    """The interval of each of `scores`, or the reason why there is none; metrics without intervals are left out.
 
     `names` are the class labels, outputs or boolean columns of the target.
     """
@@ -78,7 +77,7 @@ def score_intervals(
         key: no_interval(f"{key} itself is not defined for these rows") for key in wanted if key not in defined
     }
     with np.errstate(all="ignore"):
-        found |= _of_shares(task, inputs, parts, defined, options.z)
+        found |= _proportion_intervals(task, inputs, parts, defined, options.z)
         others = {key: score for key, score in defined.items() if key not in found}
         if isinstance(inputs, NumberInputs):
             of_numbers = {key: output_alone(inputs, parts[key]) if key in parts else inputs for key in others}
@@ -97,7 +96,7 @@ def score_intervals(
 
 
 def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
-    """The ends by name, `roc_auc.low` and `roc_auc.high`, as gates call them."""
+    """The ends by name, `roc_auc.low` and `roc_auc.high`, as in gates."""
     return {
         key + end: value
         for key, interval in intervals.items()
@@ -106,22 +105,22 @@ def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
 
 
 def without_end(key: str) -> str:
-    """The score that a gate is about: `roc_auc` of `roc_auc.low`."""
+    """The score of a gate's key: `roc_auc` for `roc_auc.low`."""
     return next((key.removesuffix(end) for end in ENDS if key.endswith(end)), key)
 
 
 def gate_names(task: Task, names: Sequence[str], further: Sequence[str] = ()) -> tuple[str, ...]:
-    """All that a gate may be about: the scores of a target, `further` ones, and the ends of their intervals."""
+    """All keys that gates may have: the scores of a target, `further` ones, and the ends of their intervals."""
     scores = (*metric_names(task, names), *further)
     return (*scores, *(key + end for key in scores if find_metric(key).has_interval for end in ENDS))
 
 
-def _of_shares(
+def _proportion_intervals(
     task: Task, inputs: ScoreInputs, parts: Mapping[str, int], scores: Mapping[str, float], z: float
 ) -> dict[str, Interval]:
-    """The intervals of the scores that are shares of rows; `parts` numbers the keys with brackets."""
+    """The intervals of scores that are proportions; `parts` has the index of each key with brackets."""
     found = {}
-    n_rows = _rows_of_shares(task, inputs, scores)
+    n_rows = _effective_rows(task, inputs, scores)
     for key, score in scores.items():
         name = find_metric(key).name
         if name in n_rows:
@@ -137,8 +136,8 @@ def _of_shares(
     return found
 
 
-def _rows_of_shares(task: Task, inputs: ScoreInputs, scores: Iterable[str]) -> dict[str, Floats]:
-    """By metric, over how many rows each of its shares is taken: (sum w)^2 / sum w^2."""
+def _effective_rows(task: Task, inputs: ScoreInputs, scores: Iterable[str]) -> dict[str, Floats]:
+    """The effective number of rows of each proportion, (sum w)^2 / sum w^2, by metric."""
     weights = inputs.weights
     squared = inputs if weights is None else replace(inputs, weights=weights**2)
     found = {}
@@ -156,7 +155,7 @@ def _bootstrapped(
     options: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
-    """The intervals of scores of numbers."""
+    """The bootstrap intervals of regression scores."""
     metrics = {key: find_metric(key) for key in scores}
     measures = {key: metric.together["regression"] for key, metric in metrics.items() if key not in parts}
     measures |= {f"{metric.name}[]": metric.each["regression"] for key, metric in metrics.items() if key in parts}

@@ -1,4 +1,4 @@
-"""Whether rows that stand together are alike: what a random split of them hides."""
+"""Tests whether rows of a group or neighbouring rows are correlated, which makes a random split leak."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
-# Deviations from chance, and correlations, from which rows that stand together are alike; of fewer groups none is sure.
+# Significance in standard deviations, and correlation, from which rows count as correlated; needs this many groups.
 DEVIATIONS = 6.0
 ALIKE = 0.15
 FEWEST_GROUPS = 20
@@ -17,7 +17,7 @@ MOST_CLASSES = 20
 
 
 def as_columns(truth: NDArray[Any]) -> Floats:
-    """Targets as numbers of one size (n_rows, k): of class codes (n_rows,) a column for each of the most frequent."""
+    """Targets as scaled columns (n_rows, k); class codes (n_rows,) become indicators of the most frequent classes."""
     if truth.ndim == 1:
         classes = np.argsort(-np.bincount(truth), kind="stable")[:MOST_CLASSES]
         return np.asarray(truth[:, None] == classes, np.float64)
@@ -26,10 +26,11 @@ def as_columns(truth: NDArray[Any]) -> Floats:
 
 
 def intraclass_correlation(groups: Codes, values: Floats) -> tuple[float, float]:
-    """How alike the rows of a group are, and how many deviations from chance that is: 1 for equal rows, 0 for chance.
+    """The intraclass correlation of groups, from 0 for independent to 1 for equal rows, and its z-score.
 
     `groups` (n_rows,) are codes from 0, `values` (n_rows, k) numbers, whose variances are added. One-way analysis of
-    variance (Shrout & Fleiss 1979, ICC(1)); under chance its deviation is about sqrt(1 / pairs of rows of one group).
+    variance (Shrout & Fleiss 1979, ICC(1)); for independent rows its standard deviation is about
+    sqrt(1 / pairs of rows within groups).
     """
     sizes = np.bincount(groups).astype(np.float64)
     groups, sizes = np.unique(groups, return_inverse=True)[1], sizes[sizes > 0]
@@ -50,9 +51,9 @@ def intraclass_correlation(groups: Codes, values: Floats) -> tuple[float, float]
 
 
 def neighbour_correlation(values: Floats) -> tuple[float, float]:
-    """How alike neighbouring rows of `values` (n_rows, k) are, and how many deviations from chance that is.
+    """The correlation of neighbouring rows of `values` (n_rows, k), from 0 to 1, and its z-score.
 
-    1 for equal ones, 0 for chance: one minus half of von Neumann's ratio (1941), over all columns.
+    One minus half of von Neumann's ratio (1941), over all columns.
     """
     values = values - values.mean(axis=0)
     total = float((values**2).sum())
@@ -63,17 +64,17 @@ def neighbour_correlation(values: Floats) -> tuple[float, float]:
 
 
 def pairs_alike(left: NDArray[Any], right: NDArray[Any]) -> int:
-    """How many pairs of a row of `left` (n,) and one of `right` (m,) have the same hash."""
+    """The number of pairs of a row of `left` (n,) and one of `right` (m,) with equal hashes."""
     names, counts = np.unique(right, return_counts=True)
     place = np.minimum(np.searchsorted(names, left), len(names) - 1)
     return int(counts[place[names[place] == left]].sum()) if len(names) else 0
 
 
 def outnumber_near_copies(left: Hashes, right: Hashes, most_columns: int = 32) -> bool:
-    """Whether more pairs of rows agree in all columns than in all but one: then they are copies.
+    """Whether more pairs of rows agree in all columns than in all but one, so that they are duplicates.
 
-    `left` (n, n_columns) and `right` (m, n_columns) are hashes of cells. Where few values make rows agree by chance,
-    far more pairs differ in one column than in none. Of many columns some are tried, and stand for all.
+    `left` (n, n_columns) and `right` (m, n_columns) are hashes of cells. If rows agree by chance, because columns have
+    few distinct values, far more pairs differ in one column than in none. Of many columns a sample is tested.
     """
     left_sum, right_sum = left.sum(axis=1, dtype=np.uint64), right.sum(axis=1, dtype=np.uint64)
     n_equal, n_columns = pairs_alike(left_sum, right_sum), left.shape[1]

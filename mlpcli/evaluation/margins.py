@@ -1,7 +1,7 @@
-"""The scores that follow from three sums per class: right answers, rows of the class, rows predicted as it.
+"""Scores computed from the margins of a confusion matrix: per class, correct, true and predicted rows.
 
-Arrays are (..., K), of one confusion matrix or of many at a time, so that leaving out one row costs two sums of a class
-and not a matrix.
+Arrays are (..., K), for one or many confusion matrices, so that a leave-one-out score changes a few sums instead of a
+matrix.
 """
 
 from typing import NamedTuple
@@ -10,12 +10,12 @@ import numpy as np
 
 from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 
-# A part of the weight that is lost in the rounding of sums of squares.
+# Fraction of the weight that is lost in the rounding of sums of squares.
 NEGLIGIBLE = 1e-12
 
 
 class Margins(NamedTuple):
-    """Weight of the right answers of each class, of the rows of it, and of the rows predicted as it, (..., K) each."""
+    """Weight of the correct rows, the true rows and the predicted rows of each class, (..., K) each."""
 
     hits: Floats
     truth: Floats
@@ -23,7 +23,7 @@ class Margins(NamedTuple):
 
 
 def margins_of(confusion: Floats) -> Margins:
-    """The margins of confusion matrices (..., K, K), truth down and prediction across."""
+    """The margins of confusion matrices (..., K, K), with true classes as rows."""
     return Margins(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1), confusion.sum(axis=-2))
 
 
@@ -48,7 +48,7 @@ def f1(margins: Margins) -> Floats:
 
 
 def mean_of_classes(values: Floats, counts: Bools) -> Floats:
-    """Mean of the classes that count."""
+    """Mean over the classes selected by `counts`."""
     return np.asarray(np.where(counts, values, 0.0).sum(axis=-1) / counts.sum(axis=-1))
 
 
@@ -80,8 +80,8 @@ def f1_weighted(margins: Margins) -> Floats:
 def mcc(margins: Margins) -> Floats:
     """Matthews correlation for K classes (Gorodkin 2004); 0 where the prediction has one class only.
 
-    NaN where the truth has one: nothing is to be told apart; scikit-learn gives 0. One class is also what all but a
-    part of 1e-12 of the weight is in: the rest is lost in the rounding of the sums.
+    NaN if only one class occurs, where scikit-learn returns 0. A class with all but a fraction 1e-12 of the weight
+    counts as the only one, because the rest is lost in rounding.
     """
     hits, truth, predicted = margins
     total = truth.sum(axis=-1)

@@ -1,4 +1,4 @@
-"""Every metric, one record each; the order here is the order in which scores are shown."""
+"""Every metric as a record, in the order of display."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,21 +11,23 @@ from mlpcli.evaluation.uncertainty import pseudo_values
 
 Task: TypeAlias = Literal["classification", "regression", "multilabel"]
 
-# By simulation (`python -m benchmarks coverage`): what a few large values decide needs more rows.
+# Fewest rows for an interval, by simulation (`python -m benchmarks coverage`); scores dominated by a few large values
+# need more.
 ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES = 30, 300
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: `together` gives one number for a task's score inputs, `each` one for every class, output or column.
+    """A metric: `together` computes the overall score from the score inputs, `each` that of every class or output.
 
-    `share_of` gives, for a score that is a share of some rows, the weight of these, for each part if the metric has
-    parts: its interval is Wilson's. Else `pseudo_values` gives what each row says of `together`, (n_rows,), and
-    `differences` what it says of two predictions where that is no difference of these; without them the interval is
-    the bootstrap's. `losses` (n_rows,) have no bound: their tail must allow an interval, which needs `fewest_rows` in
-    any case. `rows_of` says whether a mean over classes needs rows of each in truth or prediction. `has_interval` is
-    false where none would hold the true score: a largest error, an absolute difference that only chance keeps from
-    zero. `has_unit` is true of a score in the unit of its target: a mean of several goes by the largest unit.
+    `share_of` computes the denominator of a proportion, per class or output if the metric has such scores; its
+    interval is Wilson's. Otherwise `pseudo_values` computes the pseudo-values of `together` (n_rows,), and
+    `differences` those of the difference of two predictions if it is not the difference of these; without pseudo-
+    values the interval is a bootstrap one. `losses` (n_rows,) are unbounded, so that their tail must be light enough;
+    an interval needs `fewest_rows` in any case. `rows_of` is whether a mean over classes needs true or predicted rows
+    of each. `has_interval` is false if no interval would have its coverage: for a maximum, or an absolute difference
+    with expectation above zero by chance. `has_unit` is true for a score in the unit of its target, so that the
+    largest unit dominates a mean of several.
     """
 
     name: str
@@ -34,7 +36,7 @@ class Metric:
     together: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     each: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     needs_two_classes: bool = False
-    judges_probabilities: bool = False  # else the answers alone: a class, yes or no, a number
+    judges_probabilities: bool = False  # otherwise it scores labels or numbers
     share_of: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     pseudo_values: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     losses: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
@@ -43,12 +45,12 @@ class Metric:
     differences: Mapping[Task, Callable[[Any, Any], Floats]] = field(default_factory=dict)
     has_interval: bool = True
     has_unit: bool = False
-    lowest: float = 0.0  # that any score can be, with the highest
+    lowest: float = 0.0  # range of the score, with `highest`
     highest: float = 1.0
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks it can judge, together or in parts."""
+        """The tasks of the metric."""
         return tuple(dict.fromkeys([*self.together, *self.each]))
 
 
@@ -68,7 +70,7 @@ _classes = pseudo_values.of_margins
 
 
 def _rows(name: str) -> Callable[[Any], Floats]:
-    """Pseudo-values of a mean over rows, and over columns, of what is a property of the rows."""
+    """Pseudo-values of the mean over rows and columns of a property of the rows."""
     return lambda inputs: pseudo_values.of_mean_loss(getattr(inputs.rows, name), inputs.weights)
 
 

@@ -11,20 +11,20 @@ from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, ran
 
 
 @dataclass(frozen=True, eq=False)
-class YesNoRows:
-    """Truth `y` (n_rows, M) and `probabilities` of yes (n_rows, M), and what follows from them whatever the weights.
+class BooleanRows:
+    """True `y` and `probabilities` of true (n_rows, M), with derived values that are independent of weights.
 
-    `threshold` (M,) is what a probability must be above for yes; None means 0.5.
+    A probability above `threshold` (M,) is predicted true; None means 0.5.
     """
 
     y: Bools
     probabilities: Predicted
     threshold: Floats | None = None
 
-    def blocks(self) -> Iterator[tuple[slice, "YesNoRows"]]:
+    def blocks(self) -> Iterator[tuple[slice, "BooleanRows"]]:
         """See `averages.Rows`."""
         for some in row_blocks(self.probabilities.shape):
-            yield some, YesNoRows(self.y[some], self.probabilities[some], self.threshold)
+            yield some, BooleanRows(self.y[some], self.probabilities[some], self.threshold)
 
     @cached_property
     def p(self) -> Floats:
@@ -33,22 +33,22 @@ class YesNoRows:
 
     @cached_property
     def predicted(self) -> Bools:
-        """Yes where the probability is above the threshold of its column, (n_rows, M)."""
+        """Whether the probability is above the threshold of its column (n_rows, M)."""
         return np.asarray(self.p > (0.5 if self.threshold is None else self.threshold))
 
     @cached_property
     def is_right(self) -> Bools:
-        """Whether each answer is right, (n_rows, M)."""
+        """Whether each prediction is correct (n_rows, M)."""
         return np.asarray(self.predicted == self.y)
 
     @property
     def is_all_right(self) -> Bools:
-        """Whether every answer of a row is right, (n_rows,)."""
+        """Whether every prediction of a row is correct (n_rows,)."""
         return np.asarray(self.is_right.all(axis=1))
 
     @property
     def is_wrong(self) -> Bools:
-        """Whether each answer is wrong, (n_rows, M)."""
+        """Whether each prediction is wrong (n_rows, M)."""
         return ~self.is_right
 
     @cached_property
@@ -64,7 +64,7 @@ class YesNoRows:
         return np.asarray((self.p - self.y) ** 2)
 
     def rank(self) -> Iterator[RankedColumn]:
-        """How the probabilities of each column rank yes above no."""
+        """The ranking of the rows by the probabilities of each column."""
         return rank_columns(self.y, self.p)
 
     @cached_property
@@ -75,9 +75,9 @@ class YesNoRows:
 
 @dataclass(frozen=True, eq=False)
 class BooleanInputs:
-    """Rows and their weights, with what several metrics share worked out once."""
+    """Rows and their weights, with intermediate results that several metrics share."""
 
-    rows: YesNoRows
+    rows: BooleanRows
     weights: Floats | None
 
     @cached_property
@@ -90,36 +90,36 @@ class BooleanInputs:
 
     @cached_property
     def hits_and_claims(self) -> tuple[Floats, Floats]:
-        """Shares of rows per column, (M,) each: truly predicted yes; yes in the truth plus yes in the prediction."""
+        """Fractions of rows per column (M,): true positives, and true plus predicted positives."""
         rows, weights = self.rows, self.weights
         hits = mean_of(rows, weights, lambda some: some.y & some.predicted)
         return hits, mean_of(rows, weights, lambda some: some.y) + mean_of(rows, weights, lambda some: some.predicted)
 
 
 def weight_of_all(inputs: BooleanInputs) -> Floats:
-    """Weight of the rows of which accuracy is a share, (M,)."""
+    """The denominator of accuracy: the total weight (M,)."""
     n_rows, n_columns = inputs.rows.y.shape
     return np.full(n_columns, n_rows if inputs.weights is None else inputs.weights.sum(), dtype=np.float64)
 
 
 def weight_of_either(inputs: BooleanInputs) -> Floats:
-    """Weight of the rows with yes in truth or prediction, (M,): the hits among them are F1 / (2 - F1)."""
+    """The weight of true or predicted positives (M,), the denominator of the Jaccard index F1 / (2 - F1)."""
     either = mean_of(inputs.rows, inputs.weights, lambda rows: rows.y | rows.predicted)
     return either * weight_of_all(inputs)
 
 
 def subset_accuracy(inputs: BooleanInputs) -> Floats:
-    """Fraction of rows with every column right (scikit-learn's accuracy_score for several columns)."""
+    """Fraction of rows with every column correct (scikit-learn's accuracy_score for several columns)."""
     return mean_of(inputs.rows, inputs.weights, lambda rows: rows.is_all_right)
 
 
 def accuracy(inputs: BooleanInputs) -> Floats:
-    """Fraction of right answers in each column, (M,)."""
+    """Fraction of correct predictions in each column (M,)."""
     return mean_of(inputs.rows, inputs.weights, lambda rows: rows.is_right)
 
 
 def hamming_loss(inputs: BooleanInputs) -> Floats:
-    """Fraction of wrong answers among all columns."""
+    """Fraction of wrong predictions over all columns."""
     return mean_of(inputs.rows, inputs.weights, lambda rows: rows.is_wrong.mean(axis=1))
 
 
@@ -129,17 +129,17 @@ def log_loss(inputs: BooleanInputs) -> Floats:
 
 
 def roc_auc(inputs: BooleanInputs) -> Floats:
-    """ROC AUC of each column, (M,); NaN where a column is all yes or all no."""
+    """ROC AUC of each column (M,); NaN for a constant column."""
     return inputs.rankings.roc_auc
 
 
 def average_precision(inputs: BooleanInputs) -> Floats:
-    """Average precision of each column, (M,); NaN where a column is all yes or all no."""
+    """Average precision of each column (M,); NaN for a constant column."""
     return inputs.rankings.average_precision
 
 
 def f1(inputs: BooleanInputs) -> Floats:
-    """F1 of yes in each column, (M,); 0 where yes is neither true nor predicted."""
+    """F1 of each column (M,); 0 without true or predicted positives."""
     hits, claims = inputs.hits_and_claims
     return safe_divide(2 * hits, claims)
 

@@ -17,7 +17,7 @@ from mlpcli.evaluation.averages import Floats, Predicted
 from mlpcli.evaluation.classes import ClassInputs, ClassRows
 from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
 from mlpcli.evaluation.metrics import METRICS, Metric, Task
-from mlpcli.evaluation.multilabel import BooleanInputs, YesNoRows
+from mlpcli.evaluation.multilabel import BooleanInputs, BooleanRows
 from mlpcli.evaluation.numbers import NumberInputs, NumberRows
 
 ENDS = (".low", ".high")  # of an interval, as a gate names them: `roc_auc.low`
@@ -167,7 +167,7 @@ def gather(
         return ClassInputs(ClassRows(y, predicted, threshold), weights)
     if task == "regression":
         return NumberInputs(NumberRows(y, predicted), weights)
-    return BooleanInputs(YesNoRows(y.astype(np.bool_, copy=False), predicted, threshold), weights)
+    return BooleanInputs(BooleanRows(y.astype(np.bool_, copy=False), predicted, threshold), weights)
 
 
 def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:

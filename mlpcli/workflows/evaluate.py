@@ -16,7 +16,7 @@ from mlpcli.data.targets.target import ClassTarget, predicted_labels, prediction
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
-from mlpcli.evaluation.gates import Gate, GateResult, fault_of, judge
+from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
 from mlpcli.evaluation.intervals import USUAL, IntervalOptions, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model_file import load_model
@@ -113,7 +113,7 @@ def check_gates(model: Model, gates: Sequence[Gate], has_level: bool = False) ->
                 f"gate {gate.text}: needs prediction intervals or sets. Add them, for example with --interval 0.9"
             )
     further = further_keys(target.task, names, has_level, quantile_of(model) is not None)
-    judge(gates, dict.fromkeys(gate_names(target.task, names, further), 0.0))
+    evaluate_gates(gates, dict.fromkeys(gate_names(target.task, names, further), 0.0))
 
 
 def evaluate_table(

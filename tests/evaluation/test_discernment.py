@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.discernment import lacking, tells_apart
+from mlpcli.evaluation.discernment import can_distinguish, lacking
 from mlpcli.evaluation.scores import metric_names, score
 
 CLASSES, NUMBERS, COLUMNS = ("a", "b", "c"), ("x", "y"), ("late", "lost")
@@ -13,53 +13,53 @@ CLASSES, NUMBERS, COLUMNS = ("a", "b", "c"), ("x", "y"), ("late", "lost")
 
 @pytest.mark.parametrize("key", metric_names("classification", CLASSES))
 def test_every_metric_of_classes_tells_answers_apart_where_all_occur(key):
-    assert tells_apart("classification", key, np.array([0, 1, 2, 2]), CLASSES)
+    assert can_distinguish("classification", key, np.array([0, 1, 2, 2]), CLASSES)
 
 
 @pytest.mark.parametrize("key", metric_names("classification", ("a", "b")))
 def test_every_metric_of_two_classes_tells_answers_apart_where_both_occur(key):
-    assert tells_apart("classification", key, np.array([0, 1]), ("a", "b"))
+    assert can_distinguish("classification", key, np.array([0, 1]), ("a", "b"))
 
 
 @pytest.mark.parametrize("key", metric_names("regression", NUMBERS))
 def test_every_metric_of_numbers_tells_answers_apart_where_they_vary(key):
-    assert tells_apart("regression", key, np.array([[0.0, 5.0], [2.0, 3.0]]), NUMBERS)
+    assert can_distinguish("regression", key, np.array([[0.0, 5.0], [2.0, 3.0]]), NUMBERS)
 
 
 @pytest.mark.parametrize("key", metric_names("multilabel", COLUMNS))
 def test_every_metric_of_columns_tells_answers_apart_where_each_has_both(key):
-    assert tells_apart("multilabel", key, np.array([[0.0, 1.0], [1.0, 0.0]]), COLUMNS)
+    assert can_distinguish("multilabel", key, np.array([[0.0, 1.0], [1.0, 0.0]]), COLUMNS)
 
 
 @pytest.mark.parametrize("key", ["roc_auc", "mcc", "recall[b]", "precision[b]", "f1[b]", "f1", "recall"])
 def test_a_class_that_does_not_occur_leaves_some_metrics_without_a_say(key):
     y = np.zeros(40, np.int64)
-    assert not tells_apart("classification", key, y, ("a", "b"))
+    assert not can_distinguish("classification", key, y, ("a", "b"))
     assert lacking("classification", y, ("a", "b")) == "no row is of class b"
-    assert tells_apart("classification", "log_loss", y, ("a", "b"))
+    assert can_distinguish("classification", "log_loss", y, ("a", "b"))
 
 
 def test_the_mean_of_a_ranking_needs_both_answers_in_every_column():
     y = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
-    assert not tells_apart("multilabel", "roc_auc", y, COLUMNS)
-    assert not tells_apart("multilabel", "f1[lost]", y, COLUMNS)
-    assert tells_apart("multilabel", "roc_auc[late]", y, COLUMNS)
-    assert tells_apart("multilabel", "log_loss", y, COLUMNS)
+    assert not can_distinguish("multilabel", "roc_auc", y, COLUMNS)
+    assert not can_distinguish("multilabel", "f1[lost]", y, COLUMNS)
+    assert can_distinguish("multilabel", "roc_auc[late]", y, COLUMNS)
+    assert can_distinguish("multilabel", "log_loss", y, COLUMNS)
     assert lacking("multilabel", y, COLUMNS) == "lost is no in every row"
 
 
 def test_r2_needs_a_truth_that_varies():
     y = np.array([[7.0, 1.0], [7.0, 2.0]])
-    assert not tells_apart("regression", "r2", y, NUMBERS)
-    assert tells_apart("regression", "r2[y]", y, NUMBERS)
-    assert tells_apart("regression", "rmse", y, NUMBERS)
+    assert not can_distinguish("regression", "r2", y, NUMBERS)
+    assert can_distinguish("regression", "r2[y]", y, NUMBERS)
+    assert can_distinguish("regression", "rmse", y, NUMBERS)
     assert lacking("regression", y, NUMBERS) == "x is 7 in every row"
 
 
 def test_rows_without_weight_do_not_count():
     y, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 0.0])
-    assert not tells_apart("classification", "roc_auc", y, ("a", "b"), weights)
-    assert not tells_apart("classification", "log_loss", y, ("a", "b"), np.zeros(3))
+    assert not can_distinguish("classification", "roc_auc", y, ("a", "b"), weights)
+    assert not can_distinguish("classification", "log_loss", y, ("a", "b"), np.zeros(3))
     assert lacking("classification", y, ("a", "b"), np.zeros(3)) == "no row has a positive weight"
 
 
@@ -69,6 +69,6 @@ def test_a_metric_without_a_say_is_the_same_for_all_answers(codes, seed):
     y = np.array(codes)
     answers = [np.random.default_rng(seed + i).dirichlet(np.ones(3), len(y)) for i in range(3)]
     for key in metric_names("classification", CLASSES):
-        if not tells_apart("classification", key, y, CLASSES):
+        if not can_distinguish("classification", key, y, CLASSES):
             found = np.array([score("classification", key, y, one, CLASSES) for one in answers])
             assert np.isnan(found).all() or len(set(found)) == 1

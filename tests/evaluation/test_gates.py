@@ -6,8 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.discernment import tells_apart
-from mlpcli.evaluation.gates import Gate, judge, make_gates, parse_gate
+from mlpcli.evaluation.discernment import can_distinguish
+from mlpcli.evaluation.gates import Gate, evaluate_gates, make_gates, parse_gate
 from mlpcli.evaluation.intervals import USUAL, gate_names, interval_ends, score_intervals, without_end
 from mlpcli.evaluation.scores import find_metric, gather, score_classes, score_multilabel, score_numbers
 
@@ -18,12 +18,12 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 @given(finite, st.booleans())
 def test_the_bound_itself_passes(bound, is_minimum):
-    assert judge([Gate("mae", bound, is_minimum)], {"mae": bound})[0].passed
+    assert evaluate_gates([Gate("mae", bound, is_minimum)], {"mae": bound})[0].passed
 
 
 @given(finite, st.floats(allow_nan=False))
 def test_a_minimum_and_a_maximum_at_one_bound_agree_only_on_the_bound(bound, score):
-    at_least, at_most = judge([Gate("mae", bound, True), Gate("mae", bound, False)], {"mae": score})
+    at_least, at_most = evaluate_gates([Gate("mae", bound, True), Gate("mae", bound, False)], {"mae": score})
     assert at_least.passed == (score >= bound)
     assert at_most.passed == (score <= bound)
     assert at_least.passed or at_most.passed
@@ -31,7 +31,7 @@ def test_a_minimum_and_a_maximum_at_one_bound_agree_only_on_the_bound(bound, sco
 
 @given(finite, st.booleans())
 def test_a_score_that_is_not_defined_never_passes(bound, is_minimum):
-    (result,) = judge([Gate("roc_auc", bound, is_minimum)], {"roc_auc": math.nan})
+    (result,) = evaluate_gates([Gate("roc_auc", bound, is_minimum)], {"roc_auc": math.nan})
     assert not result.passed
     assert result.text.endswith(": - FAIL")
 
@@ -46,13 +46,13 @@ def test_a_gate_is_read_as_it_is_written(metric, bound, is_minimum):
 @example(0.95, 0.9499999, True)
 @example(0.1, 0.10000000000000002, False)
 def test_the_score_as_shown_lies_on_the_side_of_its_verdict(bound, score, is_minimum):
-    (result,) = judge([Gate("rmse", bound, is_minimum)], {"rmse": score})
+    (result,) = evaluate_gates([Gate("rmse", bound, is_minimum)], {"rmse": score})
     assert result.gate.passes(float(result.score_text)) == result.passed
 
 
 def test_verdicts_come_in_the_order_of_the_gates():
     gates = make_gates({"accuracy": 0.95, "f1[Adelie]": 1}, {"log_loss": 0.1})
-    gate_results = judge(gates, {"log_loss": 0.1304, "accuracy": 0.98551, "f1[Adelie]": 1.0})
+    gate_results = evaluate_gates(gates, {"log_loss": 0.1304, "accuracy": 0.98551, "f1[Adelie]": 1.0})
     assert [result.text for result in gate_results] == [
         "accuracy >= 0.95: 0.986 pass",
         "f1[Adelie] >= 1: 1.000 pass",
@@ -62,8 +62,11 @@ def test_verdicts_come_in_the_order_of_the_gates():
 
 
 def test_a_score_that_misses_by_little_is_shown_with_enough_digits():
-    assert judge([Gate("accuracy", 0.95, True)], {"accuracy": 0.94999})[0].text == "accuracy >= 0.95: 0.94999 FAIL"
-    assert judge([Gate("mae", 1.0, False)], {"mae": 0.000123456})[0].score_text == "0.000123"
+    assert (
+        evaluate_gates([Gate("accuracy", 0.95, True)], {"accuracy": 0.94999})[0].text
+        == "accuracy >= 0.95: 0.94999 FAIL"
+    )
+    assert evaluate_gates([Gate("mae", 1.0, False)], {"mae": 0.000123456})[0].score_text == "0.000123"
 
 
 @pytest.mark.parametrize("text", ["", "accuracy", "accuracy=", "=0.9", "=", "accuracy 0.9"])
@@ -84,7 +87,7 @@ def test_a_bound_that_is_no_finite_number_is_an_error_that_shows_an_example(numb
 
 def test_a_gate_on_a_metric_without_a_score_is_an_error_with_the_nearest_name_and_all_names():
     with pytest.raises(MlpError) as caught:
-        judge([Gate("acuracy", 0.9, True)], {"accuracy": 1.0, "log_loss": 0.0, "f1[a]": 1.0})
+        evaluate_gates([Gate("acuracy", 0.9, True)], {"accuracy": 1.0, "log_loss": 0.0, "f1[a]": 1.0})
     assert str(caught.value) == (
         "gate acuracy >= 0.9: unknown metric 'acuracy'. Did you mean accuracy?\nMetrics: accuracy, log_loss, f1[NAME]"
     )
@@ -92,7 +95,7 @@ def test_a_gate_on_a_metric_without_a_score_is_an_error_with_the_nearest_name_an
 
 
 def test_no_gates_give_no_verdicts():
-    assert judge([], {"accuracy": 1.0}) == []
+    assert evaluate_gates([], {"accuracy": 1.0}) == []
 
 
 def _without_meaning():
@@ -127,12 +130,12 @@ def test_no_gate_on_any_metric_passes_on_a_number_without_meaning(name):
     judged, told = scores | interval_ends(intervals), 0
     for key in gate_names(task, names):
         metric = find_metric(without_end(key))
-        if tells_apart(task, without_end(key), y, names):
+        if can_distinguish(task, without_end(key), y, names):
             continue
         told += 1
         worst = metric.lowest if metric.higher_is_better else metric.highest
         # The least that is asked of any model; of F1 and precision an interval may end a little above 0.
         bound = worst + (0.1 if metric.higher_is_better else -0.1) if math.isfinite(worst) else -1e6
-        (result,) = judge([Gate(key, bound, metric.higher_is_better)], judged)
+        (result,) = evaluate_gates([Gate(key, bound, metric.higher_is_better)], judged)
         assert not result.passed, result.text
     assert told > 0

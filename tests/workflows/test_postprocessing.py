@@ -10,7 +10,7 @@ from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget
 from mlpcli.errors import ConfigError, DataError
-from mlpcli.evaluation.calibration import doubtful_log_loss, fit_temperature
+from mlpcli.evaluation.calibration import fit_temperature, smoothed_log_loss
 from mlpcli.evaluation.scores import score, score_classes
 from mlpcli.evaluation.thresholds import choose_threshold
 from mlpcli.probabilities import tempered
@@ -64,7 +64,7 @@ def test_the_temperature_never_worsens_the_log_loss_it_is_fitted_on(seed, n_clas
         return score("classification", "log_loss", y, tempered(probabilities, other), (), weights)
 
     def doubtful(other):
-        return doubtful_log_loss(loss(other), tempered(probabilities, other))
+        return smoothed_log_loss(loss(other), tempered(probabilities, other))
 
     assert loss(temperature) <= loss(1.0) + 1e-9
     if temperature != 1.0 and weights is None:

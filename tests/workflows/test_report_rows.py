@@ -60,7 +60,7 @@ def test_while_rows_fit_the_scores_are_those_of_eval_to_the_last_bit(run):
 def test_of_more_rows_a_sample_is_held_with_its_cells(run, monkeypatch):
     monkeypatch.setattr(room, "MAX_ROWS", 200)
     monkeypatch.setattr(room, "MAX_DETAILED", 60)
-    monkeypatch.setattr(room, "FEWEST_DETAILED", 10)
+    monkeypatch.setattr(room, "MIN_DETAILED", 10)
     model = load_model(str(run))
     rows = read_rows(model, str(DATA / "penguins.csv"), None, None)
     assert rows.n_rows == 344

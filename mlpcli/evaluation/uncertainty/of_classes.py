@@ -11,7 +11,7 @@ import numpy as np
 from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 from mlpcli.evaluation.classes import ClassInputs
 from mlpcli.evaluation.metrics import Metric, Task
-from mlpcli.evaluation.multilabel import BooleanInputs, YesNoRows
+from mlpcli.evaluation.multilabel import BooleanInputs, BooleanRows
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, logit_interval, no_interval, wilson
 from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
 
@@ -38,7 +38,7 @@ class ClassSample:
         rows, weights = self.inputs.rows, self.inputs.weights
         some = slice(column, column + 1)
         threshold = None if rows.threshold is None else rows.threshold[some]
-        one = YesNoRows(np.asarray(rows.y[:, some], np.bool_), rows.p[:, some], threshold)
+        one = BooleanRows(np.asarray(rows.y[:, some], np.bool_), rows.p[:, some], threshold)
         return ClassSample(self.task, BooleanInputs(one, weights), self.names[some])
 
     @cached_property

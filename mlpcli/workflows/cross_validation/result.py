@@ -8,7 +8,7 @@ from typing import Any
 from mlpcli.data.targets.target import Target, prediction_names
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.fold_scores import FoldScores, summarize
-from mlpcli.evaluation.gates import Gate, GateResult, fault_of, judge
+from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
 from mlpcli.evaluation.intervals import gate_names, interval_ends
 from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
 from mlpcli.messages import count
@@ -103,7 +103,7 @@ def check_mean_gates(gates: Sequence[Gate], scores: dict[str, FoldScores]) -> li
     """What gates say of the means, and of the ends of their intervals."""
     intervals = {key: one.interval for key, one in scores.items()}
     reasons = {key + end: one.reason for key, one in intervals.items() for end in ("", *ENDS)}
-    return judge(gates, {key: one.mean for key, one in scores.items()} | interval_ends(intervals), "", reasons)
+    return evaluate_gates(gates, {key: one.mean for key, one in scores.items()} | interval_ends(intervals), "", reasons)
 
 
 def as_json(result: CvResult) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
-from mlpcli.evaluation.discernment import lacking, tells_apart
+from mlpcli.evaluation.discernment import can_distinguish, lacking
 from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
 from mlpcli.workflows.preparing.resolution import has_validation
@@ -60,10 +60,10 @@ def discriminating_metric(
     if metric == "loss" or validation is None:
         return metric, []
     truth, weights = validation.truth, validation.weights
-    if tells_apart(task, metric, truth, names, weights):
+    if can_distinguish(task, metric, truth, names, weights):
         return metric, []
     sound = "log_loss" if task != "regression" else "loss" if len(names) > 1 else "rmse"
-    sound = sound if sound == "loss" or tells_apart(task, sound, truth, names, weights) else "loss"
+    sound = sound if sound == "loss" or can_distinguish(task, sound, truth, names, weights) else "loss"
     reason = "there is a single one" if len(truth) == 1 else lacking(task, truth, names, weights)
     return sound, [
         f"{metric} cannot distinguish epochs on the validation rows ({reason}): {sound} chooses the epoch instead."
@@ -75,7 +75,7 @@ def threshold_notes(loaded: LoadedConfig, names: tuple[str, ...], validation: Sp
     metric = loaded.config.postprocess.threshold
     if not isinstance(metric, str) or validation is None or validation.truth.ndim > 1:
         return []
-    if tells_apart("classification", metric, validation.truth, names, validation.weights):
+    if can_distinguish("classification", metric, validation.truth, names, validation.weights):
         return []
     reason = lacking("classification", validation.truth, names, validation.weights)
     return [f"{metric} cannot distinguish thresholds on the validation rows ({reason}): the threshold stays 0.5."]

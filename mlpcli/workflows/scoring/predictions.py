@@ -17,7 +17,7 @@ from mlpcli.evaluation.conformal.metrics import (
     rows_of_quantile,
 )
 from mlpcli.evaluation.discernment import lacking
-from mlpcli.evaluation.gates import Gate, GateResult, is_always_met, judge
+from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, is_always_met
 from mlpcli.evaluation.intervals import (
     USUAL,
     IntervalOptions,
@@ -59,7 +59,7 @@ class Scored:
     def judge(self, gates: Iterable[Gate], where: str = "") -> list[GateResult]:
         """One result per gate; a gate on the end of a missing interval fails with the reason."""
         reasons = {key + end: interval.reason for key, interval in self.intervals.items() for end in ENDS}
-        return judge(gates, self.judged, where, self.undefined | reasons)
+        return evaluate_gates(gates, self.judged, where, self.undefined | reasons)
 
 
 def notes_on_unknown(gate_results: Iterable[GateResult]) -> list[str]:

@@ -17,7 +17,7 @@ from mlpcli.data.targets.target import (
     prediction_names,
 )
 from mlpcli.evaluation.averages import Predicted
-from mlpcli.evaluation.calibration import doubtful_log_loss, extrapolated, fit_members_temperature, fit_temperature
+from mlpcli.evaluation.calibration import extrapolated, fit_members_temperature, fit_temperature, smoothed_log_loss
 from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
 from mlpcli.evaluation.metrics import METRICS
 from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers
@@ -113,7 +113,7 @@ class Criterion:
             answers = mean_answers(self.target, state, outputs[list(which)], times[list(which)])
             log_loss = score(self.target.task, "log_loss", self.truth, answers, names, self.weights)
             outcomes = no_and_yes(answers).reshape(-1, 2) if isinstance(self.target, BooleanTarget) else answers
-            return doubtful_log_loss(log_loss, outcomes)
+            return smoothed_log_loss(log_loss, outcomes)
 
         return fit_members_temperature(log_loss_at, times.tolist(), n_members or self.n_members)
 

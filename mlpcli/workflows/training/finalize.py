@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import decode_outputs
-from mlpcli.evaluation.gates import GateResult, judge, make_gates
+from mlpcli.evaluation.gates import GateResult, evaluate_gates, make_gates
 from mlpcli.evaluation.intervals import USUAL
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
@@ -198,7 +198,7 @@ def _gate_results(
     expect, last = prepared.loaded.config.expect, prepared.splits[-1]
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
-        return judge(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
+        return evaluate_gates(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
     interval_options = USUAL
     if last is prepared.validation and (n_folds := _n_folds(prepared)):
         interval_options = USUAL.of_folds(n_folds)
