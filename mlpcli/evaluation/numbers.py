@@ -1,4 +1,4 @@
-"""The metrics of M target columns that are numbers: each function gives one value per output, (M,)."""
+"""The metrics of M numeric target columns: each function returns one value per output, (M,)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from mlpcli.evaluation.averages import (
 
 @dataclass(frozen=True, eq=False)
 class NumberRows:
-    """Truth `y` and `predicted`, both (n_rows, M), and what follows from them whatever the weights."""
+    """True `y` and `predicted` values (n_rows, M), with derived values that are independent of weights."""
 
     y: Floats
     predicted: Predicted
@@ -39,17 +39,17 @@ class NumberRows:
 
     @cached_property
     def squared_error(self) -> Floats:
-        """The square of it, (n_rows, M)."""
+        """Squared error of each row and output (n_rows, M)."""
         return np.asarray(self.distance**2)
 
     @cached_property
     def share(self) -> Floats:
-        """Absolute error as a fraction of the truth, (n_rows, M); a truth of 0 counts as the eps of float64."""
+        """Relative absolute error (n_rows, M); a true value of 0 counts as the eps of float64."""
         return np.asarray(self.distance / np.maximum(np.abs(self.y), np.finfo(np.float64).eps))
 
     @cached_property
     def centered(self) -> Floats:
-        """The truth less its mean, (n_rows, M): squares of it keep their digits when sums of them are subtracted."""
+        """The centered true values (n_rows, M), whose squares suffer less from cancellation."""
         return np.asarray(self.y - self.y.mean(axis=0))
 
     @cached_property
@@ -90,7 +90,7 @@ def median_absolute_error(inputs: NumberInputs) -> Floats:
 def r2(inputs: NumberInputs) -> Floats:
     """Fraction of the variance of the truth that is explained; NaN for one row, and where the truth is constant.
 
-    A constant truth has no variance to explain. scikit-learn gives 1 or 0 there, which a gate would take for a score.
+    A constant target has no variance to explain. scikit-learn returns 1 or 0, which a gate would take for a score.
     """
     y, weights = inputs.rows.y, inputs.weights
     if len(y) < 2:
@@ -109,19 +109,19 @@ def r2(inputs: NumberInputs) -> Floats:
 
 
 def losses_of_rmse(inputs: NumberInputs) -> Floats:
-    """What each row adds to the mean RMSE of the outputs, but for a factor, (n_rows,)."""
+    """The contribution of each row to the mean RMSE of the outputs, up to a factor (n_rows,)."""
     return _in_units(inputs.rows.squared_error, rmse(inputs))
 
 
 def losses_of_r2(inputs: NumberInputs) -> Floats:
-    """Squares of errors and of the truth about its mean, of which R2 is a safe_divide, (n_rows, 2)."""
+    """Squared errors and squared deviations of the target, whose ratio determines R2 (n_rows, 2)."""
     rows, weights = inputs.rows, inputs.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
     return np.stack([_in_units(part, weighted_mean(part, weights)) for part in (rows.squared_error, squares)], axis=1)
 
 
 def _in_units(values: Floats, units: Floats) -> Floats:
-    """The mean over the outputs of values (n_rows, M) in units (M,) of their own."""
+    """The mean over outputs of values (n_rows, M) divided by units (M,)."""
     return np.asarray(safe_divide(values, np.broadcast_to(units, values.shape)).mean(axis=1))
 
 
@@ -131,5 +131,5 @@ def mape(inputs: NumberInputs) -> Floats:
 
 
 def max_error(inputs: NumberInputs) -> Floats:
-    """Largest absolute error of any row, whatever its weight."""
+    """Largest absolute error of any row, independent of weights."""
     return np.asarray(np.max([block.distance.max(axis=0) for _, block in inputs.rows.blocks()], axis=0))

@@ -1,7 +1,7 @@
-"""Two predictions of the same rows: the difference of a score, how sure it is, and the exact test of McNemar.
+"""Compare two predictions of the same rows: score differences with intervals, and McNemar's exact test.
 
-Each row says the difference of what it says of both scores (`uncertainty.pseudo_values`), so what makes a row hard for
-both predictions does not blur the difference. Where rows cannot say it, they are resampled in pairs.
+Intervals use paired differences of pseudo-values (`uncertainty.pseudo_values`), so that rows that are hard for both
+predictions do not add variance. Scores without pseudo-values use a paired bootstrap.
 """
 
 import math
@@ -33,19 +33,19 @@ UNDECIDABLE = {
     "max_error": "is the error of a single row and does not generalise to other rows",
     "ece": "is an absolute difference, which chance alone makes positive",
 }
-# Scores that each class has, and what rows say of those of a column that stands alone.
+# Scores of single classes, and pseudo-values of scores of single boolean columns.
 _OF_CLASSES = {"f1": margins.f1, "precision": margins.precision, "recall": margins.recall}
 _OF_COLUMNS: dict[str, Callable[[Any], Floats]] = {
     "accuracy": lambda inputs: pseudo_values.of_mean_loss(inputs.rows.is_right, inputs.weights),
     "f1": pseudo_values.f1_macro,
 }
-# Fewer rows say too little of those that are not seen.
+# Fewest rows for an interval.
 FEWEST_ROWS = 30
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What both predictions are judged by: `y` and `names` as in `evaluation.scores`, `weights` (n_rows,) or None."""
+    """The true values: `y` and `names` as in `evaluation.scores`, `weights` (n_rows,) or None."""
 
     task: Task
     y: NDArray[Any]
@@ -55,7 +55,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Answers (n_rows, n_classes or n_targets), and the threshold that makes classes or yes of them."""
+    """Predictions `answers` (n_rows, n_classes or n_targets), and their decision threshold."""
 
     answers: Floats
     threshold: Floats | None = None
@@ -63,7 +63,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Rows that one prediction alone has right, and how likely so uneven a share is where both are as good."""
+    """Numbers of rows that only one prediction has correct, and the p-value of their difference."""
 
     only_old: int
     only_new: int
@@ -72,10 +72,10 @@ class McNemar:
 
 @dataclass(frozen=True)
 class Difference:
-    """One score of both, `new - old` with its interval, and what that says of the new one.
+    """A score of both predictions, the interval of `new - old`, and the verdict.
 
-    `reason` is why there is no interval, and so no verdict, "" where there is one. `mcnemar` is there for accuracy, and
-    has to agree before that counts as better or worse.
+    `reason` is why there is no interval and no verdict, "" if there is one. `mcnemar` is present for accuracy, and must
+    be significant for a verdict.
     """
 
     metric: str
@@ -130,12 +130,12 @@ def _is_same_threshold(old: Prediction, new: Prediction) -> bool:
 
 
 def can_decide(metric: str) -> bool:
-    """Whether rows tell a difference of the metric from chance; see UNDECIDABLE."""
+    """Whether a difference in the metric can be tested; see UNDECIDABLE."""
     return find_metric(metric).has_interval
 
 
 def mcnemar(old_is_right: Bools, new_is_right: Bools) -> McNemar:
-    """The exact two-sided test: of rows that one alone has right, each is either's by the toss of a coin."""
+    """McNemar's exact two-sided test: a binomial test on the rows that only one prediction has correct."""
     only_old = int(np.count_nonzero(old_is_right & ~new_is_right))
     only_new = int(np.count_nonzero(new_is_right & ~old_is_right))
     n, fewer = only_old + only_new, min(only_old, only_new)
@@ -147,7 +147,7 @@ def mcnemar(old_is_right: Bools, new_is_right: Bools) -> McNemar:
 def _interval(
     truth: Truth, both_inputs: Sequence[ScoreInputs], key: str, difference: float, confidence: float
 ) -> Interval:
-    """The interval of the difference of one score, or why there is none."""
+    """The interval of the difference of a score, or the reason why there is none."""
     metric = find_metric(key)
     if not can_decide(key):
         return no_interval(f"{key} {UNDECIDABLE[metric.name]}")
@@ -174,7 +174,7 @@ def _interval(
     reason = why_heavy(np.abs(moved - np.median(moved)), AMOUNTS) if metric.losses and np.ptp(moved) > 0 else ""
     if reason:
         return no_interval(reason)
-    # Of equally good predictions the differences are symmetric, and their skewness is chance: it narrows no end.
+    # Differences of equally good predictions are symmetric, so the correction for skewness may only widen the interval.
     ends = (*mean_interval(moved, confidence), *mean_interval(moved, confidence, is_skewed=False))
     return Interval(min(*ends, difference), max(*ends, difference))
 
@@ -182,7 +182,7 @@ def _interval(
 def _column_alone(
     truth: Truth, both_inputs: Sequence[ScoreInputs], column: int
 ) -> tuple[Truth, Sequence[NumberInputs | BooleanInputs]]:
-    """One output or boolean column."""
+    """The data of a single output or boolean column."""
     alone = [
         output_alone(inputs, column)
         if isinstance(inputs, NumberInputs)
@@ -195,7 +195,7 @@ def _column_alone(
 
 
 def _values_of(task: Task, metric: Metric, part: int | None) -> Callable[[Any], Floats] | None:
-    """What each row says of a score, or of the score of a class; None where rows do not say it."""
+    """The function for pseudo-values of a score, or of the score of a class; None if there are none."""
     if part is not None and task == "classification":
         return pseudo_values.of_class(_OF_CLASSES[metric.name], part)
     if part is not None and task == "multilabel":
@@ -204,9 +204,9 @@ def _values_of(task: Task, metric: Metric, part: int | None) -> Callable[[Any], 
 
 
 def _why_too_few(truth: Truth, both_inputs: Sequence[ScoreInputs], metric: Metric) -> str:
-    """Why the rows say too little of the difference of two scores of classes, "" where they say enough.
+    """Why there are too few rows to compare two class scores, "" if there are enough.
 
-    Wrong answers of one prediction are enough; rows of a class are needed by both.
+    Enough errors of one prediction suffice; enough rows of a class are needed for both.
     """
     samples = [
         ClassSample(truth.task, inputs, truth.names) for inputs in both_inputs if not isinstance(inputs, NumberInputs)

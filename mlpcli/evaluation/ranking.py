@@ -18,9 +18,9 @@ from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 Positions = NDArray[np.intp]
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
-# Of rows that come in blocks: how often they are gone through, each time for some of the columns.
+# For rows in blocks: the largest number of passes over them, each for some of the columns.
 MOST_PASSES = 8
-# Sorted scores that are looked up at once.
+# Sorted scores that are looked up at a time.
 LOOKED_UP = 1 << 14
 
 
@@ -32,10 +32,9 @@ class Rankings(NamedTuple):
 
 
 class RankedColumn:
-    """Scores (n_rows,) of rows that are positive or not, and where each stands among the others, whatever the weights.
+    """Sorted scores of positive and negative rows, and their ranks, independent of weights.
 
-    The row of a sorted score is looked up only where weights ask for it: sorting values is several times faster than
-    sorting indices.
+    Row indices are sorted only if weights need them, because sorting values is several times faster.
     """
 
     def __init__(self, is_positive: Bools, scores: Floats) -> None:
@@ -50,23 +49,23 @@ class RankedColumn:
 
     @cached_property
     def positives_below(self) -> Positions:
-        """How many positives score below each positive."""
+        """The number of positives that score below each positive."""
         return np.searchsorted(self.positives, self.positives, side="left")
 
     @cached_property
     def negatives_below(self) -> Positions:
-        """How many negatives score below each positive."""
+        """The number of negatives that score below each positive."""
         return np.searchsorted(self.negatives, self.positives, side="left")
 
     @cached_property
     def negatives_not_above(self) -> Positions:
-        """How many negatives score at or below each positive."""
+        """The number of negatives that score at or below each positive."""
         return np.searchsorted(self.negatives, self.positives, side="right")
 
     def measure(self, weights: Floats | None) -> tuple[Floats, Floats]:
-        """ROC AUC and average precision, 0-d, or (R,) of resamples.
+        """ROC AUC and average precision, 0-d, or (R,) with resamples.
 
-        NaN where there are only positives or only negatives: nothing is ranked before anything else.
+        NaN if there are only positives or only negatives.
         """
         if weights is None:
             return _measure_sorted(self.positives, self.negatives)

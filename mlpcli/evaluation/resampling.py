@@ -1,7 +1,7 @@
-"""The bootstrap: what scores other rows, drawn like these, would have given.
+"""The bootstrap.
 
-Rows are drawn with replacement and keep their weights: a resample is the rows at hand with other weights, `count x
-weight`. So the metrics score many resamples at a time, and nothing that follows from a row alone is computed twice.
+Rows are drawn with replacement and keep their weights, so a resample is the same rows with weights `count x weight`.
+Metrics score many resamples at a time, and values of single rows are computed only once.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from mlpcli.evaluation.averages import Floats
 
 MOST_REPLICATES, FEWEST_REPLICATES = 1000, 200
-# Rows x replicates that a run may take.
+# Limit for rows x replicates.
 AFFORDABLE_NUMBERS = 5e7
 JACKKNIFE_GROUPS = 100
 BLOCK_NUMBERS = 1 << 17  # weights of resamples that are scored at a time: they stay in the cache
@@ -44,7 +44,7 @@ def resample(
 
 
 def replicates_for(n_rows: int) -> int:
-    """How many resamples are quick: a thousand; of many rows fewer."""
+    """The number of resamples: a thousand, fewer for many rows."""
     affordable = int(AFFORDABLE_NUMBERS / max(n_rows, 1))
     return min(max(affordable, FEWEST_REPLICATES), MOST_REPLICATES)
 
@@ -77,7 +77,7 @@ def _level(bias: float, acceleration: float, end: float) -> float:
 def draw_counts(
     n_rows: int, n_replicates: int, rng: np.random.Generator, n_together: int | None = None
 ) -> Iterator[Floats]:
-    """How often each row is drawn, (R, n_rows), in blocks; what is drawn does not depend on their size."""
+    """The counts of each row in resamples (R, n_rows), in blocks; independent of the block size."""
     n_together = n_together or max(1, BLOCK_NUMBERS // n_rows)
     for first in range(0, n_replicates, n_together):
         n = min(n_together, n_replicates - first)
@@ -86,7 +86,7 @@ def draw_counts(
 
 
 def _groups_left_out(n_rows: int, n_together: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Which rows stay when a group is left out, (G, n_rows), in blocks: single rows, or hundredths drawn at random."""
+    """Indicators of the rows that remain without each jackknife group (G, n_rows), in blocks; random groups."""
     n_groups = min(n_rows, JACKKNIFE_GROUPS)
     group = rng.permutation(n_rows) % n_groups
     for first in range(0, n_groups, n_together):

@@ -1,4 +1,4 @@
-"""Which members of an ensemble are averaged, and how often each counts: greedy selection (Caruana et al. 2004)."""
+"""Greedy ensemble selection with replacement (Caruana et al. 2004)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +13,11 @@ STEPS = 50
 
 
 def greedy_counts(outputs: Outputs, loss: Callable[[Outputs], float], steps: int = STEPS) -> tuple[int, ...]:
-    """How many times each of k members counts in the mean of least loss, from their outputs (k, n_rows, n_out).
+    """The count of each of k members in the mean with the smallest loss, from their outputs (k, n_rows, n_out).
 
-    One member after the other is put in, each time the one by which the loss of the mean is least, and any may come
-    again. Of the ensembles that are passed on the way that of least loss is taken, of equal ones the smallest.
-    `loss(mean)` is that of mean outputs (n_rows, n_out); where it is not finite the mean is not taken.
+    Members are added one by one, with replacement, each time the one that minimizes the loss of the mean. The ensemble
+    with the smallest loss along this path is returned, the smallest one of a tie. `loss(mean)` is that of mean outputs
+    (n_rows, n_out); a mean with a loss that is not finite is skipped.
     """
     total, found = np.zeros(outputs.shape[1:]), np.zeros(len(outputs), np.int64)
     least, best = np.inf, np.ones(len(outputs), np.int64)

@@ -1,4 +1,4 @@
-"""The probability above which a class or yes is the answer, chosen by a metric."""
+"""Choice of a decision threshold by a metric."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,7 +50,7 @@ def choose_threshold(
 def _column_score(
     metric: str, answers: Values, truth: NDArray[Any], weights: Values | None, columns: list[int]
 ) -> Callable[[Values], float]:
-    """The metric of some boolean columns by their thresholds: over all of them, or the mean of each."""
+    """The metric of boolean columns as a function of their thresholds: overall, or the mean over columns."""
     names = [str(column) for column in columns]
     has_one = "multilabel" in METRICS[metric].together
     keys = [metric] if has_one else [f"{metric}[{name}]" for name in names]
@@ -65,7 +65,7 @@ def _column_score(
 
 
 def _candidates(probabilities: Values) -> Values:
-    """0.5 and the middles between neighbouring probabilities, or as many of them at equal steps as is bearable."""
+    """0.5 and the midpoints between neighbouring probabilities, or an evenly spaced subset of them."""
     distinct = np.unique(probabilities)
     middles = (distinct[1:] + distinct[:-1]) / 2
     if len(middles) > MOST_THRESHOLDS:
@@ -76,7 +76,7 @@ def _candidates(probabilities: Values) -> Values:
 
 
 def _best(candidates: Values, measure: Callable[[Values], float], metric: str) -> float:
-    """The candidate of the best score, the first of equals; 0.5 where no score is defined."""
+    """The candidate with the best score, the first of a tie; 0.5 if no score is defined."""
     sign = 1.0 if find_metric(metric).higher_is_better else -1.0
     scores = np.array([sign * measure(candidates[[index]]) for index in range(len(candidates))])
     if np.isnan(scores).all():

@@ -1,1 +1,1 @@
-"""Pictures of what a run and its model do: numbers and texts in, figures and pages out."""
+"""Figures and pages about a run and its model, from plain numbers and texts."""

@@ -1,4 +1,4 @@
-"""Many rows as few numbers: curves, bins and quantiles. A figure of ten million rows is as small as one of ten."""
+"""Reduce many rows to few numbers: curves, bins and quantiles, so that the size of a figure is bounded."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,12 +31,12 @@ class Ranking:
     average_precision: float
 
     def at(self, threshold: float) -> int:
-        """The place of the last point whose rows are all above a threshold."""
+        """The index of the last point whose rows are all above a threshold."""
         return int(np.searchsorted(-self.thresholds, -threshold, side="left")) - 1
 
 
 def ranking(is_positive: Bools, p: Values, weights: Values | None = None) -> Ranking:
-    """The curve of all thresholds; every array is (n_points,), the first point is that of no row."""
+    """The curve over all thresholds; arrays are (n_points,), and the first point has no rows."""
     order = np.argsort(-p, kind="stable")
     ordered, own = p[order], is_positive[order]
     counted = np.ones(len(p)) if weights is None else weights[order]
@@ -56,7 +56,7 @@ def ranking(is_positive: Bools, p: Values, weights: Values | None = None) -> Ran
 
 
 def thinned(x: Values, y: Values, most: int = MOST_CURVE_POINTS) -> tuple[Values, Values]:
-    """At most `most` points of a curve, evenly spread along its length, its ends among them."""
+    """At most `most` points of a curve, evenly spaced along its length, with both ends."""
     if len(x) <= most:
         return x, y
     length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
@@ -67,7 +67,7 @@ def thinned(x: Values, y: Values, most: int = MOST_CURVE_POINTS) -> tuple[Values
 
 @dataclass(frozen=True)
 class Reliability:
-    """By bins of equal width of a probability: its mean, how often it came true, and the rows (n_bins,)."""
+    """A reliability diagram: mean probability, observed frequency and rows of bins of equal width (n_bins,)."""
 
     said: Values
     true: Values
@@ -75,14 +75,14 @@ class Reliability:
 
     @property
     def gap(self) -> float:
-        """The mean distance of both, weighted by the rows: the expected calibration error over these bins."""
+        """The expected calibration error over these bins."""
         return float((self.n * np.abs(self.said - self.true)).sum() / self.n.sum())
 
 
 def reliability(
     p: Values, is_true: Bools, weights: Values | None = None, n_bins: int = RELIABILITY_BINS
 ) -> Reliability:
-    """Only bins with rows."""
+    """The reliability diagram, without empty bins."""
     bins = np.minimum((p * n_bins).astype(np.int64), n_bins - 1)
     n = np.bincount(bins, weights, n_bins).astype(np.float64)
     counted = np.ones(len(p)) if weights is None else weights
@@ -93,14 +93,14 @@ def reliability(
 
 
 def probability_histogram(p: Values, weights: Values | None = None, n_bins: int = HISTOGRAM_BINS) -> Values:
-    """The fraction of the rows in each of the bins of equal width from 0 to 1 (n_bins,)."""
+    """The fraction of the rows in each bin of equal width from 0 to 1 (n_bins,)."""
     counts, _ = np.histogram(p, n_bins, (0.0, 1.0), weights=weights)
     return np.asarray(counts / max(float(counts.sum()), np.finfo(float).tiny), np.float64)
 
 
 @dataclass(frozen=True)
 class Density:
-    """Rows in a grid: `counts` (n_x, n_y), the edges of its cells, and how many rows lie beyond it."""
+    """A 2-d histogram: `counts` (n_x, n_y), the bin edges, and the number of rows outside."""
 
     counts: Values
     x_edges: Values
@@ -109,7 +109,7 @@ class Density:
 
 
 def density(x: Values, y: Values, has_one_range: bool = False, weights: Values | None = None) -> Density:
-    """Count rows in a grid over all but the outermost of them; `has_one_range` gives both axes the same ends."""
+    """A 2-d histogram over a range without outliers; with `has_one_range` both axes have the same range."""
     ends = [_inner(x), _inner(y)]
     if has_one_range:
         ends = [(min(ends[0][0], ends[1][0]), max(ends[0][1], ends[1][1]))] * 2
@@ -119,7 +119,7 @@ def density(x: Values, y: Values, has_one_range: bool = False, weights: Values |
 
 
 def _inner(values: Values) -> tuple[float, float]:
-    """The range without the outermost rows, with a width above 0; the whole range where it is hardly wider."""
+    """The range without outliers, of positive width; the full range if it is not much wider."""
     low, high = (float(end) for end in np.quantile(values, (OUTSIDE, 1 - OUTSIDE)))
     least, most = float(values.min()), float(values.max())
     if most - least <= 1.5 * (high - low):
@@ -131,7 +131,7 @@ def _inner(values: Values) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Band:
-    """By groups of as many rows each, in the order of x: the mean of x, and quantiles of y (n_groups, n_quantiles)."""
+    """For groups of equal size by x: the mean of x, and quantiles of y (n_groups, n_quantiles)."""
 
     x: Values
     quantiles: Values
@@ -141,7 +141,7 @@ class Band:
 
 
 def quantile_band(x: Values, y: Values, quantiles: tuple[float, ...], n_groups: int = 10) -> Band:
-    """Groups of rows with neighbouring x, rows of one x together; at most `n_groups`."""
+    """At most `n_groups` groups of rows with neighbouring x; rows of equal x stay together."""
     edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, n_groups + 1)[1:-1]))
     codes = np.searchsorted(edges, x, side="left")
     rows = [np.flatnonzero(codes == code) for code in np.unique(codes)]
@@ -155,5 +155,5 @@ def quantile_band(x: Values, y: Values, quantiles: tuple[float, ...], n_groups: 
 
 
 def fraction(part: Any, whole: Any) -> float:
-    """A fraction, 0 of nothing."""
+    """A fraction; 0 if the denominator is 0."""
     return float(part) / float(whole) if whole else 0.0

@@ -1,4 +1,4 @@
-"""What is said of probabilities: confusion, curves of all thresholds, calibration, and how they are spread."""
+"""Sections on classification: confusion matrix, ROC and precision-recall curves, calibration, distributions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ MOST_NAME = 20  # letters of a name in a figure
 
 @dataclass(frozen=True)
 class Outcome:
-    """Something that a row is or is not: a class, or the yes of a target; `threshold` above which it is claimed."""
+    """A binary outcome: a class, or a boolean target; predicted above `threshold`."""
 
     name: str
     is_true: Bools
@@ -43,12 +43,12 @@ class Outcome:
 
 
 def short(name: str) -> str:
-    """A name as a figure has room for it."""
+    """A name, shortened to fit into a figure."""
     return middle_cut(name, MOST_NAME)
 
 
 def percent(part: float) -> str:
-    """0.4%, 12%, 99.6%; all and nothing only where it is."""
+    """A fraction as a percentage (0.4%, 12%, 99.6%); 0% and 100% only if exact."""
     value = 100 * part
     if not (0 < value < 9.95 or 90.05 < value < 100):
         return f"{value:.0f}%"
@@ -56,7 +56,7 @@ def percent(part: float) -> str:
 
 
 def confusion_section(matrix: NDArray[Any], labels: Sequence[str]) -> Section:
-    """The matrix, or of many classes none, the scores of each class, and the pairs that are most often confused."""
+    """The confusion matrix (not for many classes), the scores of each class, and the most confused pairs."""
     rows = matrix.sum(axis=1)
     total, right = float(matrix.sum()), float(np.trace(matrix))
     blocks: list[Block] = []
@@ -131,7 +131,7 @@ def _by_class(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
 
 
 def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Section | None:
-    """ROC and precision-recall; None where no outcome has rows of both kinds."""
+    """ROC and precision-recall curves; None if no outcome has both positive and negative rows."""
     known = [one for one in outcomes if one.is_true.any() and not one.is_true.all()]
     if not known:
         return None
@@ -219,7 +219,7 @@ def _rate_axes(axes: Any, x: str, y: str) -> None:
 def calibration_section(
     after: Reliability, before: Reliability | None, temperature: float | None, what: str
 ) -> Section:
-    """Whether the probabilities of `what` come true; `before` is without the temperature, None where there is none."""
+    """The reliability diagram of `what`; `before` is the uncalibrated one, None without temperature."""
     signed = float(((after.said - after.true) * after.n).sum() / after.n.sum())
     way = "too high" if signed > 0 else "too low"
     sentence = f"On average, predicted probabilities differ from observed frequencies by {number(after.gap)}"
@@ -253,7 +253,7 @@ def _draw_reliability(after: Reliability, before: Reliability | None, figure: An
 
 
 def spread_section(outcomes: Sequence[Outcome], weights: Values | None) -> Section:
-    """The probabilities of rows that are something, and of rows that are not."""
+    """The distributions of probabilities of positive and of negative rows."""
     common = sorted(outcomes, key=lambda one: -int(np.count_nonzero(one.is_true)))[:MOST_CURVES]
     blocks: list[Block] = []
     for one in [one for one in outcomes if any(one is other for other in common)]:

@@ -1,4 +1,4 @@
-"""What is said of input columns: which matter, and how answers go with them."""
+"""Sections on input columns: permutation importance and partial dependence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ROW_HEIGHT = 0.26  # inches
 
 @dataclass(frozen=True)
 class Worth:
-    """How much worse the score gets without a column; the ends are NaN without an interval."""
+    """The importance of a column; `low` and `high` are NaN without an interval."""
 
     name: str
     loss: float
@@ -32,7 +32,7 @@ class Worth:
 def importance_section(
     found: Sequence[Worth], metric: str, falls: bool, n_rows: int, together: Sequence[str]
 ) -> Section:
-    """Columns by their worth, the largest first; `together` are sentences on columns that go together."""
+    """Columns by importance, the largest first; `together` are sentences on correlated columns."""
     shown = found[:MOST_BARS]
     first = shown[0]
     way = "falls" if falls else "rises"
@@ -56,7 +56,7 @@ def importance_section(
 
 
 def draw_worth(shown: Sequence[Worth], name: str, figure: Any) -> None:
-    """A bar for each column, from the top down, and a line for its interval; `name` says what is measured."""
+    """A bar for each column, from top to bottom, with its interval; `name` is the axis label."""
     axes = figure.subplots()
     places = np.arange(len(shown))[::-1]
     axes.barh(places, [one.loss for one in shown], height=0.66, color=SERIES[0], alpha=0.75)
@@ -73,7 +73,7 @@ def draw_worth(shown: Sequence[Worth], name: str, figure: Any) -> None:
 
 @dataclass(frozen=True)
 class Dependence:
-    """The mean answers (n_values, n_answers) with every row at each value of a column; numbers are a curve."""
+    """Partial dependence: mean predictions (n_values, n_answers) at each value; a curve if `numbers` is given."""
 
     name: str
     values: Sequence[str]
@@ -82,7 +82,7 @@ class Dependence:
 
 
 def dependence_section(found: Sequence[Dependence], answers: Sequence[str], what: str, n_rows: int) -> Section:
-    """A figure for each column, all over the same range of answers."""
+    """A figure for each column, with the same range of predictions."""
     lines = list(range(len(answers)))
     if what == "probability" and len(answers) == 2:
         lines = [1]

@@ -31,7 +31,7 @@ def curves_image(runs: Sequence[Mapping[str, Any]], metric: str, is_log: bool, p
 
 
 def draw_curves(axes: Any, runs: Sequence[Mapping[str, Any]], metric: str, is_log: bool) -> None:
-    """One run: a line for each side. Several: a line each, of the validation rows where there are any."""
+    """Draw a run with a line per split, or several runs with a line each, of validation rows if available."""
     is_one = len(runs) == 1
     for place, run in enumerate(runs):
         sides = [side for side in ("train", "validation") if run[side][0]]
@@ -61,7 +61,7 @@ def draw_curves(axes: Any, runs: Sequence[Mapping[str, Any]], metric: str, is_lo
 
 
 def _thinned(epochs: Sequence[int], values: Sequence[float]) -> tuple[Sequence[int], Sequence[float]]:
-    """At most about `MOST_POINTS` points: of each stretch the lowest and the highest, so that no spike is lost."""
+    """About `MOST_POINTS` points at most: the minimum and maximum of each segment, so that no spike is lost."""
     step = -(-len(epochs) // (MOST_POINTS // 2))
     if step <= 2:
         return epochs, values

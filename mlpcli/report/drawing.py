@@ -17,10 +17,10 @@ from mlpcli.errors import MlpError
 from mlpcli.messages import on_one_line
 
 IMAGES = (".svg", ".png")
-# Told apart by readers who do not see red or green, and on white by a contrast of 3 to 1 or more.
+# Distinguishable with colour blindness, with a contrast of at least 3 to 1 on white.
 INK, FAINT, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
 SERIES = ("#0969da", "#bc4c00", "#8250df", "#1a7f64", "#bf3989", "#6e5a00", "#57606a", "#cf222e")
-# What the page calls these colours, so that each theme has its own.
+# CSS variables of these colours, which each theme defines.
 NAMES = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {one: f"s{n}" for n, one in enumerate(SERIES)}
 STYLE = {
     "axes.edgecolor": FAINT,
@@ -53,7 +53,7 @@ STYLE = {
 
 
 def load(module: str, package: str, wanted: str) -> Any:
-    """A module of the extra `report`; `wanted` is what needs it. Raises MlpError where it is not installed."""
+    """Import a module of the extra `report`, which `wanted` needs. Raises MlpError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -63,24 +63,24 @@ def load(module: str, package: str, wanted: str) -> Any:
 
 
 def ending_of(path: str) -> str:
-    """The ending of a path, in small letters."""
+    """The suffix of a path in lower case."""
     return os.path.splitext(path)[1].lower()
 
 
 def require_image(path: str) -> None:
-    """Raise MlpError for a path whose ending is none of IMAGES, and where matplotlib is not installed."""
+    """Raise MlpError for a path with a suffix that is not in IMAGES, and if matplotlib is not installed."""
     if ending_of(path) not in IMAGES:
         raise MlpError(f"-o {path}: the ending says what is drawn. Write {' or '.join(IMAGES)}.")
     load("matplotlib", "matplotlib", f"-o {path}")
 
 
 def styled(wanted: str) -> Any:
-    """A context in which figures are made and written; `wanted` is what needs them."""
+    """A context for making and writing figures, which `wanted` needs."""
     return load("matplotlib", "matplotlib", wanted).rc_context(STYLE)
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure, in inches; to be called in `styled`."""
+    """An empty figure with its size in inches; requires `styled`."""
     return load("matplotlib.figure", "matplotlib", "a figure").Figure(figsize=(width, height), layout="constrained")
 
 
@@ -95,18 +95,18 @@ def use_log_scale(axes: Any) -> None:
 
 
 def legend_above(axes: Any, columns: int) -> None:
-    """The names of the lines above them, where they hide none."""
+    """A legend above the lines, where it covers none."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2, columnspacing=1.2,
                 handlelength=1.4, fontsize=9)  # fmt: skip
 
 
 def legend_text(name: str) -> str:
-    """A name as a legend shows it: one that begins with an underscore would be left out."""
+    """A label for legends, which omit labels with a leading underscore."""
     return f" {name}" if name.startswith("_") else name
 
 
 def image(figure: Any, ending: str, is_transparent: bool = False) -> bytes:
-    """The figure as the format of an ending in `IMAGES`; to be called in `styled`."""
+    """The figure in the format of a suffix in `IMAGES`; requires `styled`."""
     target = io.BytesIO()
     metadata = {"Date": None} if ending == ".svg" else {"Software": None}
     with warnings.catch_warnings():
@@ -134,7 +134,7 @@ def inline(name: str, width: float, height: float, draw: Callable[[Any], None]) 
 
 
 def _for_page(tag: str, prefix: str) -> str:
-    """A tag with names of its own, as several figures stand in a page, two decimals, and colours by their names."""
+    """An SVG tag with unique ids, for several figures in a page, two decimals, and colours as CSS variables."""
     tag = re.sub(r'(\bid="|href="#|url\(#)', lambda found: found[1] + prefix, tag)
     tag = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag)
     return re.sub(r"#[0-9a-fA-F]{6}\b", _themed, tag)

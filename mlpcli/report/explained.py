@@ -1,4 +1,4 @@
-"""What explains a model, as figures: the importance of columns, and how answers go with a column."""
+"""Figures of `mlp explain`: permutation importance and partial dependence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is said of groups of rows: where the model is worse, and how good it is by the value of a column."""
+"""Sections on groups of rows: where the model is worse, and scores by the value of a column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MOST_SLICES = 25
 
 @dataclass(frozen=True)
 class Group:
-    """Rows with some value of a column, and their score with its interval (NaN without one)."""
+    """A group of rows by the value of a column, and its score with interval (NaN without one)."""
 
     column: str
     name: str
@@ -58,7 +58,7 @@ def _is_worse(one: Group, whole: float, higher_is_better: bool) -> bool:
 
 
 def quality_section(groups: Sequence[Group], shown: Sequence[str], metric: str, whole: float) -> Section:
-    """The score by the value of each of some columns, beside that of all rows."""
+    """The score by the value of each of some columns, compared with the overall score."""
     blocks: list[Block] = []
     for column in shown:
         own = [one for one in groups if one.column == column and one.score == one.score]

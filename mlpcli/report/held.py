@@ -1,4 +1,4 @@
-"""What is said of the columns themselves: what they held in training, what they hold now, and whether that drifted."""
+"""The section on the distributions of columns in training and now, and their drift."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Held:
 
 
 def columns_section(found: Sequence[Held], n_training: int, n_rows: int, notes: Sequence[str]) -> Section:
-    """What each column holds, in the training rows and now, and whether it has drifted."""
+    """The distribution of each column in the training rows and now, and the drift verdict."""
     drifted = [one.name for one in found if one.verdict not in ("", "ok")]
     columns = [
         *(
@@ -81,7 +81,7 @@ def _part(part: float | None) -> Cell:
 
 
 def _histogram(name: str, one: Held) -> str:
-    """Bars of the training rows and a line of the rows now; a few hundred bytes, as there may be many columns."""
+    """Bars for the training rows and a line for the rows now, in a few hundred bytes, as there may be many columns."""
     before = np.asarray(one.before, np.float64) / (float(np.sum(one.before)) or 1.0)
     now = np.asarray(one.now, np.float64) / (float(np.sum(one.now)) or 1.0)
     most = max(float(before.max()), float(now.max(initial=0.0))) or 1.0

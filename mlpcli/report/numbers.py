@@ -1,4 +1,4 @@
-"""What is said of predicted numbers: beside the true ones, and what is left between them."""
+"""The section on regression: predicted against true values, and residuals."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def numbers_section(names: Sequence[str], truth: Values, answers: Values) -> Section:
-    """Truth (n_rows, n_targets) and answers alike; of many targets the first."""
+    """True and predicted values (n_rows, n_targets); of many targets only the first."""
     blocks: list[Block] = []
     for place, name in enumerate(names[:MAX_TARGETS]):
         y, answer = truth[:, place], answers[:, place]
@@ -83,7 +83,7 @@ def _draw_residuals(grid: Density, band: Band, name: str, figure: Any) -> None:
 
 
 def _by_quantile(of: str, y: Values, answer: Values) -> Table:
-    """Quantiles of the residuals in tenths of the rows, by what is predicted."""
+    """Quantiles of the residuals by decile of the prediction."""
     residual = y - answer
     band = quantile_band(answer, residual, QUANTILES)
     largest = float(np.abs(band.quantiles[:, 2]).max())
@@ -107,17 +107,17 @@ def _by_quantile(of: str, y: Values, answer: Values) -> Table:
 
 
 def _range(band: Band, place: int) -> str:
-    """`12.1 to 14.0`, what is predicted in a group."""
+    """The range of predictions in a group: `12.1 to 14.0`."""
     return f"{number(float(band.low[place]))} to {number(float(band.high[place]))}"
 
 
 def _shade(axes: Any, grid: Density) -> None:
-    """The cells of a density in shades of one colour, the cells of a shade as one path."""
+    """The cells of a density in shades of one colour, with one path per shade."""
     path = load("matplotlib.path", "matplotlib", "a figure").Path
     patch = load("matplotlib.patches", "matplotlib", "a figure").PathPatch
     axes.locator_params(nbins=5)  # more numbers of six digits would run into each other
     most = float(grid.counts.max()) or 1.0
-    # By the root, so that sparse cells show.
+    # Shade by the square root, so that sparse cells are visible.
     shade = np.ceil(np.sqrt(grid.counts / most) * SHADES).astype(np.int64)
     for level in range(1, SHADES + 1):
         cells = np.argwhere(shade == level)

@@ -1,4 +1,4 @@
-"""A report as one page of HTML: sections of figures, tables and sentences. The template escapes every text."""
+"""A report as an HTML page: sections of figures, tables and sentences. The template escapes every text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table; texts stand to the left, numbers to the right."""
+    """A column of a table; texts are left-aligned, numbers right-aligned."""
 
     name: str
     is_text: bool = False
@@ -36,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, the first of which names the row. `sentence` says what it shows here."""
+    """Rows of cells, the first of which is the row header. `sentence` describes the result."""
 
     name: str
     columns: Sequence[Column]
@@ -48,7 +48,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """An inline SVG; `name` is what it is, `sentence` what it shows here."""
+    """An inline SVG; `name` is its title, `sentence` describes the result."""
 
     name: str
     svg: str
@@ -68,7 +68,7 @@ class Prose:
 
 @dataclass(frozen=True)
 class Verbatim:
-    """A text as it is: a config, a command."""
+    """Preformatted text, such as a config or a command."""
 
     name: str
     text: str
@@ -81,7 +81,7 @@ Block = Table | Figure | Prose | Verbatim
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; `id` is its anchor, `lead` the sentence below its title."""
+    """A section of the page; `id` is its anchor, `lead` the sentence below its title."""
 
     id: str
     title: str
@@ -91,7 +91,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report. `key_figures` stand at the top: name, value, and what stands beside it."""
+    """A report. `key_figures` at the top have name, value and remark."""
 
     title: str
     subtitle: str
@@ -104,7 +104,7 @@ class Page:
 
 
 def render(page: Page, path: str) -> bytes:
-    """The page as UTF-8: nothing in it is loaded from elsewhere. Raises MlpError without the extra `report`."""
+    """The page as UTF-8, without external resources. Raises MlpError without the extra `report`."""
     jinja2 = load("jinja2", "jinja2", path)
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,

@@ -1,4 +1,4 @@
-"""The scores of calibration rows that a model keeps: for each target, group of rows and fold those of `conformal`."""
+"""The conformity scores of calibration rows that a model stores, by target, group of rows and fold."""
 
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -13,8 +13,8 @@ from mlpcli.options import Setting
 
 Count = Annotated[int, Setting("Rows.", ge=0, le=2**53)]
 MOST_GROUPS = 256
-MISSING = "(missing)"  # the group of rows without a value
-MOST = 1e300  # what a score that is no number counts as
+MISSING = "(missing)"  # the group of rows with a missing cell
+MOST = 1e300  # replaces a NaN score
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class CalibrationRows:
 
     @property
     def n_groups(self) -> int:
-        """How many groups, of which all rows together are one."""
+        """The number of groups; 1 without groups."""
         return max(len(self.groups), 1)
 
     @property
     def sizes(self) -> list[int]:
-        """How many scores are kept of each target's groups' folds."""
+        """The number of stored scores of each target, group and fold, in this order."""
         return [len(self.ranks_of(n_rows)) for n_rows in self.n_rows]
 
     def ranks_of(self, n_rows: int) -> NDArray[np.int64]:
-        """Which of the scores of so many rows are kept."""
+        """The ranks of the stored scores of so many rows."""
         return kept_ranks(n_rows, self.n_folds, self.kind == "signed")
 
     def rows_of(self, group: int) -> int:
-        """Calibration rows of a group."""
+        """The number of calibration rows of a group."""
         return sum(self.n_rows[group * self.n_folds : (group + 1) * self.n_folds])
 
     @property
@@ -65,7 +65,7 @@ class CalibrationRows:
         return count(n_rows, source, many) + (f", each {self.by} its own" if self.by else "")
 
     def fault(self, n_targets: int) -> str:
-        """What does not fit a model of so many targets, "" for nothing."""
+        """An inconsistency with a model of so many targets, "" for none."""
         if len(self.n_rows) != n_targets * self.n_groups * self.n_folds:
             return f"{len(self.n_rows)} counts of calibration rows for {n_targets} targets"
         if bool(self.groups) != bool(self.by) or len(set(self.groups)) < len(self.groups):
@@ -83,7 +83,7 @@ class ConformityScores:
     values: Floats
 
     def folds_of(self, target: int, group: int) -> tuple[Scores, ...]:
-        """The scores of each fold of a group."""
+        """The scores of each fold of a target and group."""
         first = (target * self.rows.n_groups + group) * self.rows.n_folds
         ends = [0, *accumulate(self.rows.sizes)]
         return tuple(

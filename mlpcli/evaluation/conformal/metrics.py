@@ -1,4 +1,4 @@
-"""Metrics of what lies around answers, intervals of numbers and sets of labels, and of answers that are quantiles."""
+"""Metrics of prediction intervals, prediction sets and quantile predictions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -69,11 +69,11 @@ class RowScores:
 
     @property
     def scores(self) -> dict[str, float]:
-        """The mean of each; NaN where there is no row."""
+        """The mean of each; NaN without rows."""
         return {key: self._mean(values) for key, values in self.values.items()}
 
     def intervals(self, confidence: float, z: float) -> dict[str, Interval]:
-        """The confidence interval of each mean, or why it has none."""
+        """The confidence interval of each mean, or the reason why there is none."""
         return {key: self._interval(key, values, confidence, z) for key, values in self.values.items()}
 
     def _mean(self, values: Floats) -> float:
@@ -113,7 +113,7 @@ def _tail_rule(metric: Metric) -> TailRule:
 
 
 def rows_of_ends(y: Floats, low: Floats, high: Floats, level: float, names: Sequence[str]) -> RowScores:
-    """Of intervals `low` to `high` at `level` for `y`, all (n_rows, n_targets); `names` are those of the targets."""
+    """Row scores of intervals `low` to `high` at `level` for `y`, all (n_rows, n_targets); `names` of the targets."""
     with np.errstate(invalid="ignore"):
         each = {
             "coverage": ((low <= y) & (y <= high)).astype(np.float64),
@@ -124,14 +124,14 @@ def rows_of_ends(y: Floats, low: Floats, high: Floats, level: float, names: Sequ
 
 
 def rows_of_class_sets(y: NDArray[np.integer], holds: NDArray[np.bool_], names: Sequence[str]) -> RowScores:
-    """Of sets of labels (n_rows, n_classes) for the classes `y` (n_rows,), which are called `names`."""
+    """Row scores of prediction sets (n_rows, n_classes) for the classes `y` (n_rows,) with these `names`."""
     is_held = holds[np.arange(len(y)), y].astype(np.float64)
     whole = {"coverage": is_held, "mean_set_size": holds.sum(axis=1).astype(np.float64)}
     return RowScores(whole | {f"coverage[{name}]": is_held[y == code] for code, name in enumerate(names)})
 
 
 def rows_of_boolean_sets(y: NDArray[np.bool_], holds: NDArray[np.bool_], names: Sequence[str]) -> RowScores:
-    """Of sets of no and yes (n_rows, n_targets, 2) for `y` (n_rows, n_targets)."""
+    """Row scores of prediction sets of boolean targets (n_rows, n_targets, 2) for `y` (n_rows, n_targets)."""
     is_held = np.where(y, holds[..., 1], holds[..., 0]).astype(np.float64)
     return RowScores(_with_parts({"coverage": is_held, "mean_set_size": holds.sum(axis=2).astype(np.float64)}, names))
 
@@ -139,13 +139,13 @@ def rows_of_boolean_sets(y: NDArray[np.bool_], holds: NDArray[np.bool_], names: 
 def rows_of_quantile(
     y: Floats, predicted: Floats, quantile: float, names: Sequence[str], weights: Floats | None
 ) -> RowScores:
-    """Of answers that are a quantile, (n_rows, n_targets)."""
+    """Row scores of quantile predictions (n_rows, n_targets)."""
     each = {"pinball": pinball_loss(y, predicted, quantile)}
     return RowScores(_with_parts(each, names if len(names) > 1 else ()), weights)
 
 
 def further_keys(task: Task, names: Sequence[str], has_level: bool, is_quantile: bool) -> tuple[str, ...]:
-    """The keys that the functions above give for a task."""
+    """The keys of these scores for a task."""
     asked: tuple[str, ...] = OF_INTERVALS if task == "regression" else OF_SETS
     metrics = (*(asked if has_level else ()), *(["pinball"] if is_quantile else []))
     of_parts = metrics if task != "classification" else metrics[:1]
@@ -162,7 +162,7 @@ def _with_parts(each: Mapping[str, Floats], names: Sequence[str]) -> dict[str, F
 
 
 def pinball_loss(y: Floats, predicted: Floats, quantile: float) -> Floats:
-    """The loss whose expectation the `quantile` of y makes least (Koenker & Bassett 1978), row by row."""
+    """The pinball loss of each row, whose expectation is minimized by the `quantile` of y (Koenker & Bassett 1978)."""
     error = y - predicted
     return np.maximum(quantile * error, (quantile - 1.0) * error)
 

@@ -1,4 +1,4 @@
-"""Whether a truth comes so near to 0 that a mean of shares of it does not exist."""
+"""Whether true values come so close to 0 that the mean relative error does not exist."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The interval of a score of predicted classes, or of boolean columns."""
+"""Intervals of scores of classes or boolean columns."""
 
 import math
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class ClassSample:
 
     @cached_property
     def n_wrong(self) -> float:
-        """Rows with a wrong answer."""
+        """The number of wrongly predicted rows."""
         right = self.inputs.rows.is_right
         return self._worth_of_one(~right if right.ndim == 1 else ~np.asarray(right.all(axis=1)))
 
@@ -83,19 +83,19 @@ class ClassSample:
 
 
 def why_too_few(sample: ClassSample, metric: Metric) -> str:
-    """Why pseudo-values say too little of a score, "" where they say enough."""
+    """Why pseudo-values are insufficient for an interval, "" if they suffice."""
     return why_few_wrong(sample, metric) or why_scarce(sample, metric)
 
 
 def why_few_wrong(sample: ClassSample, metric: Metric) -> str:
-    """That so few answers are wrong that one more would change much; "" of a metric that ranks."""
+    """That there are too few errors, so that one more would change the score much; "" for a ranking metric."""
     if metric.name in RANKED or sample.n_wrong >= FEWEST_WRONG:
         return ""
     return f"too few wrong answers ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {FEWEST_WRONG})"
 
 
 def why_scarce(sample: ClassSample, metric: Metric) -> str:
-    """That classes, of which the metric is a mean or which it ranks, have too few rows."""
+    """That classes over which the metric is a mean, or which it ranks, have too few rows; "" if not."""
     if metric.name in RANKED:
         of_class, of_others = sample.of_ranked
         counts = of_class if metric.name == "average_precision" else np.minimum(of_class, of_others)
@@ -114,7 +114,7 @@ def why_scarce(sample: ClassSample, metric: Metric) -> str:
 
 
 def class_interval(sample: ClassSample, metric: Metric, score: float, confidence: float, z: float) -> Interval:
-    """The interval, or why there is none; `z` is the normal quantile of its upper end."""
+    """The interval, or the reason why there is none; `z` is the normal quantile of its upper end."""
     reason = why_too_few(sample, metric)
     values = np.full(2, score) if reason else metric.pseudo_values[sample.task](sample.inputs)
     if metric.name in RANKED:
@@ -167,7 +167,7 @@ def _ranked_interval(
 
 
 def _bounds(sample: ClassSample, metric: Metric) -> tuple[float, float]:
-    """The least and the largest score that there is."""
+    """The range of the score."""
     if metric.name == "log_loss":
         return 0.0, math.inf
     # Squared errors that are summed over classes come to 2 where all are sure and wrong.
@@ -176,7 +176,7 @@ def _bounds(sample: ClassSample, metric: Metric) -> tuple[float, float]:
 
 
 def _without_spread(sample: ClassSample, metric: Metric, score: float, reason: str, z: float) -> Interval:
-    """The interval where pseudo-values say too little: wider than needed, or none for the reason."""
+    """The conservative interval if pseudo-values are insufficient, or none with the reason."""
     if metric.name == "log_loss" or score < 0:
         return no_interval(reason)
     _, largest = _bounds(sample, metric)

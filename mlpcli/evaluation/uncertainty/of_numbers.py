@@ -1,4 +1,4 @@
-"""The interval of a score of predicted numbers."""
+"""Intervals of regression scores."""
 
 import math
 
@@ -14,7 +14,7 @@ from mlpcli.evaluation.uncertainty.tails import AMOUNTS, SQUARES, TailRule, why_
 
 
 def number_interval(metric: Metric, inputs: NumberInputs, score: float, confidence: float) -> Interval | None:
-    """The interval, or None where it is the bootstrap's."""
+    """The interval, or None if the score needs the bootstrap."""
     reason = _why_none(metric, inputs)
     if reason:
         return no_interval(reason)
@@ -54,7 +54,7 @@ def _tail_rule(metric: Metric) -> TailRule:
 
 
 def _losses(metric: Metric, inputs: NumberInputs) -> list[Floats]:
-    """What must have no heavy tail, (n_rows,) each, of the rows that are counted, times their weights."""
+    """The values (n_rows,) that must not be heavy-tailed, of rows with weight, times their weights."""
     if not metric.losses:
         return []
     losses, weights = metric.losses["regression"](inputs), inputs.weights
@@ -63,7 +63,7 @@ def _losses(metric: Metric, inputs: NumberInputs) -> list[Floats]:
 
 
 def _widened(metric: Metric, inputs: NumberInputs, values: Floats, ends: tuple[float, float]) -> tuple[float, float]:
-    """The ends, further out on the side to which rows that are not seen would move the score."""
+    """The ends, widened on the side to which unseen rows would move the score."""
     error = float(values.std()) / math.sqrt(len(values))
     by = [error * widening(column, _tail_rule(metric)) for column in _losses(metric, inputs)]
     if len(by) == 1:
@@ -73,7 +73,7 @@ def _widened(metric: Metric, inputs: NumberInputs, values: Floats, ends: tuple[f
 
 
 def fewest_rows_reason(n_rows: int, weights: Floats | None, fewest: int) -> str:
-    """Why so many rows are too few for an interval of a metric that needs `fewest`, "" where they are not."""
+    """The reason if there are fewer rows than the `fewest` for an interval, otherwise ""."""
     worth = float(effective_rows(weights, np.ones((n_rows, 1), np.bool_))[0])
     if worth >= fewest:
         return ""

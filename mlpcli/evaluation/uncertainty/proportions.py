@@ -1,4 +1,4 @@
-"""Intervals of proportions: fractions of rows, and what varies no more than one."""
+"""Intervals of proportions, and of scores with no larger variance."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mlpcli.evaluation.averages import Bools, Floats, safe_divide
 
 @dataclass(frozen=True)
 class Interval:
-    """Confidence interval of a score; both ends are NaN where there is none, for a `reason`."""
+    """Confidence interval of a score; if there is none, both ends are NaN and `reason` says why."""
 
     low: float
     high: float
@@ -18,7 +18,7 @@ class Interval:
 
 
 def no_interval(reason: str) -> Interval:
-    """That there is none, and why: a clause without a full stop."""
+    """A missing interval with its reason, a clause without a full stop."""
     return Interval(math.nan, math.nan, reason)
 
 
@@ -33,20 +33,20 @@ def wilson(share: float, n_rows: float, z: float) -> Interval:
 
 
 def wilson_of_f1(score: float, n_rows: float, z: float) -> Interval:
-    """Of F1 / (2 - F1), a share of the rows that are of the class or predicted as it (Lam, Gopal & Qian 2023)."""
+    """The interval of F1 from that of the proportion F1 / (2 - F1), the Jaccard index (Lam, Gopal & Qian 2023)."""
     ends = wilson(score / (2 - score), n_rows, z)
     return Interval(2 * ends.low / (1 + ends.low), 2 * ends.high / (1 + ends.high))
 
 
 def logit_interval(share: float, error: float, z: float) -> Interval:
-    """The interval of a share in (0, 1) with this standard error, on the logit scale."""
+    """The interval of a proportion in (0, 1) with this standard error, on the logit scale."""
     center, radius = math.log(share / (1 - share)), z * error / (share * (1 - share))
     low, high = (0.5 + 0.5 * math.tanh((center + side) / 2) for side in (-radius, radius))
     return Interval(low, high)
 
 
 def effective_rows(weights: Floats | None, counted: Bools) -> Floats:
-    """How many rows of equal weight the counted rows of each column (n_rows, K) are worth, (K,).
+    """The effective sample size of the counted rows of each column (n_rows, K), as (K,).
 
     (sum w)^2 / sum w^2 (Kish 1965).
     """

@@ -37,12 +37,12 @@ def of_mean(values: Floats, weights: Floats | None) -> Floats:
 
 
 def of_mean_loss(losses: Floats | Bools, weights: Floats | None) -> Floats:
-    """Those of the mean over rows, and over columns if there are any, of `losses` (n_rows,) or (n_rows, M)."""
+    """Pseudo-values of the mean of `losses` (n_rows,) or (n_rows, M) over rows and columns."""
     return of_mean(np.asarray(losses if losses.ndim == 1 else losses.mean(axis=1), dtype=np.float64), weights)
 
 
 def of_margins(measure: Callable[[Margins], Floats]) -> Callable[[ClassInputs], Floats]:
-    """Those of a score that follows from the margins of the confusion matrix.
+    """Pseudo-values of a score computed from the margins of the confusion matrix.
 
     Rows of one cell of the matrix are alike. With weights, a cell counts as (sum w)^2 / sum w^2 rows of equal weight.
     """
@@ -88,17 +88,17 @@ def _without_a_row(
 
 
 def of_class(measure: Callable[[Margins], Floats], which: int) -> Callable[[ClassInputs], Floats]:
-    """Those of the score of one class by `measure`, which gives one for each."""
+    """Pseudo-values of the score of one class by `measure`, which computes one for each."""
     return of_margins(lambda some: np.asarray(measure(some)[..., which]))
 
 
 def roc_auc(inputs: ClassInputs | BooleanInputs) -> Floats:
-    """Those of the mean ROC AUC of the columns: placements among the other kind (DeLong et al. 1988)."""
+    """Pseudo-values of the mean ROC AUC of the columns, by placement values (DeLong et al. 1988)."""
     return _of_columns(inputs, inputs.rankings.roc_auc, RankedColumn.auc_deviations)
 
 
 def average_precision(inputs: ClassInputs | BooleanInputs) -> Floats:
-    """Those of the mean average precision of the columns."""
+    """Pseudo-values of the mean average precision of the columns."""
     return _of_columns(inputs, inputs.rankings.average_precision, RankedColumn.precision_deviations)
 
 
@@ -107,7 +107,7 @@ def _of_columns(
     scores: Floats,
     deviations_of: Callable[[RankedColumn, Floats | None], Floats],
 ) -> Floats:
-    """Those of the mean score of ranked columns, one column after the other."""
+    """Pseudo-values of the mean score of ranked columns, one column at a time."""
     moved, n_rows = np.zeros(len(inputs.rows.y)), len(inputs.rows.y)
     for column in inputs.rows.rank():
         moved += deviations_of(column, inputs.weights)
@@ -115,7 +115,7 @@ def _of_columns(
 
 
 def f1_macro(inputs: BooleanInputs) -> Floats:
-    """Those of the mean F1 of boolean columns."""
+    """Pseudo-values of the mean F1 of boolean columns."""
     hits, claims = inputs.hits_and_claims
     score, rows = safe_divide(2 * hits, claims), inputs.rows
     counted: Floats = rows.y.astype(np.float64) + rows.predicted
@@ -125,7 +125,7 @@ def f1_macro(inputs: BooleanInputs) -> Floats:
 
 
 def f1_micro(inputs: BooleanInputs) -> Floats:
-    """Those of F1 over the answers of all boolean columns."""
+    """Pseudo-values of F1 over the predictions of all boolean columns."""
     hits, claims = (float(part.sum()) for part in inputs.hits_and_claims)
     if not claims:
         return np.zeros(len(inputs.rows.y))
@@ -135,14 +135,14 @@ def f1_micro(inputs: BooleanInputs) -> Floats:
 
 
 def rmse(inputs: NumberInputs) -> Floats:
-    """Those of the mean RMSE of the outputs."""
+    """Pseudo-values of the mean RMSE of the outputs."""
     own, squares = numbers.rmse(inputs), inputs.rows.squared_error
     moved = safe_divide(np.asarray(squares - own**2), np.broadcast_to(2 * own, squares.shape))
     return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), inputs.weights)
 
 
 def r2(inputs: NumberInputs) -> Floats:
-    """Those of the mean R2 of the outputs."""
+    """Pseudo-values of the mean R2 of the outputs."""
     own, rows, weights = numbers.r2(inputs), inputs.rows, inputs.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
     variance = weighted_mean(squares, weights)

@@ -67,7 +67,7 @@ def student_quantile(level: float, degrees: float) -> float:
 
 
 def student_tail(t: float, degrees: float) -> float:
-    """How likely Student's t is above `t`, not negative: half of the incomplete beta I_x(degrees / 2, 1 / 2)."""
+    """The survival function of Student's t at `t` >= 0: half of the incomplete beta I_x(degrees / 2, 1 / 2)."""
     return _incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5) / 2
 
 

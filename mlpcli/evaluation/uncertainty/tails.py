@@ -38,7 +38,7 @@ INVERSES = TailRule(3.0, 0.0)
 
 
 def tail_rows(n_rows: int) -> int:
-    """Rows that the index goes by: fewer and fewer of all, so that it is the index of the tail alone."""
+    """The number of order statistics for the tail index, a decreasing fraction of the rows."""
     return max(round(math.sqrt(3 * n_rows)), 2)
 
 
@@ -70,7 +70,7 @@ def why_heavy(losses: Floats, rule: TailRule) -> str:
 
 
 def widening(losses: Floats, rule: TailRule) -> float:
-    """By how many standard errors of the mean its interval is wider at the end where `losses` (n_rows,) are larger."""
+    """The widening of the interval at the end of larger `losses` (n_rows,), in standard errors of the mean."""
     index = sure_index(losses, rule)
     if math.isinf(index):
         return 0.0
