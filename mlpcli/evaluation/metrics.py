@@ -11,8 +11,7 @@ from mlpcli.evaluation.uncertainty import pseudo_values
 
 Task: TypeAlias = Literal["classification", "regression", "multilabel"]
 
-# Fewest rows for an interval, by simulation (`python -m benchmarks coverage`); scores dominated by a few large values
-# need more.
+# Fewest rows for an interval, by simulation (`python -m benchmarks coverage`).
 ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES = 30, 300
 
 
