@@ -7,6 +7,7 @@ import pytest
 
 from mlpcli.storage.model_file import load_model
 from tests.export.models import train_model
+from tests.export.postgres import SERVER, run_server
 
 
 class Made(dict):
@@ -44,3 +45,11 @@ def models(tmp_path_factory):
 def loaded(models):
     """Every model, by the name of its config."""
     return Made(lambda name: load_model(str(models[name])))
+
+
+@pytest.fixture(scope="session")
+def psql(tmp_path_factory):
+    """A function that runs SQL in a PostgreSQL server of this process."""
+    if SERVER is None:
+        pytest.skip("no PostgreSQL server on this machine")
+    yield from run_server(SERVER, tmp_path_factory.mktemp("postgres"))

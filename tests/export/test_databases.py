@@ -1,13 +1,6 @@
 """The query answers as the model does in SQLite, DuckDB, and a PostgreSQL server that the test starts."""
 
-import csv
-import io
-import os
-import pwd
-import shutil
 import sqlite3
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +10,10 @@ from mlpcli.export.description import describe
 from mlpcli.export.sql.query import sql_query
 from mlpcli.export.trials import run_sqlite, typed_columns, values_of
 from tests.export.models import CONFIGS
+from tests.export.postgres import load_rows
 from tests.program import done, mlp, train, write_csv
 
 SEVERAL = ("plain", "booleans", "quantile target", "cosines", "norm", "double")
-POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
 
 def check(model, run):
@@ -60,57 +53,16 @@ def test_duckdb_answers_as_the_model_does(loaded):
         check(model, run)
 
 
-@pytest.fixture(scope="module")
-def psql(tmp_path_factory):
-    """A function that runs SQL in a server of its own; the server ends with the module."""
-    if POSTGRES is None:
-        pytest.skip("no PostgreSQL server on this machine")
-    folder = tmp_path_factory.mktemp("postgres")
-    place = Path(shutil.copytree(folder, f"/tmp/mlp-postgres-{os.getpid()}"))  # a short path, for the socket
-    user = {}
-    if os.getuid() == 0:  # which the server refuses
-        user = {"user": "postgres", "group": "postgres"}
-        account = pwd.getpwnam("postgres")
-        os.chown(place, account.pw_uid, account.pw_gid)
-    options = {"check": True, "capture_output": True, "timeout": 60, "cwd": place, **user}
-    subprocess.run([POSTGRES / "initdb", "-D", place / "data", "-U", "tester", "-A", "trust", "-N"], **options)
-    settings = f"-c listen_addresses='' -k {place} -c fsync=off -c timezone=Asia/Tokyo"
-    start = [POSTGRES / "pg_ctl", "-D", place / "data", "-o", settings, "-l", place / "log", "-w", "start"]
-    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, timeout=60, cwd=place, **user)
-
-    def run(script):
-        command = ["psql", "-h", str(place), "-U", "tester", "-d", "postgres", "-q", "--csv", "-v", "ON_ERROR_STOP=1"]
-        ended = subprocess.run(command, input=script.encode(), capture_output=True, timeout=120)
-        assert ended.returncode == 0, ended.stderr.decode()[-2000:]
-        return list(csv.reader(io.StringIO(ended.stdout.decode(), newline="")))
-
-    yield run
-    subprocess.run([POSTGRES / "pg_ctl", "-D", place / "data", "-m", "immediate", "stop"], **options)
-    shutil.rmtree(place)
-
-
 @pytest.mark.parametrize("dates", ["timestamp", "timestamptz"])
 def test_postgresql_answers_as_the_model_does(loaded, psql, dates):
-    types = {"number": "double precision", "date": dates}
     for name in CONFIGS if dates == "timestamp" else SEVERAL:
         model = loaded[name]
         description = describe(model)
         query = sql_query(description, "postgresql", "data")
+        roles = {schema.name: schema.role for schema in model.preprocessor.schemas}
 
-        def run(rows, model=model, query=query, description=description):
-            columns = typed_columns(rows, model)
-            roles = {schema.name: schema.role for schema in model.preprocessor.schemas}
-            made = ", ".join(f'"{name}" {types.get(roles[name], "text")}' for name in columns)
-            lines = io.StringIO(newline="")
-            for row in zip(*columns.values(), strict=True):
-                cells = [
-                    f"{cell}Z" if roles[name] == "date" and cell else cell
-                    for name, cell in zip(columns, row, strict=True)
-                ]
-                quoted = ("" if cell is None else '"' + str(cell).replace('"', '""') + '"' for cell in cells)
-                lines.write(",".join(quoted) + "\n")
-            script = f"DROP TABLE IF EXISTS data;\nCREATE TABLE data ({made});\nCOPY data FROM STDIN CSV;\n"
-            found = psql(f"{script}{lines.getvalue()}\\.\n{query}")
+        def run(rows, model=model, query=query, description=description, roles=roles):
+            found = psql(f"{load_rows(typed_columns(rows, model), roles, dates)}{query}")
             return values_of(found[1:], description)
 
         check(model, run)

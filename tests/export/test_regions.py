@@ -37,6 +37,7 @@ from mlpcli.workflows.export import ExportRequest, expected_regions, export
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from tests.export.conftest import Made
 from tests.export.models import write_table
+from tests.export.postgres import load_rows
 from tests.export.regions import CASES, LEVEL, train_case
 from tests.export.test_schema import VALIDATOR, changed, objects_of
 from tests.program import done, mlp, train, write_csv
@@ -187,34 +188,42 @@ def test_a_date_tells_the_group_of_a_row_and_so_does_a_missing_cell(tmp_path):
             assert found.difference < 5e-5, (language, drop)
 
 
-def test_duckdb_has_the_same_ends_and_sets(weights):
+def run_duckdb(rows, model, description):
     duckdb = pytest.importorskip("duckdb", reason="the extra sql is not installed")
     types = {"number": "DOUBLE", "date": "TIMESTAMP"}
-    for name in (
-        "folds of several",
-        "groups of folds",
-        "groups of numbers",
-        "sets by text",
-        "sets of folds, yes or no",
-    ):
-        model = load_model(str(weights(name)))
-        description = with_regions(describe(model), model, LEVEL)
+    columns = {"id": [*range(len(rows))], **typed_columns(rows, model)}  # it returns the rows in any order
+    with duckdb.connect() as database:
+        kinds = ["BIGINT", *(types.get(schema.role, "VARCHAR") for schema in schemas_of(rows, model))]
+        declared = ", ".join(f'"{name}" {kind}' for name, kind in zip(columns, kinds, strict=True))
+        database.execute(f"CREATE TABLE data ({declared})")
+        places = ", ".join("?" * len(columns))
+        database.executemany(f"INSERT INTO data VALUES ({places})", [*zip(*columns.values(), strict=True)])
+        return sorted(database.execute(sql_query(description, "duckdb", "data", ["id"])).fetchall())
 
-        def run(rows, model=model, description=description):
-            columns = {"id": [*range(len(rows))], **typed_columns(rows, model)}  # it gives the rows in no order
-            with duckdb.connect() as database:
-                kinds = ["BIGINT", *(types.get(schema.role, "VARCHAR") for schema in schemas_of(rows, model))]
-                made = ", ".join(f'"{name}" {kind}' for name, kind in zip(columns, kinds, strict=True))
-                database.execute(f"CREATE TABLE data ({made})")
-                places = ", ".join("?" * len(columns))
-                database.executemany(f"INSERT INTO data VALUES ({places})", [*zip(*columns.values(), strict=True)])
-                found = sorted(database.execute(sql_query(description, "duckdb", "data", ["id"])).fetchall())
-            return values_of([row[1:] for row in found], description)
 
-        rows = sample_rows(model, 40, with_groups=True)
-        found = agreement(model, rows, run, partial(expected_regions, ConformalPredictor(model, LEVEL)))
-        assert found.difference < 5e-5, name
-        assert found.n_labels == 0, name
+def run_postgresql(rows, model, description, psql):
+    columns = {"id": [*range(len(rows))], **typed_columns(rows, model)}
+    roles = {"id": "integer", **{schema.name: schema.role for schema in schemas_of(rows, model)}}
+    query = sql_query(description, "postgresql", "data", ["id"])
+    return sorted(psql(f"{load_rows(columns, roles)}{query}")[1:], key=lambda row: int(row[0]))
+
+
+@pytest.mark.parametrize("name", [
+    "folds of several", "groups of folds", "groups of numbers", "sets by text", "sets of folds, yes or no",
+])  # fmt: skip
+@pytest.mark.parametrize("database", ["duckdb", "postgresql"])
+def test_a_database_has_the_same_ends_and_sets(weights, request, database, name):
+    model = load_model(str(weights(name)))
+    description = with_regions(describe(model), model, LEVEL)
+    query_rows = run_duckdb if database == "duckdb" else partial(run_postgresql, psql=request.getfixturevalue("psql"))
+
+    def run(rows):
+        return values_of([row[1:] for row in query_rows(rows, model, description)], description)
+
+    rows = sample_rows(model, 40, with_groups=True)
+    found = agreement(model, rows, run, partial(expected_regions, ConformalPredictor(model, LEVEL)))
+    assert found.difference < 5e-5
+    assert found.n_labels == 0
 
 
 def test_onnx_has_an_output_for_each_end_and_for_each_set(weights, tmp_path):
