@@ -13,12 +13,12 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.features.scaling import moments
+from mlpcli.data.features.scaling import MAX_DISTINCT, moments
 
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-# Runs per shard: a rank error of one row in 32768. Above MAX_DISTINCT, so that distinct values are counted exactly.
+# Runs per shard: a rank error of one row in 32768, and half a row.
 MAX_POINTS = 1 << 14
 
 
@@ -60,7 +60,8 @@ def sketch_column(values: Values) -> ColumnSketch:
     bounds, error = np.flatnonzero(np.append(np.ones(len(known[:1]), np.bool_), known[1:] > known[:-1])), 0
     if len(bounds) > MAX_POINTS:
         step = -(-len(known) // MAX_POINTS)
-        bounds, error = np.concatenate([[0], np.arange(1, len(known) - 1, step), [len(known) - 1]]), step // 2
+        runs, error = np.concatenate([[0], np.arange(1, len(known) - 1, step), [len(known) - 1]]), step // 2
+        bounds = np.union1d(runs, bounds[: MAX_DISTINCT + 1])  # so that distinct values are counted up to the cap
     ends = np.append(bounds[1:], len(known))
     found = known[(bounds + ends - 1) // 2]
     return ColumnSketch(

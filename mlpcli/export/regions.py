@@ -16,6 +16,9 @@ from mlpcli.evaluation.conformal.ends import Kind, Scores, level_of_end, rank_of
 from mlpcli.export.description import Plain, networks_of, reading_of
 from mlpcli.model import Model
 
+# From here on float32 merges an integer with its neighbours, so a row of no group could get the interval of one.
+FLOAT_INTEGERS = 1 << 24
+
 
 def with_regions(description: Plain, model: Model, level: float) -> Plain:
     """The description with `regions` at a level for which the model has enough calibration rows.

@@ -105,19 +105,22 @@ def run_tasks(
 
 
 def _handle_message(worker: _Worker, tasks: Tasks) -> bool:
-    """Take one message of a worker; says whether it is alive."""
+    """Take one message of a worker; says whether it is alive. What `tasks` raises is not the worker's fault."""
     try:
         kind, what = worker.connection.recv()
-        if kind == "report":
-            worker.connection.send(tasks.report(worker.task, *what))
-            return True
+    except (EOFError, OSError):
+        return False
+    if kind == "report":
+        answer = tasks.report(worker.task, *what)
+    else:
         tasks.done(worker.task, what)
         worker.task = None  # it is done whatever becomes of the process
-        worker.task = tasks.next()
-        if worker.task is not None:
-            worker.connection.send(worker.task)
-    except (EOFError, OSError):
-        return worker.task is None
+        answer = worker.task = tasks.next()
+    try:
+        if kind == "report" or answer is not None:
+            worker.connection.send(answer)
+    except OSError:
+        return False
     return True
 
 

@@ -1,6 +1,7 @@
 """A sketch of numbers in several places is wrong by no more than it says, whatever the places and their order."""
 
 import math
+from unittest import mock
 
 import numpy as np
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlpcli.data import column_sketch
 from mlpcli.data.column_sketch import merge_sketches, sketch_column
-from mlpcli.data.features.scaling import moments
+from mlpcli.data.features.scaling import count_distinct, moments
 from mlpcli.data.features.weighted_statistics import values_at_ranks, weights_below
 
 numbers = st.one_of(
@@ -23,11 +24,8 @@ places = st.lists(st.lists(numbers, max_size=40), min_size=1, max_size=5).filter
 
 
 def sketched(lists, points):
-    before, column_sketch.MAX_POINTS = column_sketch.MAX_POINTS, points
-    try:
+    with mock.patch.multiple(column_sketch, MAX_POINTS=points, MAX_DISTINCT=2):
         return [sketch_column(np.asarray(some, np.float64)) for some in lists]
-    finally:
-        column_sketch.MAX_POINTS = before
 
 
 def known_of(lists):
@@ -84,6 +82,13 @@ def test_an_error_is_half_a_stretch_of_each_place():
     rng = np.random.default_rng(0)
     lists = [rng.normal(size=n).tolist() for n in (2000, 1000, 10)]
     assert merge_sketches(sketched(lists, 100)).error == 10 + 5 + 0
+
+
+def test_distinct_numbers_are_counted_up_to_the_cap_where_most_are_equal():
+    rng = np.random.default_rng(0)
+    for others in (rng.normal(size=20_000), np.repeat(rng.normal(size=300), 60)):
+        known = np.concatenate([np.zeros(400_000), others])
+        assert count_distinct(sketch_column(known).values) == count_distinct(np.sort(known))
 
 
 def test_moments_of_huge_numbers_are_finite():

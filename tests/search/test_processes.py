@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from mlpcli.search.processes import run_tasks
 
 
@@ -59,3 +61,14 @@ def test_processes_that_are_busy_end_when_asked_to():
         except ProcessLookupError:
             continue
         raise AssertionError(f"{process} is alive")
+
+
+def test_a_full_disk_is_not_taken_for_the_end_of_a_process():
+    class Full(Tasks):
+        def done(self, task, result):
+            raise OSError(28, "No space left on device")
+
+    tasks = Full(3)
+    with pytest.raises(OSError, match="No space"):
+        run_tasks(2, serve, None, tasks, lambda: False)
+    assert tasks.dead == {}

@@ -11,6 +11,7 @@ from mlpcli.export.c.decode import restored
 from mlpcli.export.c.names import array, declared
 from mlpcli.export.description import Plain
 from mlpcli.export.python.standalone.network import LARGEST_LOG
+from mlpcli.export.regions import FLOAT_INTEGERS
 
 ENDS = """\
     {{
@@ -80,7 +81,7 @@ def _group(by: Mapping[str, Any] | None) -> str:
         return ""
     values = [np.float32(group["value"]).item() for group in by["groups"]]
     tests = [f"x[{group['input']}] == {value!r}f" for group, value in zip(by["groups"], values, strict=True)]
-    if len({*tests}) < len(tests):
+    if len({*tests}) < len(tests) or max(map(abs, values)) >= FLOAT_INTEGERS:
         raise MlpError(f"--to c: float cannot tell the groups of {by['column']['name']} apart.")
     lines = "".join(f"    if ({test})\n        return {index};\n" for index, test in enumerate(tests))
     return f"\nstatic int group_of(const float *x)\n{{\n{lines}    return -1;\n}}\n"

@@ -13,6 +13,7 @@ import numpy as np
 from mlpcli.errors import MlpError
 from mlpcli.export.onnx.decode import from_scale, on_scale
 from mlpcli.export.onnx.nodes import Nodes
+from mlpcli.export.regions import FLOAT_INTEGERS
 
 Scores = Mapping[str, Any]
 
@@ -124,7 +125,7 @@ def _group(nodes: Nodes, by: Mapping[str, Any], x: str) -> str:
     """The group index of each row (n_rows, 1); the number of groups for a row without a group."""
     values = np.asarray([[group["value"] for group in by["groups"]]], nodes.dtype)
     pairs = {(group["input"], value) for group, value in zip(by["groups"], values[0].tolist(), strict=True)}
-    if len(pairs) < len(by["groups"]):
+    if len(pairs) < len(by["groups"]) or (nodes.dtype == np.float32 and np.abs(values).max() >= FLOAT_INTEGERS):
         raise MlpError(f"--to onnx: {nodes.dtype} cannot tell the groups of {by['column']['name']} apart.")
     own = nodes.add("Gather", x, nodes.const(np.asarray([group["input"] for group in by["groups"]])), axis=1)
     is_group = nodes.double(nodes.add("Equal", own, nodes.const(values)))
