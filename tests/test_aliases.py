@@ -14,7 +14,7 @@ from mlpcli.evaluation.metrics import METRICS
 
 def choices_below(spec):
     yield from spec.choices
-    for part in spec.parts:
+    for part in spec.objects:
         for inner in part.keys.values():
             yield from choices_below(inner)
 

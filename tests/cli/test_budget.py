@@ -178,7 +178,7 @@ def test_a_budget_that_makes_no_sense_is_refused(folder, config, options, hint):
 def test_the_command_that_resumes_carries_the_budget():
     from mlpcli.cli.overrides import Limits, resume_command
 
-    words = Limits(2.5, 7, "2 GB").words()
-    assert resume_command("c.yaml", None, None, 3, words) == (
+    arguments = Limits(2.5, 7, "2 GB").arguments()
+    assert resume_command("c.yaml", None, None, 3, arguments) == (
         "mlp train c.yaml --seed 3 --resume --max-seconds 2.5 --max-epochs-without-gain 7 --max-memory '2 GB'"
     )
