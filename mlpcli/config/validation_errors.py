@@ -30,7 +30,7 @@ class FieldError:
 
     path: Path
     text: Callable[[], str]
-    explains: bool = False  # whether the text comes from the options class, and thus says more than the allowed values
+    explains: bool = False  # whether the text says more than all that the field allows
 
 
 def config_error(error: ValidationError, spec: FieldSpec, source_map: SourceMap) -> ConfigError:
@@ -83,7 +83,7 @@ class _Translator:
                 if is_missing:
                     return FieldError((*path, key), partial(_required, spec.keys[str(key)]))
             elif is_missing:  # a list that is too short
-                return self.invalid(field, value, path)
+                return FieldError(path, partial(self.must_be, spec, value, path), explains=True)
             field = spec = spec.item(key)
             path, value = (*path, key), _item(value, key)
         if kind in ("value_error", "assertion_error"):

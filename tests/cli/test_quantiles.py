@@ -144,7 +144,7 @@ def test_a_training_goes_on_with_the_same_quantiles_alone(place, split, folder):
     [
         ("[0.9, 0.5, 0.1]", "[0.9, 0.5, 0.1] is not increasing. Write it like [0.05, 0.5, 0.95]."),
         ("[0.5, 0.5, 0.9]", "[0.5, 0.5, 0.9] is not increasing. Write it like [0.05, 0.5, 0.95]."),
-        ("[0.1, 0.9]", "or a list of 3 numbers greater than 0 and below 1, got the list [0.1, 0.9]"),
+        ("[0.1, 0.9]", "must be a list of 3 numbers greater than 0 and below 1, got the list [0.1, 0.9]"),
         ("[0.1, 0.5, 1.0]", "must be a number greater than 0 and below 1, got 1.0"),
     ],
 )
