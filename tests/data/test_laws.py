@@ -38,7 +38,7 @@ from tests.data.tables_by_hand import iter_tables
 SCALERS = (Standardize(), Robust(), Robust(clip=3.0), MinMax(), Divide(), Quantile(points=20), NoScaling())
 ENCODINGS = (NoEncoding(), PiecewiseLinear(bins=5), PiecewiseLinear(bins=4, edges="target", span=2.0))
 MEDIAN, EVERY_LEVEL = MedianFill(), OneHot(min_count=1)
-SLOW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 NUMBERS = st.one_of(
     st.just("0"),
@@ -334,7 +334,7 @@ def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
     return frame
 
 
-@settings(SLOW, max_examples=8)
+@settings(SLOW, max_examples=15)
 @given(odd_frames(), st.sampled_from(["standardize", "quantile", "robust"]))
 def test_an_answer_hangs_on_its_row_alone_with_options_markers_kept_columns_and_other_formats(tmp_path, frame, scaler):
     path = written(frame, tmp_path / "a.csv")

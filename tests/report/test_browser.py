@@ -23,6 +23,7 @@ ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 THEMES = ("light", "dark")
+WIDTHS = (360, 1000, 1600)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,8 @@ def opened(browser, address):
         context.close()
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 360), ("dark", 1000), ("light", 1600)])
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_every_section_is_seen_the_console_is_silent_and_nothing_is_asked_for(opened, address, theme, width):
     page = opened(theme, width)
     page.wait_for_load_state("networkidle")

@@ -266,8 +266,8 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path):
     path = tmp_path / "weights.npz"
     data = encode_npz(ARRAYS, HEADER)
     chance = random.Random(0)
-    n_refused, positions = 0, chance.sample(range(len(data)), 500)
-    for position in positions:
+    n_refused = 0
+    for position in range(len(data)):
         flipped = bytearray(data)
         flipped[position] ^= 1 << chance.randrange(8)
         path.write_bytes(flipped)
@@ -278,7 +278,7 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path):
         else:
             assert header == HEADER
             assert same(arrays, ARRAYS)
-    assert n_refused > 0.8 * len(positions)
+    assert n_refused > 0.8 * len(data)
 
 
 def test_every_flipped_bit_of_the_contents_is_refused(tmp_path):

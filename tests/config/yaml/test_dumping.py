@@ -76,7 +76,7 @@ def dumped(tmp_path_factory):
     return tmp_path_factory.mktemp("dumped") / "a.yaml"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=100)
 @given(config=values_of(spec_of(Config)).flatmap(configs_of))
 def test_a_dumped_config_loads_as_an_equal_one(dumped, config):
     dumped.write_text(dump_yaml(config), encoding="utf-8", newline="")
