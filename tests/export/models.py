@@ -100,18 +100,22 @@ def write_table(path: Path, n_rows: int = 240) -> Path:
     return write_csv(path, [*COLUMNS, *TARGETS], rows)
 
 
-def train_model(folder: Path, name: str) -> Path:
-    """Train the model of this name in an empty folder; returns weights.npz."""
-    target, sections = CONFIGS[name]
+def data_section(folder: Path, target: str | list[str]) -> dict[str, Any]:
+    """The `data` of a config with this target, of a table that is written into the folder."""
     targets = [target] if isinstance(target, str) else target
-    data = {
+    return {
         "train": str(write_table(folder / "table.csv")),
         "target": target,
         "drop": [other for other in TARGETS if other not in targets],
         "columns": {"money": NUMBER},
         "missing": ["", "?", "-99"],
-        "validation": None if name == "members" else 0.2,
     }
+
+
+def train_model(folder: Path, name: str) -> Path:
+    """Train the model of this name in an empty folder; returns weights.npz."""
+    target, sections = CONFIGS[name]
+    data = {**data_section(folder, target), "validation": None if name == "members" else 0.2}
     model = {"layers": ["auto", 8, "auto"], **sections.get("model", {})}
     return train(folder, data, **{"training": SHORT, **sections, "model": model})
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.export.models import NUMBER, SHORT, TARGETS, write_table
+from tests.export.models import SHORT, data_section
 from tests.program import train
 
 FOLDS: dict[str, Any] = {"model": {"members": {"count": 4, "rows": "folds", "folds": 2}}, "validation": None}
@@ -43,17 +43,10 @@ LEVEL = 0.8
 
 def train_case(folder: Path, target: str | list[str], sections: dict[str, Any]) -> Path:
     """A model: weights.npz."""
-    targets, sections = [target] if isinstance(target, str) else target, dict(sections)
-    data = {
-        "train": str(write_table(folder / "table.csv")),
-        "target": target,
-        "drop": [other for other in TARGETS if other not in targets],
-        "columns": {"money": NUMBER},
-        "missing": ["", "?", "-99"],
-        "validation": sections.pop("validation", 0.2),
-    }
+    sections = dict(sections)
+    data = {**data_section(folder, target), "validation": sections.pop("validation", 0.2)}
     model = {"layers": ["auto", 8, "auto"], **sections.pop("model", {})}
-    more = {} if {"label", "bit", "hot"} & {*targets} else {"task": "regression"}
+    more = {} if target in ("label", "bit", ["hot", "wet"]) else {"task": "regression"}
     return train(folder, data, **{"training": SHORT, **more, **sections, "model": model})
 
 
