@@ -19,13 +19,13 @@ MOST = 1e300  # replaces a NaN score
 
 @dataclass(frozen=True)
 class CalibrationRows:
-    """Where conformity scores come from, and how they are taken.
+    """The kind of the conformity scores, and the rows that they were computed on.
 
-    `kind` is that of `conformal`, or "probability": less the probability of the truth. On the scale "log" a score is
-    that of log(1 + y). `is_count` says that no truth is below 0. `source` are the rows: out-of-fold ones of `n_folds`
-    folds, validation rows, or rows set apart, and `chosen` is what they chose. `by` is the column whose values make
-    `groups`, "" for none; where it is the target, each class has scores of its own. `n_rows` are the rows of each
-    target's groups' folds, in this order.
+    The scores of `kind` are described in `ends.Intervals`; those of "probability" are the negated probability of the
+    true class. On the scale "log" they are those of log(1 + y). `is_count`: no true value is below 0. `source` names
+    the rows: out-of-fold rows of `n_folds` folds, validation rows, or rows set apart; `chosen` is what was selected on
+    them. `by` is the column whose values are the `groups`, "" for none; if it is the target, each class has its own
+    scores. `n_rows` has the number of rows of each target, group and fold, in this order.
     """
 
     kind: Kind
@@ -49,7 +49,7 @@ class CalibrationRows:
         return [len(self.ranks_of(n_rows)) for n_rows in self.n_rows]
 
     def ranks_of(self, n_rows: int) -> NDArray[np.int64]:
-        """The ranks of the stored scores of so many rows."""
+        """The ranks of the scores that are stored of `n_rows` rows."""
         return kept_ranks(n_rows, self.n_folds, self.kind == "signed")
 
     def rows_of(self, group: int) -> int:
@@ -65,7 +65,7 @@ class CalibrationRows:
         return count(n_rows, source, many) + (f", each {self.by} its own" if self.by else "")
 
     def fault(self, n_targets: int) -> str:
-        """An inconsistency with a model of so many targets, "" for none."""
+        """An inconsistency with a model of `n_targets` targets, "" for none."""
         if len(self.n_rows) != n_targets * self.n_groups * self.n_folds:
             return f"{len(self.n_rows)} counts of calibration rows for {n_targets} targets"
         if bool(self.groups) != bool(self.by) or len(set(self.groups)) < len(self.groups):
@@ -77,7 +77,7 @@ class CalibrationRows:
 
 @dataclass(frozen=True, eq=False)
 class ConformityScores:
-    """The scores of calibration rows, those of one target's groups' folds after the other, each ascending."""
+    """The scores of calibration rows: those of each target, group and fold in this order, each ascending."""
 
     rows: CalibrationRows
     values: Floats
@@ -98,9 +98,9 @@ def gather_scores(
     folds: NDArray[np.integer] | None = None,
     groups: NDArray[np.integer] | None = None,
 ) -> ConformityScores:
-    """What a model keeps of `scores` (n_rows, n_targets), whose `n_rows` are counted here.
+    """The `scores` (n_rows, n_targets) as a model stores them; fills in `rows.n_rows`.
 
-    `folds` (n_rows,) is the fold of each row, None for one; `groups` (n_rows,) its group, None where all are one.
+    `folds` (n_rows,) is the fold of each row, None for a single one; `groups` (n_rows,) its group, None for none.
     """
     counts: list[int] = []
     kept: list[Floats] = []

@@ -1,13 +1,14 @@
-"""Conformal prediction: how far the truth lies from an answer, told by rows that the model was not trained on.
+"""Conformal prediction: interval ends and label sets from the scores of rows that the model was not trained on.
 
-A score says how badly an answer fits a truth. Where the rows at hand and a new one are exchangeable, the rank of its
-score among theirs is uniform, whatever the model and the data (Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in
-a Random World"). So the ceil((n + 1) level)-th smallest of n scores is exceeded by at most 1 - level of new rows.
+A conformity score measures how badly a prediction fits the truth. If the calibration rows and a new row are
+exchangeable, the rank of the new score among theirs is uniform, whatever the model and the data (Vovk, Gammerman &
+Shafer 2005, "Algorithmic Learning in a Random World"). So at most a fraction 1 - level of new rows exceeds the
+ceil((n + 1) level)-th smallest of n scores.
 
-One set of scores is split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018). Several, one for each fold,
-go with several answers: those of the members that have not seen the fold. That is CV+ (Barber, Candes, Ramdas &
-Tibshirani 2021, "Predictive inference with the jackknife+"), and of classes the cross-conformal sets of Vovk 2015 in
-the form of Romano, Sesia & Candes 2020 ("Classification with valid and adaptive coverage").
+One set of scores is split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018). With folds there is a set
+of scores per fold, and a prediction per fold by the members that were not trained on it: CV+ (Barber, Candes, Ramdas &
+Tibshirani 2021, "Predictive inference with the jackknife+"); for classes, the cross-conformal sets of Vovk 2015 in the
+form of Romano, Sesia & Candes 2020 ("Classification with valid and adaptive coverage").
 """
 
 import math
@@ -22,22 +23,22 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ranks = NDArray[np.int64]
 
-# So many scores of a fold are kept as they are; of more those at some ranks, see `kept_ranks`.
+# Up to this many scores of a fold are all stored; of more, those at some ranks, see `kept_ranks`.
 ALL_KEPT = 500
-# The grid on which CV+ finds its ends: so fine, and so far to either side.
+# The grid that CV+ starts from: cells per interquartile range, and cells to either side.
 CELLS_PER_RANGE, CELLS = 512, 1 << 13
-ROWS_AT_ONCE = 1 << 13  # that stay in the cache
-FARTHEST = 1e300  # an answer of the logarithm of 0
-HALVINGS = 14  # of the span between the least and the largest end, where the grid does not reach
+ROWS_AT_ONCE = 1 << 13  # fit into the cache
+FARTHEST = 1e300  # replaces the logarithm of 0
+HALVINGS = 14  # of the range of possible ends, for rows beyond the grid
 
 Kind = Literal["absolute", "signed", "quantiles", "probability"]
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Some of `n_rows` scores in ascending order, `values` (n_kept,), and which in this order they are, from 1.
+    """Stored scores of `n_rows` rows: `values` (n_kept,) in ascending order, and their `ranks`, from 1.
 
-    A score that is not kept counts as the next larger one that is: what follows is rather too wide than too narrow.
+    A score that is not stored counts as the next larger one that is, so intervals are too wide rather than too narrow.
     """
 
     n_rows: int
@@ -46,15 +47,15 @@ class Scores:
 
     @property
     def negated(self) -> "Scores":
-        """Those of the same rows with the other sign."""
+        """The negated scores of the same rows."""
         return Scores(self.n_rows, -self.values[::-1], self.n_rows + 1 - self.ranks[::-1])
 
     def n_up_to(self, values: NDArray[np.floating]) -> Ranks:
-        """How many scores are at most each value, or fewer where not all are kept."""
+        """Number of scores at most each value, or fewer if not all scores are stored."""
         return self._counts(np.searchsorted(self.values, values, side="right"))
 
     def n_below(self, values: NDArray[np.floating]) -> Ranks:
-        """How many scores are less than each value, or fewer where not all are kept."""
+        """Number of scores below each value, or fewer if not all scores are stored."""
         return self._counts(np.searchsorted(self.values, values, side="left"))
 
     def _counts(self, n_kept: NDArray[np.intp]) -> Ranks:
@@ -62,17 +63,17 @@ class Scores:
 
 
 def keep(scores: Floats, n_folds: int = 1, both_ends: bool = False) -> Scores:
-    """The scores (n_rows,) of a fold, one of `n_folds`, in the form that a model keeps; of no rows none."""
+    """The scores (n_rows,) of one of `n_folds` folds as a model stores them; n_rows may be 0."""
     ranks = kept_ranks(len(scores), n_folds, both_ends)
     return Scores(len(scores), np.sort(scores)[ranks - 1], ranks)
 
 
 @cache
 def kept_ranks(n_rows: int, n_folds: int = 1, both_ends: bool = False) -> Ranks:
-    """The ranks of the scores that are kept, rising to `n_rows`, and with `both_ends` from 1.
+    """The ranks of the scores that are stored, ascending to `n_rows`; with `both_ends` they include 1.
 
-    Further from the end every 100th part of the distance, with folds every 25th: 1 - level is exact to 1 % of itself,
-    or 4 %, whatever the number of rows.
+    Their distance grows by 1 % of the distance from the end, with folds by 4 %: 1 - level has this relative precision,
+    whatever the number of rows.
     """
     if n_rows <= ALL_KEPT:
         return np.arange(1, n_rows + 1)
@@ -86,28 +87,29 @@ def kept_ranks(n_rows: int, n_folds: int = 1, both_ends: bool = False) -> Ranks:
 
 
 def rank_of(n_rows: int, level: float) -> int:
-    """Which of `n_rows` scores in ascending order holds a new one at `level`; above `n_rows` none of them does."""
+    """Rank of the score that a new one does not exceed at `level`; above `n_rows` if there are too few scores."""
     return max(math.ceil((n_rows + 1) * level - 1e-9), 1)
 
 
 def rows_needed(level: float) -> int:
-    """How many scores it takes for one of them to hold a new one at `level`."""
+    """Smallest number of scores for which `rank_of` is at most their number."""
     return math.ceil(level / (1.0 - level) - 1e-9)
 
 
 def level_of_end(kind: Kind, level: float) -> float:
-    """The level at which each end of an interval is taken: two ends of their own share what is left out."""
+    """The level of each end of an interval: ends calibrated separately share the miscoverage."""
     return (1.0 + level) / 2.0 if kind == "signed" else level
 
 
 @dataclass(frozen=True, eq=False)
 class UpperEnds:
-    """The upper ends of intervals by the scores of `folds`, of rows that go with the answers of each fold's members.
+    """Upper interval ends from the scores of `folds` and the predictions of each fold's members.
 
-    An end is the least number that `rank` of answer plus score do not exceed. Of several folds it is looked for on a
-    grid of `step` about `pooled`, the end where all answers are 0: (n_folds, 2 CELLS + 1) `kept` says how many of the
-    kept scores of a fold are at most each number of the grid, and `counts` of all scores. From at most 2 steps below
-    the end, or 2^-HALVINGS of the distance of answers that are more than CELLS / 2 steps apart, each sum is counted.
+    An end is the smallest number that at least `rank` sums of prediction and score do not exceed. With several folds
+    the search starts on a grid of `step` around `pooled`, the end for predictions of 0: for each number of the grid,
+    `kept` (n_folds, 2 CELLS + 1) counts the stored scores of a fold up to it, and `counts` all scores. From at most 2
+    steps below the end the sums are counted one by one; if predictions are more than CELLS / 2 steps apart, from
+    2^-HALVINGS of their distance below it.
     """
 
     folds: tuple[Scores, ...]
@@ -119,7 +121,7 @@ class UpperEnds:
 
     @cached_property
     def _table(self) -> tuple[Floats, Ranks]:
-        """The scores of each fold, and how many there are below each (n_folds, n_kept + 1), infinite at their end."""
+        """Scores of each fold, padded with infinity, and the number of scores below each: (n_folds, n_kept + 1)."""
         width = 1 + max(len(fold.values) for fold in self.folds)
         scores, n_below = np.full((len(self.folds), width), np.inf), np.zeros((len(self.folds), width), np.int64)
         for fold, own, n in zip(self.folds, scores, n_below, strict=True):
@@ -128,7 +130,7 @@ class UpperEnds:
         return scores, n_below
 
     def __call__(self, answers: Floats) -> Floats:
-        """The ends (n_rows,) for `answers` (n_folds, n_rows); infinite where there are too few scores."""
+        """The ends (n_rows,) for `answers` (n_folds, n_rows), predictions per fold; infinite if scores are too few."""
         if len(self.folds) == 1 or not math.isfinite(self.pooled):
             return np.asarray(answers[0] + self.pooled)
         ends = np.empty(answers.shape[1])
@@ -155,7 +157,7 @@ class UpperEnds:
         return self._first_from(places, answers)
 
     def _first_from(self, places: Ranks, answers: Floats) -> Floats:
-        """The ends, where of each fold so many of the kept scores (n_folds, n_rows) are known to be below."""
+        """The ends, given a lower bound of the number of stored scores below them, `places` (n_folds, n_rows)."""
         scores, n_below = (table.ravel() for table in self._table)
         places = places + len(scores) // len(self.folds) * np.arange(len(self.folds))[:, None]
         ends, rows = np.empty(answers.shape[1]), np.arange(answers.shape[1])
@@ -169,9 +171,9 @@ class UpperEnds:
         return ends
 
     def _steps_up(self, distances: Floats, low: Floats, high: Floats) -> NDArray[np.int64]:
-        """The least step at which enough scores are counted, for rows whose answers are so many steps off the first.
+        """The smallest step with enough scores, for predictions that are `distances` steps from those of fold 1.
 
-        They are from `low` to `high` steps off (n_rows,): one below the first is not enough, the second is.
+        The distances range from `low` to `high` (n_rows,); one step below `low` has too few scores, `high` enough.
         """
         n_folds, n_cells = self.counts.shape
         first = CELLS + n_cells * np.arange(n_folds)[:, None] - 1.0  # of step -1 in `counts`
@@ -179,8 +181,8 @@ class UpperEnds:
         return np.asarray(low + _steps_beyond(self.counts.ravel(), places, (high - low).astype(np.int64), self.rank))
 
     def _by_halving(self, answers: Floats) -> Floats:
-        """Numbers below the ends of rows whose answers are so far apart that the grid does not reach across."""
-        slack = 1e-12 * (np.abs(answers).max(axis=0) + abs(self.pooled))  # of sums and differences that are rounded
+        """Counts of stored scores below the ends, for predictions too far apart for the grid, by bisection."""
+        slack = 1e-12 * (np.abs(answers).max(axis=0) + abs(self.pooled))  # for rounded sums and differences
         low, high = answers.min(axis=0) + self.pooled - slack, answers.max(axis=0) + self.pooled + slack
         for _ in range(HALVINGS):
             middle = (low + high) / 2.0
@@ -192,9 +194,9 @@ class UpperEnds:
 
 
 def _steps_beyond(counts: NDArray[Any], places: Ranks, span: Ranks, rank: int) -> Ranks:
-    """How many steps beyond its `places` (n_folds, n_rows) each row counts less than `rank`, at most its `span`.
+    """Number of steps, up to `span`, for which a row counts fewer than `rank` scores from `places` (n_folds, n_rows).
 
-    By bisection, a bit of the number after the other; the highest ones for the few rows alone whose span has them.
+    By bisection, bit by bit; the highest bits only for the few rows whose span has them.
     """
     n_rows = places.shape[1]
     steps, bits = np.zeros(n_rows, np.int64), int(span.max()).bit_length()
@@ -218,7 +220,7 @@ def _steps_beyond(counts: NDArray[Any], places: Ranks, span: Ranks, rank: int) -
 
 
 def upper_ends(folds: Sequence[Scores], level: float) -> UpperEnds:
-    """What gives the ends that a share of new rows, `level` of them, does not exceed."""
+    """Upper ends that a fraction `level` of new rows does not exceed."""
     rank = rank_of(sum(fold.n_rows for fold in folds), level)
     pooled = _pooled(folds, rank)
     n_rows = sum(fold.n_rows for fold in folds)
@@ -231,33 +233,33 @@ def upper_ends(folds: Sequence[Scores], level: float) -> UpperEnds:
     counts = np.stack([fold.n_up_to(grid) for fold in folds])
     kept = np.stack([fold.values.searchsorted(grid, side="right") for fold in folds])
     if n_rows < 2**31:
-        counts = counts.astype(np.int32)  # more of them stay in the cache
+        counts = counts.astype(np.int32)  # more of them fit into the cache
     return UpperEnds(tuple(folds), rank, pooled, step, counts, kept)
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Intervals at one level by the scores of folds.
+    """Intervals at one level from the scores of folds.
 
-    "absolute" scores are |y - answer|. "quantiles" ones are the larger of lower - y and y - upper, of a lower and an
-    upper quantile: conformalized quantile regression (Romano, Patterson & Candes 2019, theorem 1). "signed" ones are y
-    - answer, whose ends are calibrated each on its own (there theorem 2). An end is infinite where the rows are too few
-    for the level.
+    "absolute" scores are |y - prediction|. "quantiles" scores are max(lower - y, y - upper) of a lower and an upper
+    quantile: conformalized quantile regression (Romano, Patterson & Candes 2019, theorem 1). "signed" scores are
+    y - prediction, with separately calibrated ends (theorem 2 there). An end is infinite if the rows are too few for
+    the level.
     """
 
     above: UpperEnds
     below: UpperEnds
 
     def __call__(self, answers: Floats, upper: Floats | None = None) -> tuple[Floats, Floats]:
-        """Lower and upper ends (n_rows,) for `answers` (n_folds, n_rows), those of the members of each fold.
+        """Lower and upper ends (n_rows,) for the predictions `answers` (n_folds, n_rows) of each fold's members.
 
-        Of "quantiles" `answers` are the lower quantiles, and `upper` the upper ones.
+        For "quantiles", `answers` are the lower quantiles and `upper` the upper ones.
         """
         return -self.below(-answers), self.above(answers if upper is None else upper)
 
 
 def intervals_of(kind: Kind, folds: Sequence[Scores], level: float) -> Intervals:
-    """What gives the intervals at `level`."""
+    """The intervals at `level`."""
     level = level_of_end(kind, level)
     above = upper_ends(folds, level)
     return Intervals(above, upper_ends([fold.negated for fold in folds], level) if kind == "signed" else above)
@@ -265,15 +267,15 @@ def intervals_of(kind: Kind, folds: Sequence[Scores], level: float) -> Intervals
 
 @dataclass(frozen=True)
 class LabelSets:
-    """Which labels belong to the sets of rows, by the scores of `folds`: those that not too many truths fit better."""
+    """Prediction sets from the scores of `folds`: the labels with fewer than `rank` better scores."""
 
     folds: tuple[Scores, ...]
     rank: int
     pooled: float
 
     def __call__(self, scores: Floats) -> NDArray[np.bool_]:
-        """Whether a label belongs to the set of each row (n_rows,), from its `scores` (n_folds, n_rows) there."""
-        # All scores up to the pooled one are counted less than `rank` times, all beyond at least so often.
+        """Whether a label with `scores` (n_folds, n_rows) belongs to the set of each row (n_rows,)."""
+        # Up to the pooled score, fewer than `rank` scores of all folds together are better; beyond it, at least `rank`.
         is_held = np.asarray(scores.min(axis=0) <= self.pooled)
         is_open = is_held & (scores.max(axis=0) > self.pooled)
         if len(self.folds) > 1 and is_open.any():
@@ -283,13 +285,13 @@ class LabelSets:
 
 
 def sets_of(folds: Sequence[Scores], level: float) -> LabelSets:
-    """What gives the sets at `level`; of too few rows they hold every label."""
+    """The prediction sets at `level`; with too few rows they contain every label."""
     rank = rank_of(sum(fold.n_rows for fold in folds), level)
     return LabelSets(tuple(folds), rank, _pooled(folds, rank))
 
 
 def _pooled(folds: Sequence[Scores], rank: int) -> float:
-    """The score of all folds at this rank, infinite beyond the last one."""
+    """The score at this rank among all folds; infinite beyond the last."""
     values = np.concatenate([fold.values for fold in folds])
     counts = np.concatenate([np.diff(fold.ranks, prepend=0) for fold in folds])
     order = np.argsort(values, kind="stable")
