@@ -20,11 +20,11 @@ from mlpcli.data.table import Table
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, prediction_names, typed_labels
 from mlpcli.errors import ConfigError, Diverged, MlpError, MlpWarning
 from mlpcli.evaluation.gates import GateResult, make_gates
-from mlpcli.evaluation.intervals import IntervalOptions, gate_names, without_end
-from mlpcli.evaluation.scores import explain_unknown_metric
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric
+from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, gate_names, without_end
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.evaluate import check_gates, evaluate_table
@@ -35,11 +35,11 @@ from mlpcli.workflows.preparing.rows.tables import training_frame
 from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import format_rate, highest_stable_rate
+from mlpcli.workflows.training.estimates.memory import refuse_over_budget
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.journal import history_row, initial_row
-from mlpcli.workflows.training.memory import refuse_over_budget
 
 # What `score` gives where no metric is asked for; what scikit-learn's estimators give, too.
 USUAL_METRIC = {"classification": "accuracy", "regression": "r2", "multilabel": "subset_accuracy"}

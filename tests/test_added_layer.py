@@ -12,8 +12,8 @@ from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.layers import Activation, Allocator, Dense
 from mlpcli.nn.network import LossAndGradient, Network
 from mlpcli.storage import records
-from mlpcli.storage.checkpoint import Checkpoint, Sitting, encode_checkpoint, load_checkpoint
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
+from mlpcli.storage.run.checkpoint import Checkpoint, Sitting, encode_checkpoint, load_checkpoint
 from mlpcli.training.fit import fit, init_training
 from mlpcli.training.member import Member
 from tests.test_docs import DOCS, blocks_of

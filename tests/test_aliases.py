@@ -9,7 +9,7 @@ from mlpcli.config.schema.fields import all_keys, spec_of
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.source_map import path_text
 from mlpcli.data.schema.column import ColumnOptions
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 
 
 def choices_below(spec):

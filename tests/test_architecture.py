@@ -181,8 +181,8 @@ LAZY = {
     ("cli/progress/live_curves.py", "drawn"),
     ("cli/progress/bars.py", "draw"),
     *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
-    ("storage/lock.py", "acquire"),
-    ("storage/lock.py", "_supports_locks"),
+    ("storage/run/lock.py", "acquire"),
+    ("storage/run/lock.py", "_supports_locks"),
     ("workflows/engines.py", "noting_compilation"),
     ("workflows/engines.py", "load_engine"),
     ("workflows/engines.py", "trainer_maker"),
@@ -197,7 +197,7 @@ def test_a_verb_is_thin(verb):
     called = {name for node in ast.walk(function) for name in imported(node)}
     workflows = {name for name in called if name.startswith("mlpcli.workflows.")}
     # With a time budget `init` trains a little, which needs all that plain `init` is spared.
-    further = {"init": "training.time_budget", "predict": "predicting.chunks"}
+    further = {"init": "training.estimates.time_budget", "predict": "predicting.chunks"}
     more = {f"mlpcli.workflows.{further[verb]}"} if verb in further else set()
     assert workflows == {f"mlpcli.workflows.{verb}"} | more
 

@@ -19,7 +19,7 @@ from typer.main import get_command
 import mlpcli
 from mlpcli.cli.main import app, run
 from mlpcli.data.features.scaling import MissingPolicy, Scaler
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 from mlpcli.nn.activations import ACTIVATIONS
 from mlpcli.nn.initializers import VARIANCE_SCALINGS
 from mlpcli.nn.losses import Loss

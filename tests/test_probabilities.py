@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, decode_outputs
-from mlpcli.evaluation.scores import score
+from mlpcli.evaluation.metrics.scores import score
 from mlpcli.probabilities import no_and_yes, tempered
 
 shares = arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(2, 5)), elements=st.floats(0, 1)).map(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.metrics import Task
-from mlpcli.evaluation.scores import score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.metrics.registry import Task
+from mlpcli.evaluation.metrics.scores import score_classes, score_multilabel, score_numbers
 
 Generator = np.random.Generator
 Values = NDArray[Any]

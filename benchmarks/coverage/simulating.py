@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.coverage.kinds import KINDS, SCORE_ALL, Kind
-from mlpcli.evaluation.intervals import IntervalOptions, score_intervals
-from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.paired import Prediction, Truth, compare_scores
-from mlpcli.evaluation.scores import gather, metric_names
+from mlpcli.evaluation.metrics.registry import METRICS
+from mlpcli.evaluation.metrics.scores import gather, metric_names
+from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, score_intervals
+from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, compare_scores
 
 SIZES = (30, 100, 1_000, 10_000)
 REPEATS = dict.fromkeys(SIZES, 200)

@@ -29,7 +29,7 @@ def complete_setting(incomplete: str) -> Completions:
 
 def complete_metric(incomplete: str) -> Completions:
     """`METRIC=` for each metric, and `METRIC.low=` for the lower end of its interval."""
-    from mlpcli.evaluation.metrics import METRICS
+    from mlpcli.evaluation.metrics.registry import METRICS
 
     found = [(f"{name}=", metric.doc) for name, metric in METRICS.items()]
     return found + [(f"{name}.low=", metric.doc) for name, metric in METRICS.items() if metric.has_interval]

@@ -22,7 +22,7 @@ from mlpcli.cli.reference import (
     usage,
     verbs,
 )
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 
 _MARKDOWN = re.compile(r"`([^`]*)`|\[([^\]`]*(?:`[^`]*`[^\]`]*)*)\]\([^)]*\)|\*\*([^*]+)\*\*")
 

@@ -13,7 +13,7 @@ from typer.main import get_command
 from mlpcli.cli.main import BUG, CLOSED_PIPE, app
 from mlpcli.errors import Diverged, GateMissed, Interrupted, MlpError
 from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 
 HEAD = """\
 <!-- Written by `python -m mlpcli.cli.reference` from the commands in mlpcli/cli/ and the records of the metrics. -->

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.scores import score
+from mlpcli.evaluation.metrics.scores import score
 from mlpcli.probabilities import no_and_yes, tempered
 
 Values = NDArray[np.float64]

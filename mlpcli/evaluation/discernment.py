@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Floats
-from mlpcli.evaluation.metrics import Task
-from mlpcli.evaluation.scores import score
+from mlpcli.evaluation.metrics.averages import Floats
+from mlpcli.evaluation.metrics.registry import Task
+from mlpcli.evaluation.metrics.scores import score
 
 # Probabilities of the correct and of other labels in probe predictions.
 SURE, UNSURE = 0.8, 0.2

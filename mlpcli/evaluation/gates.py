@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
-from mlpcli.evaluation.metrics import METRICS, Metric
-from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
+from mlpcli.evaluation.metrics.registry import METRICS, Metric
+from mlpcli.evaluation.metrics.scores import ENDS, explain_unknown_metric
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.metrics import METRICS, Task
-from mlpcli.evaluation.scores import find_metric, score
+from mlpcli.evaluation.metrics.registry import METRICS, Task
+from mlpcli.evaluation.metrics.scores import find_metric, score
 
 Values = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.paired import FEWEST_ROWS, Truth
-from mlpcli.evaluation.scores import find_metric, gather, measure_of
+from mlpcli.evaluation.metrics.scores import find_metric, gather, measure_of
+from mlpcli.evaluation.uncertainty.paired import FEWEST_ROWS, Truth
 from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
 from mlpcli.watching import tell
 

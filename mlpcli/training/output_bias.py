@@ -7,7 +7,7 @@ does, does not diverge (Goodfellow et al. 2016, Deep Learning, section 8.4).
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import weighted_mean, weighted_quantile
+from mlpcli.evaluation.metrics.averages import weighted_mean, weighted_quantile
 from mlpcli.nn.activations import ACTIVATIONS, LEAK
 from mlpcli.nn.losses import AbsoluteError, CrossEntropy, Huber, Loss, Quantile
 from mlpcli.training.dataset import Dataset, Rows

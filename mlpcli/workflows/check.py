@@ -12,15 +12,15 @@ from mlpcli.data.table import count_codes
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.machine import peak_memory
 from mlpcli.search.space import space_of
-from mlpcli.storage.run_directory import RunDirectory
+from mlpcli.storage.run.run_directory import RunDirectory
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.rows.tables import read_training_table, resolve_columns, writing_of
 from mlpcli.workflows.preparing.warnings.row_warnings import duplicate_notes, rarest_class
 from mlpcli.workflows.train import default_output
-from mlpcli.workflows.training.memory import expected_peak, refuse_over_budget
-from mlpcli.workflows.training.timing import expected_seconds
+from mlpcli.workflows.training.estimates.memory import expected_peak, refuse_over_budget
+from mlpcli.workflows.training.estimates.timing import expected_seconds
 from mlpcli.workflows.training.tracked import require_trackers
 
 

@@ -13,11 +13,11 @@ from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, prediction_names
 from mlpcli.errors import DataError, MlpError
 from mlpcli.evaluation.discernment import lacking
-from mlpcli.evaluation.paired import UNDECIDABLE, Difference, Prediction, Truth, can_decide, compare_scores
-from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE, Difference, Prediction, Truth, can_decide, compare_scores
 from mlpcli.messages import listed
 from mlpcli.model import Model
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.cross_validation.comparing import compare_cross_validations, is_cross_validation

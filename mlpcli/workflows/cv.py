@@ -15,8 +15,8 @@ from mlpcli.data.targets.target import Target
 from mlpcli.errors import Interrupted, MlpError
 from mlpcli.evaluation.gates import Gate, make_gates
 from mlpcli.machine import available_cores
-from mlpcli.storage.fold_file import FoldRecord
-from mlpcli.storage.run_directory import RunDirectory
+from mlpcli.storage.run.fold_file import FoldRecord
+from mlpcli.storage.run.run_directory import RunDirectory
 from mlpcli.workflows.cross_validation.fold_training import (
     FoldTask,
     TrainedFold,
@@ -45,8 +45,8 @@ from mlpcli.workflows.preparing.rows.splitting import labeled_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, resolve_columns
 from mlpcli.workflows.scoring.predictions import notes_on_sides
 from mlpcli.workflows.train import SEARCHES_NOTHING, default_output
+from mlpcli.workflows.training.estimates.timing import expected_seconds
 from mlpcli.workflows.training.interruption import Interruption
-from mlpcli.workflows.training.timing import expected_seconds
 
 # Expected seconds of all folds from which processes are worth their start: about one second each.
 MIN_SECONDS_FOR_PROCESSES = 6.0

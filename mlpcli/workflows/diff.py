@@ -14,7 +14,7 @@ from mlpcli.data.features.feature import Feature
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
-from mlpcli.storage.model_file import column_record, encode_model, load_model
+from mlpcli.storage.model.model_file import column_record, encode_model, load_model
 from mlpcli.storage.records import to_plain
 from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.scoring.main_metrics import main_metrics

@@ -27,7 +27,7 @@ from mlpcli.evaluation.likeness import outnumber_near_copies
 from mlpcli.model import Model
 from mlpcli.nn.losses import AbsoluteError, Quantile, SquaredError
 from mlpcli.probabilities import no_and_yes, tempered
-from mlpcli.storage.run_directory import DIVERGED
+from mlpcli.storage.run.run_directory import DIVERGED
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.examining.run import ExaminedRun, read_run
 from mlpcli.workflows.preparing.warnings.few_rows import few_rows_note

@@ -22,7 +22,7 @@ from mlpcli.evaluation.drift import (
     unseen_rate,
 )
 from mlpcli.model import Model
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.reading import format_of, is_read_as_text
 
 Reason = Literal["distribution", "range", "new levels", "missing cells"]

@@ -14,12 +14,12 @@ from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, predicted_labels, prediction_names
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.classes import confusion_matrix
 from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
-from mlpcli.evaluation.intervals import USUAL, IntervalOptions, gate_names
+from mlpcli.evaluation.metrics.classes import confusion_matrix
+from mlpcli.evaluation.uncertainty.intervals import USUAL, IntervalOptions, gate_names
 from mlpcli.model import Model
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift

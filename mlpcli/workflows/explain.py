@@ -16,15 +16,15 @@ from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, decode_outputs, predicted_columns, prediction_names
 from mlpcli.errors import DataError, MlpError, did_you_mean
-from mlpcli.evaluation.paired import UNDECIDABLE, Truth, can_decide
-from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names, score
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names, score
+from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE, Truth, can_decide
 from mlpcli.explain.contributions import contributions
 from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
 from mlpcli.explain.importance import Scorer, permutation_importance
 from mlpcli.explain.inputs import correlated_columns, inputs_by_column, inputs_of_columns
 from mlpcli.explain.typical import typical_inputs
 from mlpcli.model import Model
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.explained import DependenceResult, ImportanceResult, RowReasons, check_image

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpcli.evaluation.scores import find_metric
+from mlpcli.evaluation.metrics.scores import find_metric
 from mlpcli.explain.dependence import Dependence
 from mlpcli.explain.importance import Importance
 from mlpcli.explain.inputs import CorrelatedColumns

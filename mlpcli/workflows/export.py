@@ -22,7 +22,7 @@ from mlpcli.export.sql.steps import DIALECTS, Dialect
 from mlpcli.export.trials import C_COMPILER, Predict, run_c, run_json, run_onnx, run_python, run_sqlite
 from mlpcli.model import Model
 from mlpcli.storage.atomic import write_file
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.strict_json import format_json
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 

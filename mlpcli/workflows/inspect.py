@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
-from mlpcli.storage.model_file import column_record, load_model
+from mlpcli.storage.model.model_file import column_record, load_model
 from mlpcli.workflows.scoring.baseline import far_worse_run
 
 

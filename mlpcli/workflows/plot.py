@@ -14,7 +14,7 @@ from mlpcli.messages import listed
 from mlpcli.report.curves import curves_image
 from mlpcli.report.drawing import require_image
 from mlpcli.storage.atomic import check_path, write_file
-from mlpcli.storage.run_directory import CONFIG, HISTORY, METRICS, PARTIAL, repair
+from mlpcli.storage.run.run_directory import CONFIG, HISTORY, METRICS, PARTIAL, repair
 from mlpcli.storage.strict_json import parse_json
 
 LOSS = "loss"

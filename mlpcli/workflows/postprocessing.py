@@ -9,8 +9,8 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.sections import PostprocessConfig
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, decode_outputs, prediction_names
 from mlpcli.evaluation.calibration import fit_temperature
-from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.evaluation.metrics.registry import METRICS
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.evaluation.thresholds import choose_threshold
 from mlpcli.workflows.preparing.resolution import has_validation
 

@@ -13,7 +13,7 @@ from mlpcli.data.writing.table_writers import Writer, as_binary_file, writer_for
 from mlpcli.errors import MlpError
 from mlpcli.machine import keep_freed_memory
 from mlpcli.storage.atomic import AtomicFile
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift

@@ -8,14 +8,14 @@ from typing import Any
 
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, GateResult
-from mlpcli.evaluation.intervals import USUAL, IntervalOptions
+from mlpcli.evaluation.uncertainty.intervals import USUAL, IntervalOptions
 from mlpcli.messages import count
 from mlpcli.model import Model
 from mlpcli.report.drawing import styled
 from mlpcli.report.page import Page, Section, render
 from mlpcli.storage.atomic import check_path, write_file
-from mlpcli.storage.model_file import load_model
-from mlpcli.storage.run_directory import HISTORY, WEIGHTS, repair
+from mlpcli.storage.model.model_file import load_model
+from mlpcli.storage.run.run_directory import HISTORY, WEIGHTS, repair
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.compare import common_weight, refuse_other_task
 from mlpcli.workflows.evaluate import check_gates

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlpcli.errors import Diverged, ModelFileError
 from mlpcli.model import Model
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_name, blas_threads
 from mlpcli.workflows.diff import ArrayDistance, diff_models

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from mlpcli.config.yaml.dumping import flow_text
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError, MlpError
-from mlpcli.evaluation.scores import find_metric
-from mlpcli.storage.lock import is_taken
-from mlpcli.storage.run_directory import (
+from mlpcli.evaluation.metrics.scores import find_metric
+from mlpcli.storage.run.lock import is_taken
+from mlpcli.storage.run.run_directory import (
     COMPLETE,
     CONFIG,
     DIVERGED,

@@ -12,7 +12,7 @@ from mlpcli.config.yaml.dumping import dump_yaml
 from mlpcli.data.table import Table
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.errors import Interrupted, MlpError
-from mlpcli.evaluation.scores import explain_unknown_metric, metric_names
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric, metric_names
 from mlpcli.evaluation.uncertainty.proportions import Interval
 from mlpcli.fork_server import start_server
 from mlpcli.machine import available_cores
@@ -20,8 +20,8 @@ from mlpcli.search.processes import run_tasks
 from mlpcli.search.shared_arrays import ArrayFile
 from mlpcli.search.space import space_of
 from mlpcli.search.study import Study, Trial
-from mlpcli.storage.model_file import load_model
-from mlpcli.storage.run_directory import CONFIG
+from mlpcli.storage.model.model_file import load_model
+from mlpcli.storage.run.run_directory import CONFIG
 from mlpcli.workflows.evaluate import evaluate_table
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import store_options

@@ -14,7 +14,7 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import ClusterLost, Diverged, Interrupted, MlpError, OutputError
 from mlpcli.evaluation.gates import GateResult
 from mlpcli.machine import keep_freed_memory, return_freed_memory
-from mlpcli.storage.run_directory import DIVERGED, INTERRUPTED, WEIGHTS, RunDirectory
+from mlpcli.storage.run.run_directory import DIVERGED, INTERRUPTED, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
@@ -28,12 +28,12 @@ from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.sharded.table import table_on_cluster
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
+from mlpcli.workflows.training.estimates.memory import refuse_over_budget
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.journal import Journal, flat_metrics
-from mlpcli.workflows.training.memory import refuse_over_budget
 from mlpcli.workflows.training.on_shards import configure_shards
 from mlpcli.workflows.training.tracked import describe_training, make_tracking, require_trackers
 from mlpcli.workflows.training.up_to_date import FinishedRun, find_finished_run

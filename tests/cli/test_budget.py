@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from mlpcli.workflows.training import budget, memory
+from mlpcli.workflows.training import budget
+from mlpcli.workflows.training.estimates import memory
 from tests.program import DATA, done, mlp, tree, write_config
 
 IRIS = {"train": str(DATA / "iris.csv"), "target": "species"}

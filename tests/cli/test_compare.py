@@ -2,8 +2,8 @@
 
 import pytest
 
-from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.paired import UNDECIDABLE
+from mlpcli.evaluation.metrics.registry import METRICS
+from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE
 from tests.program import DATA, QUICK, done, mlp, train, write_csv
 
 PENGUINS = DATA / "penguins.csv"

@@ -15,7 +15,7 @@ import pytest
 
 from mlpcli.data.reading.read import read_table
 from mlpcli.nn.ensemble import Ensemble
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from tests.program import DATA, done, mlp, start, tree, write_config, write_csv
 
 TRAINING = {"epochs": 4, "optimizer": {"name": "adam", "learning_rate": 0.02}}

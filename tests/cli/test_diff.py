@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.diff import Change, diff_models
 from tests.program import DATA, ROOT, done, mlp, train
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.sources import sha256_of
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from tests.program import DATA, done, mlp, tree, write_config
 
 UP_TO_DATE = "runs/iris is up to date: config, data and version are those of the run. Nothing to do."

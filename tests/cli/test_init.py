@@ -8,7 +8,7 @@ import pytest
 from mlpcli.config.loading import load_config
 from mlpcli.data.schema.column import ColumnOptions
 from mlpcli.workflows.preparing.rows.tables import read_training_table, resolve_columns
-from mlpcli.workflows.training import time_budget as workflow
+from mlpcli.workflows.training.estimates import time_budget as workflow
 from tests.program import DATA, done, mlp, write_csv
 
 

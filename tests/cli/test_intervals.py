@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mlpcli
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from tests.program import done, mlp, train, write_csv
 
 TRAINING = {"epochs": 12, "optimizer": {"name": "adam", "learning_rate": 0.01}}

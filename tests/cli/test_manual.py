@@ -8,7 +8,7 @@ import pytest
 
 from mlpcli.cli.manual import manual_text
 from mlpcli.cli.reference import parameters, verbs
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 from tests.program import ROOT
 
 PAGE = ROOT / "docs" / "mlp.1"

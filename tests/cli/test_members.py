@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlpcli.nn.network import predict
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from tests.program import DATA, done, train, write_config
 
 MODEL = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from tests.program import done, mlp, train, write_csv
 
 LEVELS = [0.1, 0.5, 0.9]

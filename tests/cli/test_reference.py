@@ -7,7 +7,7 @@ from mlpcli import errors
 from mlpcli.cli.main import BUG, CLOSED_PIPE, INTERRUPTED, app
 from mlpcli.cli.reference import reference_text
 from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 COMMANDS = get_command(app).commands

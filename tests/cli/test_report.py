@@ -115,7 +115,7 @@ def test_probabilities_are_shown_before_and_after_the_temperature(page):
 
 
 def test_the_temperature_of_members_is_taken_out_of_their_weights(tmp_path):
-    from mlpcli.storage.model_file import load_model
+    from mlpcli.storage.model.model_file import load_model
     from mlpcli.workflows.reporting.rows import read_rows
     from mlpcli.workflows.reporting.scores import temperature_of, untempered_answers
 

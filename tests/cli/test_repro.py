@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from tests.program import DATA, done, mlp, train
 
 IRIS = {"train": str(DATA / "iris.csv"), "target": "species"}

@@ -70,7 +70,7 @@ def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, 
         "mlpcli.data.split",
     )
     assert {name for name in modules if name.startswith(unwanted)} == set()
-    assert ("mlpcli.evaluation.scores" in modules) == (verb in ("eval", "compare"))
+    assert ("mlpcli.evaluation.metrics.scores" in modules) == (verb in ("eval", "compare"))
 
 
 def test_a_config_is_written_without_what_reads_configs():

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from mlpcli.cli.ci import annotation, junit_xml
 from mlpcli.cli.rendering.markdown import code, prose
 from mlpcli.evaluation.gates import Gate, GateResult
-from mlpcli.evaluation.intervals import wilson
+from mlpcli.evaluation.uncertainty.intervals import wilson
 from tests.program import DATA, done, mlp, train, write_config, write_csv
 
 PENGUINS = DATA / "penguins.csv"

@@ -12,7 +12,7 @@ import numpy as np
 from distributed import LocalCluster
 
 from mlpcli.cluster import connection, pool
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.sharded.rounds import RoundTrainer
 from tests.program import DATA, done, mlp, write_config
 

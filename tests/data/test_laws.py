@@ -26,7 +26,7 @@ from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.table import Table
 from mlpcli.model import Model
-from mlpcli.storage.model_file import encode_model
+from mlpcli.storage.model.model_file import encode_model
 from mlpcli.workflows.predict import predict as run_predict
 from mlpcli.workflows.predicting.chunks import PredictRequest
 from mlpcli.workflows.preparing.preparation import prepare

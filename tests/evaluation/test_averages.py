@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.averages import SortedColumn, weighted_quantile
+from mlpcli.evaluation.metrics.averages import SortedColumn, weighted_quantile
 
 ROWS = st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 5)), min_size=1, max_size=40).filter(
     lambda rows: any(weight for _, weight in rows)

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
-from mlpcli.evaluation.classes import confusion_matrix
+from mlpcli.evaluation.metrics.classes import confusion_matrix
 
 from .cases import class_cases
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
-from mlpcli.evaluation.scores import score, score_numbers
+from mlpcli.evaluation.metrics.constant import constant_classes, constant_numbers, constant_yes_no
+from mlpcli.evaluation.metrics.scores import score, score_numbers
 
 
 def test_the_constant_of_classes_is_the_share_of_each_class():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.evaluation.discernment import can_distinguish, lacking
-from mlpcli.evaluation.scores import metric_names, score
+from mlpcli.evaluation.metrics.scores import metric_names, score
 
 CLASSES, NUMBERS, COLUMNS = ("a", "b", "c"), ("x", "y"), ("late", "lost")
 

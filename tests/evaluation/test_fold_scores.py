@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.fold_scores import compare_folds, summarize
+from mlpcli.evaluation.uncertainty.fold_scores import compare_folds, summarize
 
 T_4 = 2.7764451051977987  # the 0.975 quantile of Student's t with 4 degrees of freedom
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.discernment import can_distinguish
 from mlpcli.evaluation.gates import Gate, evaluate_gates, make_gates, parse_gate
-from mlpcli.evaluation.intervals import USUAL, gate_names, interval_ends, score_intervals, without_end
-from mlpcli.evaluation.scores import find_metric, gather, score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.metrics.scores import find_metric, gather, score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.uncertainty.intervals import USUAL, gate_names, interval_ends, score_intervals, without_end
 
 SCORE_ALL = {"classification": score_classes, "regression": score_numbers, "multilabel": score_multilabel}
 

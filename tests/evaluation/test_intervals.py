@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation import resampling
-from mlpcli.evaluation.intervals import IntervalOptions, gate_names, interval_ends, score_intervals
-from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.ranking import RankedColumn
-from mlpcli.evaluation.scores import gather, score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.metrics.ranking import RankedColumn
+from mlpcli.evaluation.metrics.registry import METRICS
+from mlpcli.evaluation.metrics.scores import gather, score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.uncertainty import resampling
+from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, gate_names, interval_ends, score_intervals
 from mlpcli.evaluation.uncertainty.proportions import Interval, wilson
 
 from .cases import class_cases, number_cases, weights_for, yes_no_cases

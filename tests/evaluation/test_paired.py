@@ -5,9 +5,9 @@ from math import comb
 import numpy as np
 import pytest
 
-from mlpcli.evaluation import paired
-from mlpcli.evaluation.paired import Prediction, Truth, can_decide, compare_scores, mcnemar
-from mlpcli.evaluation.scores import metric_names
+from mlpcli.evaluation.metrics.scores import metric_names
+from mlpcli.evaluation.uncertainty import paired
+from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, can_decide, compare_scores, mcnemar
 
 
 def rights(both, only_old, only_new, neither):

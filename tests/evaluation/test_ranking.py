@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.ranking import RankedColumn, rank_blocks
+from mlpcli.evaluation.metrics.ranking import RankedColumn, rank_blocks
 
 from .cases import weights_for
 

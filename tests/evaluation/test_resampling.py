@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlpcli.evaluation.resampling import draw_counts
+from mlpcli.evaluation.uncertainty.resampling import draw_counts
 
 
 def test_every_resample_draws_as_many_rows_as_there_are_and_the_seed_alone_decides_which():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
-from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.scores import (
+from mlpcli.evaluation.metrics.registry import METRICS
+from mlpcli.evaluation.metrics.scores import (
     explain_unknown_metric,
     find_metric,
     metric_names,
@@ -110,8 +110,8 @@ def test_one_score_does_not_cost_the_others(monkeypatch):
     def explode(*_):
         raise AssertionError
 
-    monkeypatch.setattr("mlpcli.evaluation.classes.rank_blocks", explode)
-    monkeypatch.setattr("mlpcli.evaluation.classes._cells", explode)
+    monkeypatch.setattr("mlpcli.evaluation.metrics.classes.rank_blocks", explode)
+    monkeypatch.setattr("mlpcli.evaluation.metrics.classes._cells", explode)
     y, probabilities = np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]])
     assert score("classification", "log_loss", y, probabilities, ["a", "b"]) == pytest.approx(math.log(2))
     assert score("classification", "accuracy", y, probabilities, ["a", "b"]) == 0.5

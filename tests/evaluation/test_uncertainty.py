@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.intervals import USUAL, score_intervals
-from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.ranking import RankedColumn
-from mlpcli.evaluation.scores import gather, score_classes, score_numbers
+from mlpcli.evaluation.metrics.ranking import RankedColumn
+from mlpcli.evaluation.metrics.registry import METRICS
+from mlpcli.evaluation.metrics.scores import gather, score_classes, score_numbers
+from mlpcli.evaluation.uncertainty.intervals import USUAL, score_intervals
 from mlpcli.evaluation.uncertainty.pseudo_values import of_margins
 from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
 from mlpcli.evaluation.uncertainty.tails import AMOUNTS, LEAST_TAIL_INDEX, SQUARES, tail_index, why_heavy, widening

@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.inspection import permutation_importance as sklearn_importance
 
-from mlpcli.evaluation.paired import Truth
+from mlpcli.evaluation.uncertainty.paired import Truth
 from mlpcli.explain.importance import Scorer, permutation_importance
 
 ALL = {(name,): np.array([index]) for index, name in enumerate("abc")}

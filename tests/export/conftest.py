@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from tests.export.models import train_model
 from tests.export.postgres import SERVER, run_server
 

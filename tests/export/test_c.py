@@ -16,7 +16,7 @@ from mlpcli.export.c.source import c_source
 from mlpcli.export.description import describe
 from mlpcli.export.regions import with_regions
 from mlpcli.export.trials import C_COMPILER, run_c
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from tests.export.models import CONFIGS
 from tests.program import done, mlp, train, write_csv
 

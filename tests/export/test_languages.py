@@ -18,7 +18,7 @@ from mlpcli.export.agreement import Agreement, agreement, sample_rows, table_of
 from mlpcli.export.description import describe
 from mlpcli.export.python.program import PARTS
 from mlpcli.export.python.standalone.predictor import Predictor
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows import export as workflow
 from tests.export.models import CONFIGS, write_table
 from tests.program import DATA, done, mlp, train, write_csv

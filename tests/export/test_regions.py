@@ -31,7 +31,7 @@ from mlpcli.export.trials import (
     typed_columns,
     values_of,
 )
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.strict_json import format_json
 from mlpcli.workflows.export import ExportRequest, expected_regions, export
 from mlpcli.workflows.predicting.intervals import ConformalPredictor

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlpcli.nn.ensemble import Ensemble
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from tests.program import DATA, train
 
 

@@ -19,7 +19,7 @@ from mlpcli.export.python.program import python_source
 from mlpcli.export.regions import with_regions
 from mlpcli.export.sql.query import sql_query
 from mlpcli.export.trials import C_COMPILER, run_c, run_json, run_onnx, run_python, run_sqlite
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.strict_json import format_json
 from mlpcli.workflows.export import expected_regions
 from mlpcli.workflows.predicting.intervals import ConformalPredictor

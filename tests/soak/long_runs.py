@@ -86,7 +86,7 @@ def train_for_long(folder: Path, n_epochs: int, simulated_seconds: float) -> int
         mock.patch.object(train_workflow, "perf_counter", clock),
         mock.patch.object(journal, "perf_counter", clock),
         mock.patch.object(os, "fsync", leave_unsynced),
-        mock.patch("mlpcli.storage.run_directory.write_file", note_write),
+        mock.patch("mlpcli.storage.run.run_directory.write_file", note_write),
     ):
         train_workflow.train(loaded, growth)
     assert clock.now >= simulated_seconds

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.npz import read_npz
 from tests.program import DATA, tree
 from tests.soak.children import Ending, Nursery

@@ -11,7 +11,7 @@ import pytest
 
 from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import write_file
-from mlpcli.storage.history import History
+from mlpcli.storage.run.history import History
 from tests.program import tree
 from tests.soak.children import Nursery
 from tests.soak.faults import Trouble

@@ -9,9 +9,9 @@ from mlpcli.errors import ModelFileError
 from mlpcli.nn.averaging import ExponentialAverage
 from mlpcli.nn.optimizers import SGD, Adam
 from mlpcli.nn.steps import UpdateSpec
-from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
-from mlpcli.storage.model_record import Sitting
+from mlpcli.storage.model.model_record import Sitting
 from mlpcli.storage.npz import encode_npz, read_npz
+from mlpcli.storage.run.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
 from mlpcli.training.fit import init_training
 from mlpcli.training.member import Member
 from tests.training.staging import SPEC, network

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mlpcli.errors import ModelFileError, OutputError
-from mlpcli.storage.history import History
+from mlpcli.storage.run.history import History
 
 
 def test_rows_are_read_back_by_pandas_exactly(tmp_path):

@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from mlpcli.errors import OutputError
-from mlpcli.storage.lock import Lock
+from mlpcli.storage.run.lock import Lock
 
 HOLDER = """
 import sys, time
-from mlpcli.storage.lock import Lock
+from mlpcli.storage.run.lock import Lock
 lock = Lock(sys.argv[1], "runs/x")
 lock.acquire()
 print("held", flush=True)
@@ -68,7 +68,7 @@ def test_a_lock_file_that_nobody_holds_is_taken_whatever_is_in_it(tmp_path, cont
 TAKING_TURNS = """
 import os, sys
 from mlpcli.errors import OutputError
-from mlpcli.storage.lock import Lock
+from mlpcli.storage.run.lock import Lock
 for _ in range(300):
     lock = Lock(sys.argv[1], "runs/x")
     try:

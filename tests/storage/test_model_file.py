@@ -13,7 +13,7 @@ from mlpcli.data.features.preprocessor import cast_inputs, transform
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.errors import ModelFileError
 from mlpcli.storage.atomic import write_file
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.storage.npz import encode_npz
 from tests.program import DATA, done, mlp, train, write_csv
 

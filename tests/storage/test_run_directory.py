@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mlpcli.errors import OutputError
-from mlpcli.storage.run_directory import RunDirectory, repair
+from mlpcli.storage.run.run_directory import RunDirectory, repair
 
 
 def train(output, text=b"new", resume=False, extra=()):
@@ -320,7 +320,7 @@ def test_two_trainings_at_once_are_refused_and_the_first_is_not_disturbed(tmp_pa
 
 CRASHING = """
 import os, sys
-from mlpcli.storage.run_directory import RunDirectory
+from mlpcli.storage.run.run_directory import RunDirectory
 
 output, call, nth = sys.argv[1], sys.argv[2], int(sys.argv[3])
 run = RunDirectory(output)

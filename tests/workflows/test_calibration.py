@@ -6,7 +6,7 @@ import pytest
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.evaluation.calibration import extrapolated, fit_members_temperature
-from mlpcli.evaluation.scores import score
+from mlpcli.evaluation.metrics.scores import score
 from mlpcli.workflows.scoring.scores import Criterion, mean_answers
 
 LABELS = ClassTarget(ColumnSchema("y", "category"), ("a", "b", "c"))

@@ -7,7 +7,7 @@ from mlpcli.data.reading.read import read_table
 from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import predicted_labels
 from mlpcli.probabilities import most_exceeding, unweighted
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.workflows.train import train
 from tests.program import write_csv
 from tests.workflows.staging import Watch, loaded

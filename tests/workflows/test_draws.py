@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlpcli.cli.verbs.describing import shown_draws
 from mlpcli.errors import ConfigError, Interrupted
 from mlpcli.nn.embeddings import PeriodicEmbedding
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.preparing.networks.member_configs import member_configs
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train

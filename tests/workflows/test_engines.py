@@ -13,7 +13,7 @@ import pytest
 from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP
 from mlpcli.errors import ConfigError, Interrupted, MlpError
 from mlpcli.nn.optimizers import Adam, Muon
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.member import NumpyTrainer
 from mlpcli.workflows import engines
 from mlpcli.workflows.engines import COMPILING, EngineChoice, trainer_maker, training_threads

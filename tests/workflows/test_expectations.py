@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mlpcli.errors import ConfigError
-from mlpcli.evaluation.intervals import USUAL
+from mlpcli.evaluation.uncertainty.intervals import USUAL
 from mlpcli.evaluation.uncertainty.proportions import wilson
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.preparing.expectations import SELECTION_KEYS, chosen_on_validation
 from mlpcli.workflows.preparing.preparation import prepare
 from tests.program import DATA, done, mlp, train, write_config

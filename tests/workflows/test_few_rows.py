@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlpcli.config.loading import config_from_text
-from mlpcli.evaluation.intervals import USUAL
+from mlpcli.evaluation.uncertainty.intervals import USUAL
 from mlpcli.messages import number
 from mlpcli.workflows.init import init
 from mlpcli.workflows.preparing.warnings.few_rows import MARGIN, MIN_ROWS, min_rows

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mlpcli.evaluation import averages
-from mlpcli.storage.model_file import encode_model
+from mlpcli.evaluation.metrics import averages
+from mlpcli.storage.model.model_file import encode_model
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.training.finalize import finalize

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlpcli.errors import Interrupted
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.examining.run import read_run
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.warm_start import load_warm_start

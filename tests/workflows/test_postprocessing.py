@@ -11,10 +11,10 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget
 from mlpcli.errors import ConfigError, DataError
 from mlpcli.evaluation.calibration import fit_temperature, smoothed_log_loss
-from mlpcli.evaluation.scores import score, score_classes
+from mlpcli.evaluation.metrics.scores import score, score_classes
 from mlpcli.evaluation.thresholds import choose_threshold
 from mlpcli.probabilities import tempered
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.workflows.postprocessing import fitted_state, threshold_metrics
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.rows.tables import read_training_table

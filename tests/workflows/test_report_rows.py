@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpcli.errors import DataError
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.evaluate import evaluate
 from mlpcli.workflows.reporting import rows as room
 from mlpcli.workflows.reporting.rows import BoundedSample, read_rows, row_numbers
@@ -47,7 +47,7 @@ def test_while_rows_fit_the_scores_are_those_of_eval_to_the_last_bit(run):
     model = load_model(str(run))
     rows = read_rows(model, str(DATA / "penguins.csv"), None, None)
     assert rows.n_rows == len(rows.sample) == len(rows.detailed.sample) == 344
-    from mlpcli.evaluation.intervals import USUAL
+    from mlpcli.evaluation.uncertainty.intervals import USUAL
     from mlpcli.workflows.reporting.scores import score_rows
 
     found = score_rows(model, rows, USUAL).scored

@@ -12,7 +12,7 @@ pytest.importorskip("optuna", reason="the extra search is not installed")
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.search.space import space_of
 from mlpcli.search.study import InitialTrial, Study, Trial
-from mlpcli.storage.run_directory import WEIGHTS
+from mlpcli.storage.run.run_directory import WEIGHTS
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.reprepare import data_settings, reprepare

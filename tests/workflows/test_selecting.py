@@ -9,7 +9,7 @@ import pytest
 from mlpcli.errors import ConfigError
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.network import predict
-from mlpcli.storage.model_file import encode_model, load_model
+from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training.finalize import finalize

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlpcli.evaluation.paired import Prediction, Truth, compare_scores
+from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, compare_scores
 from mlpcli.workflows.compare import worse_targets
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.scoring.main_metrics import main_metrics

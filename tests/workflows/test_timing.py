@@ -4,8 +4,8 @@ import pytest
 
 from mlpcli.training.member import EpochResult
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.training import timing
-from mlpcli.workflows.training.timing import scoring_seconds, step_seconds
+from mlpcli.workflows.training.estimates import timing
+from mlpcli.workflows.training.estimates.timing import scoring_seconds, step_seconds
 from tests.workflows.staging import IRIS, loaded
 
 

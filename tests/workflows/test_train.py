@@ -9,7 +9,7 @@ import pytest
 
 from mlpcli.errors import ConfigError, DataError, Diverged, Interrupted, ModelFileError, OutputError
 from mlpcli.storage import atomic
-from mlpcli.storage.run_directory import RUN_FILES
+from mlpcli.storage.run.run_directory import RUN_FILES
 from mlpcli.workflows import train as train_workflow
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training import journal

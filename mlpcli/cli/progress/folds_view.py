@@ -8,7 +8,7 @@ from mlpcli.cli.job_log import LOG
 from mlpcli.cli.progress.bars import LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.messages import count, duration
-from mlpcli.storage.fold_file import FoldRecord
+from mlpcli.storage.run.fold_file import FoldRecord
 from mlpcli.watching import Work, watched_by
 
 

@@ -11,7 +11,7 @@ from mlpcli.errors import GateMissed
 from mlpcli.messages import count, number
 
 if TYPE_CHECKING:
-    from mlpcli.evaluation.paired import Difference, McNemar
+    from mlpcli.evaluation.uncertainty.paired import Difference, McNemar
     from mlpcli.workflows.compare import CompareResult
 
 TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "faint"}

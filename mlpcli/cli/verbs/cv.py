@@ -132,7 +132,7 @@ def _words(options: "FoldOptions", ids: str) -> list[str]:
 def document(result: "CvResult") -> Document:
     """A row per metric: the scores of the folds if few, mean, standard deviation, interval and baseline."""
     from mlpcli.data.targets.target import prediction_names
-    from mlpcli.evaluation.intervals import without_end
+    from mlpcli.evaluation.uncertainty.intervals import without_end
 
     keys = [key for key in main_metrics(result.target.task, prediction_names(result.target)) if key in result.scores]
     asked = dict.fromkeys(without_end(one.gate.metric) for one in result.gate_results)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, parse_gate
-from mlpcli.evaluation.intervals import IntervalOptions
+from mlpcli.evaluation.uncertainty.intervals import IntervalOptions
 from mlpcli.workflows.scoring.slices import Grouping
 
 FEWEST, MOST = 20, 1_000_000

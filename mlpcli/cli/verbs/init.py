@@ -81,7 +81,7 @@ def init(
     with show_progress(screen):
         starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output)
     if time_budget is not None:
-        from mlpcli.workflows.training.time_budget import fit_time_budget
+        from mlpcli.workflows.training.estimates.time_budget import fit_time_budget
 
         starter = fit_time_budget(starter, parse_number("--time-budget", time_budget, above=0.0))
     if output != "-":

@@ -15,7 +15,7 @@ from mlpcli.config.schema.data import DataConfig, PreprocessConfig
 from mlpcli.config.schema.network import ModelConfig
 from mlpcli.config.schema.search import SearchConfig
 from mlpcli.config.schema.shorthand import LISTED, named, named_or_text
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 from mlpcli.nn.averaging import Averaging
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import SGD, Optimizer

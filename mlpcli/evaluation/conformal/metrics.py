@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Floats, weighted_mean
-from mlpcli.evaluation.metrics import ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES, Metric, Task
+from mlpcli.evaluation.metrics.averages import Floats, weighted_mean
+from mlpcli.evaluation.metrics.registry import ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES, Metric, Task
 from mlpcli.evaluation.uncertainty import pseudo_values
 from mlpcli.evaluation.uncertainty.of_numbers import fewest_rows_reason
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval, wilson

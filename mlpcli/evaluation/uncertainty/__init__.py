@@ -1,6 +1,7 @@
-"""How sure a score is: what each row says of it, and the interval that follows.
+"""Confidence intervals of scores.
 
-`proportions` has the intervals of fractions of rows, `pseudo_values` what each row says of a score, `skewed_means` the
-interval of a mean of such values, `tails` the tail that it needs; `of_classes` and `of_numbers` say which of these a
-metric gets, or why it gets none.
+`intervals` gives the interval of each score. `proportions` has those of fractions of rows, `pseudo_values` the
+contribution of each row to a score, `skewed_means` the interval of a mean of such values, `tails` the tail index that
+it needs; `of_classes` and `of_numbers` choose among these for a metric, or say why it has no interval. `resampling` is
+the bootstrap, `paired` compares two models, `fold_scores` the folds of a cross-validation.
 """

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.metrics.averages import Floats
 from mlpcli.evaluation.uncertainty.tails import INVERSES, LEAST_TAIL_INDEX, sure_index, tail_rows
 
 # Of the factor by which errors of one size have larger shares among the smallest truths, in logarithms: with less the

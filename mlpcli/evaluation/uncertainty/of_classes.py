@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, safe_divide
-from mlpcli.evaluation.classes import ClassInputs
-from mlpcli.evaluation.metrics import Metric, Task
-from mlpcli.evaluation.multilabel import BooleanInputs, BooleanRows
+from mlpcli.evaluation.metrics.averages import Bools, Floats, safe_divide
+from mlpcli.evaluation.metrics.classes import ClassInputs
+from mlpcli.evaluation.metrics.multilabel import BooleanInputs, BooleanRows
+from mlpcli.evaluation.metrics.registry import Metric, Task
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, logit_interval, no_interval, wilson
 from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Floats
-from mlpcli.evaluation.metrics import ROWS_FOR_SQUARES, Metric
-from mlpcli.evaluation.numbers import NumberInputs, NumberRows
+from mlpcli.evaluation.metrics.averages import Floats
+from mlpcli.evaluation.metrics.numbers import NumberInputs, NumberRows
+from mlpcli.evaluation.metrics.registry import ROWS_FOR_SQUARES, Metric
 from mlpcli.evaluation.uncertainty.near_zero import why_near_zero
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval

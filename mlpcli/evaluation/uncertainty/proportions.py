@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, safe_divide
+from mlpcli.evaluation.metrics.averages import Bools, Floats, safe_divide
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation import numbers
-from mlpcli.evaluation.averages import Bools, Floats, grouped_sums, safe_divide, weighted_mean
-from mlpcli.evaluation.classes import ClassInputs
-from mlpcli.evaluation.margins import Margins, margins_of
-from mlpcli.evaluation.multilabel import BooleanInputs
-from mlpcli.evaluation.numbers import NumberInputs
-from mlpcli.evaluation.ranking import RankedColumn
+from mlpcli.evaluation.metrics import numbers
+from mlpcli.evaluation.metrics.averages import Bools, Floats, grouped_sums, safe_divide, weighted_mean
+from mlpcli.evaluation.metrics.classes import ClassInputs
+from mlpcli.evaluation.metrics.margins import Margins, margins_of
+from mlpcli.evaluation.metrics.multilabel import BooleanInputs
+from mlpcli.evaluation.metrics.numbers import NumberInputs
+from mlpcli.evaluation.metrics.ranking import RankedColumn
 
 CELLS_TOGETHER = 1 << 20  # classes x cells of a confusion matrix that lose a row at a time
 ROUNDING = 1e-9  # of a sum: what is left of it where all of its rows are taken out

@@ -3,7 +3,7 @@
 import math
 from statistics import NormalDist
 
-from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.metrics.averages import Floats
 
 FEWEST_DEGREES = 2.0
 MOST_STEPS = 100  # of Newton's method: a dozen are enough

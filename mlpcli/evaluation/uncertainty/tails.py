@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.metrics.averages import Floats
 
 # Below it rows do not tell the variance of a mean. Hill's index reads 1.7 of squares of exponential errors in 10,000
 # rows, 1.4 of squares of Student's t of 3 degrees, 1.0 of squares of lognormal amounts.

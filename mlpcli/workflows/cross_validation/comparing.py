@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.fold_scores import compare_folds
-from mlpcli.evaluation.paired import UNDECIDABLE, Difference, can_decide
-from mlpcli.evaluation.scores import explain_unknown_metric, find_metric
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric
+from mlpcli.evaluation.uncertainty.fold_scores import compare_folds
+from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE, Difference, can_decide
 from mlpcli.storage.strict_json import parse_json
 
 PLAN, RESULT = "plan.json", "cv.json"

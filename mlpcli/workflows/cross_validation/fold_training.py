@@ -11,7 +11,7 @@ from mlpcli.data.table import Rows
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.errors import DataError, Diverged, MlpError
 from mlpcli.model import Model
-from mlpcli.storage.fold_file import FoldRecord, Scores
+from mlpcli.storage.run.fold_file import FoldRecord, Scores
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.engines import load_engine

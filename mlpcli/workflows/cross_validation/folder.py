@@ -15,10 +15,10 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.yaml.dumping import as_plain, dump_yaml
 from mlpcli.errors import MlpError, ModelFileError
 from mlpcli.messages import shortened
-from mlpcli.storage.fold_file import FoldRecord, encode_fold, load_fold
-from mlpcli.storage.model_file import encode_model, load_model
-from mlpcli.storage.run_directory import CONFIG, WEIGHTS, RunDirectory
-from mlpcli.storage.run_kind import RunKind
+from mlpcli.storage.model.model_file import encode_model, load_model
+from mlpcli.storage.run.fold_file import FoldRecord, encode_fold, load_fold
+from mlpcli.storage.run.run_directory import CONFIG, WEIGHTS, RunDirectory
+from mlpcli.storage.run.run_kind import RunKind
 from mlpcli.storage.strict_json import flattened
 from mlpcli.workflows.cross_validation.comparing import PLAN, RESULT, read_json
 from mlpcli.workflows.cross_validation.fold_training import TrainedFold

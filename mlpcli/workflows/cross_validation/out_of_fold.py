@@ -12,7 +12,7 @@ from mlpcli.data.writing.csv import Cells, Labels
 from mlpcli.data.writing.table_writers import as_binary_file, writer_for
 from mlpcli.errors import DataError
 from mlpcli.storage.atomic import AtomicFile
-from mlpcli.storage.fold_file import FoldRecord
+from mlpcli.storage.run.fold_file import FoldRecord
 
 ROW, FOLD, REPEAT = "row", "fold", "repeat"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from mlpcli.data.targets.target import Target, prediction_names
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.fold_scores import FoldScores, summarize
 from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
-from mlpcli.evaluation.intervals import gate_names, interval_ends
-from mlpcli.evaluation.scores import ENDS, explain_unknown_metric
+from mlpcli.evaluation.metrics.scores import ENDS, explain_unknown_metric
+from mlpcli.evaluation.uncertainty.fold_scores import FoldScores, summarize
+from mlpcli.evaluation.uncertainty.intervals import gate_names, interval_ends
 from mlpcli.messages import count
-from mlpcli.storage.fold_file import FoldRecord, Scores
+from mlpcli.storage.run.fold_file import FoldRecord, Scores
 from mlpcli.workflows.cross_validation.folds import FoldOptions
 from mlpcli.workflows.scoring.baseline import far_worse
 from mlpcli.workflows.scoring.main_metrics import decisive_metric

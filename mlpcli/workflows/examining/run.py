@@ -10,9 +10,9 @@ import numpy as np
 from mlpcli.doctor.curves import Curve
 from mlpcli.errors import MlpError, ModelFileError
 from mlpcli.model import Model
-from mlpcli.storage.history import read_history
-from mlpcli.storage.model_file import load_model
-from mlpcli.storage.run_directory import HISTORY, METRICS, PARTIAL, WEIGHTS, repair
+from mlpcli.storage.model.model_file import load_model
+from mlpcli.storage.run.history import read_history
+from mlpcli.storage.run.run_directory import HISTORY, METRICS, PARTIAL, WEIGHTS, repair
 from mlpcli.storage.strict_json import parse_json
 from mlpcli.workflows.examining.rows import Rows, examined_rows
 from mlpcli.workflows.recorded import require_record

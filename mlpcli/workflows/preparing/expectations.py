@@ -4,8 +4,8 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
 from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.gates import Gate, fault_of, make_gates
-from mlpcli.evaluation.intervals import gate_names, without_end
-from mlpcli.evaluation.scores import explain_unknown_metric
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric
+from mlpcli.evaluation.uncertainty.intervals import gate_names, without_end
 from mlpcli.messages import listed
 from mlpcli.nn.losses import Quantile
 from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs

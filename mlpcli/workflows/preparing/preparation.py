@@ -15,7 +15,7 @@ from mlpcli.data.row_sketch import RowSketch, merge_row_sketches, sketch_rows
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import ClassTarget, Target, Task, prediction_names
-from mlpcli.evaluation.intervals import without_end
+from mlpcli.evaluation.uncertainty.intervals import without_end
 from mlpcli.machine import return_freed_memory
 from mlpcli.model import row_columns
 from mlpcli.nn.losses import Loss

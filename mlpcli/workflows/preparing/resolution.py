@@ -10,7 +10,7 @@ from mlpcli.config.schema.data import HeldOut
 from mlpcli.config.yaml.dumping import flow_text
 from mlpcli.data.targets.target import Task
 from mlpcli.data.targets.transforms import TargetTransform
-from mlpcli.evaluation.scores import find_metric
+from mlpcli.evaluation.metrics.scores import find_metric
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, Quantile, SquaredError
 
 # Losses that a task can be trained with; the first is what `auto` means.

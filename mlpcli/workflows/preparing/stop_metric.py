@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
 from mlpcli.evaluation.discernment import can_distinguish, lacking
-from mlpcli.evaluation.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
 from mlpcli.workflows.preparing.resolution import has_validation
 from mlpcli.workflows.preparing.rows.splits import Split

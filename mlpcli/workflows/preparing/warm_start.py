@@ -28,7 +28,7 @@ from mlpcli.messages import listed
 from mlpcli.model import Model
 from mlpcli.nn.losses import Quantile
 from mlpcli.nn.optimizers import Optimizer
-from mlpcli.storage.model_file import load_model
+from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.strict_json import flattened
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.drift import judge_drift

@@ -13,9 +13,9 @@ from mlpcli.data.reference import Histogram, ReferenceColumn, split_counts
 from mlpcli.data.schema.dates import iso_date
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.data.targets.target import decode_outputs, prediction_names
-from mlpcli.evaluation.intervals import IntervalOptions
-from mlpcli.evaluation.paired import Truth
-from mlpcli.evaluation.scores import find_metric, score
+from mlpcli.evaluation.metrics.scores import find_metric, score
+from mlpcli.evaluation.uncertainty.intervals import IntervalOptions
+from mlpcli.evaluation.uncertainty.paired import Truth
 from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
 from mlpcli.explain.importance import Scorer, permutation_importance
 from mlpcli.explain.inputs import correlated_columns, inputs_by_column, inputs_of_columns

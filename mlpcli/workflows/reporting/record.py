@@ -15,7 +15,7 @@ from mlpcli.model import Model
 from mlpcli.report.curves import draw_curves
 from mlpcli.report.drawing import inline
 from mlpcli.report.page import Block, Cell, Column, Figure, Section, Table, Verbatim
-from mlpcli.storage.run_directory import CONFIG, HISTORY
+from mlpcli.storage.run.run_directory import CONFIG, HISTORY
 from mlpcli.workflows.plot import LOSS, RunCurves, plot, series
 
 

@@ -15,10 +15,10 @@ from mlpcli.data.targets.target import (
     predicted_labels,
     prediction_names,
 )
-from mlpcli.evaluation.classes import confusion_matrix
-from mlpcli.evaluation.intervals import IntervalOptions
-from mlpcli.evaluation.paired import Prediction, Truth, compare_scores
-from mlpcli.evaluation.scores import find_metric
+from mlpcli.evaluation.metrics.classes import confusion_matrix
+from mlpcli.evaluation.metrics.scores import find_metric
+from mlpcli.evaluation.uncertainty.intervals import IntervalOptions
+from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, compare_scores
 from mlpcli.messages import count, interval, number
 from mlpcli.model import Model
 from mlpcli.nn.losses import SquaredError

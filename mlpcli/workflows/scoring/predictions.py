@@ -18,14 +18,14 @@ from mlpcli.evaluation.conformal.metrics import (
 )
 from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, is_always_met
-from mlpcli.evaluation.intervals import (
+from mlpcli.evaluation.metrics.scores import ENDS, find_metric, gather
+from mlpcli.evaluation.uncertainty.intervals import (
     USUAL,
     IntervalOptions,
     interval_ends,
     score_intervals,
     without_end,
 )
-from mlpcli.evaluation.scores import ENDS, find_metric, gather
 from mlpcli.evaluation.uncertainty.proportions import Interval
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads

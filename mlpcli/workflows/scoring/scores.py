@@ -16,11 +16,11 @@ from mlpcli.data.targets.target import (
     decode_outputs,
     prediction_names,
 )
-from mlpcli.evaluation.averages import Predicted
 from mlpcli.evaluation.calibration import extrapolated, fit_members_temperature, fit_temperature, smoothed_log_loss
-from mlpcli.evaluation.constant import constant_classes, constant_numbers, constant_yes_no
-from mlpcli.evaluation.metrics import METRICS
-from mlpcli.evaluation.scores import find_metric, score, score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.metrics.averages import Predicted
+from mlpcli.evaluation.metrics.constant import constant_classes, constant_numbers, constant_yes_no
+from mlpcli.evaluation.metrics.registry import METRICS
+from mlpcli.evaluation.metrics.scores import find_metric, score, score_classes, score_multilabel, score_numbers
 from mlpcli.model import Model
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile, SquaredError
 from mlpcli.probabilities import no_and_yes

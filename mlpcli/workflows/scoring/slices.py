@@ -10,9 +10,9 @@ from mlpcli.data.grouping import Groups, cross_groups, group_rows
 from mlpcli.data.table import Role, Table
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.evaluation.gates import Gate, GateResult
-from mlpcli.evaluation.intervals import IntervalOptions, without_end
-from mlpcli.evaluation.resampling import FEWEST_REPLICATES, replicates_for
-from mlpcli.evaluation.scores import find_metric
+from mlpcli.evaluation.metrics.scores import find_metric
+from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, without_end
+from mlpcli.evaluation.uncertainty.resampling import FEWEST_REPLICATES, replicates_for
 from mlpcli.watching import tell
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions, Scored

@@ -13,8 +13,8 @@ from types import TracebackType
 
 from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import check_path, is_temporary, output_error, write_file
-from mlpcli.storage.lock import Lock
-from mlpcli.storage.run_directory import LOCK, PARTIAL, WEIGHTS
+from mlpcli.storage.run.lock import Lock
+from mlpcli.storage.run.run_directory import LOCK, PARTIAL, WEIGHTS
 
 JOURNAL, TRIALS = "journal.jsonl", "trials"
 ARRAYS = ".mlp-arrays.tmp"

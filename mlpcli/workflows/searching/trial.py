@@ -16,8 +16,8 @@ from mlpcli.errors import MlpError
 from mlpcli.search.processes import Channel
 from mlpcli.search.shared_arrays import open_arrays
 from mlpcli.search.study import Outcome, Proposal, Trial
-from mlpcli.storage.model_file import encode_model
-from mlpcli.storage.run_directory import CONFIG, DIVERGED, HISTORY, METRICS, PRUNED, WEIGHTS
+from mlpcli.storage.model.model_file import encode_model
+from mlpcli.storage.run.run_directory import CONFIG, DIVERGED, HISTORY, METRICS, PRUNED, WEIGHTS
 from mlpcli.training.fit import TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads

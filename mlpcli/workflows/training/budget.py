@@ -6,7 +6,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import peak_memory
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.preparing.rows.data_store import BASE_BYTES, memory_limit
-from mlpcli.workflows.training.memory import format_bytes
+from mlpcli.workflows.training.estimates.memory import format_bytes
 
 # Steps between two looks at the memory, which cost as much as a step of a small network.
 STEPS_PER_LOOK = 16

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import GateResult, evaluate_gates, make_gates
-from mlpcli.evaluation.intervals import USUAL
+from mlpcli.evaluation.uncertainty.intervals import USUAL
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits, shift_logits
-from mlpcli.storage.model_record import Sitting
+from mlpcli.storage.model.model_record import Sitting
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
 from mlpcli.workflows.postprocessing import fitted_state, is_fitted

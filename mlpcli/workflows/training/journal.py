@@ -9,10 +9,10 @@ from mlpcli.config.yaml.dumping import as_plain, dump_yaml, flow_text
 from mlpcli.errors import DataError
 from mlpcli.model import Model
 from mlpcli.nn.averaging import StochasticAverage
-from mlpcli.storage.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
-from mlpcli.storage.model_file import encode_model
-from mlpcli.storage.model_record import Sitting
-from mlpcli.storage.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
+from mlpcli.storage.model.model_file import encode_model
+from mlpcli.storage.model.model_record import Sitting
+from mlpcli.storage.run.checkpoint import Checkpoint, encode_checkpoint, load_checkpoint
+from mlpcli.storage.run.run_directory import CHECKPOINT, CONFIG, METRICS, WEIGHTS, RunDirectory
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import Prepared

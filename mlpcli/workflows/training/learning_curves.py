@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import prediction_names
-from mlpcli.evaluation.scores import gather, measure_of
+from mlpcli.evaluation.metrics.scores import gather, measure_of
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlpcli.messages import count
-from mlpcli.storage.model_record import Sitting
+from mlpcli.storage.model.model_record import Sitting
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.engines import EngineChoice
 from mlpcli.workflows.preparing.preparation import Prepared

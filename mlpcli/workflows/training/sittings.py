@@ -11,7 +11,7 @@ import pandas
 
 from mlpcli import __version__
 from mlpcli.config.yaml.dumping import as_plain
-from mlpcli.storage.model_record import Sitting
+from mlpcli.storage.model.model_record import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.engines import engine_versions

@@ -13,8 +13,8 @@ from mlpcli.config.schema.sections import Config
 from mlpcli.data.reading.sources import sha256_of
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, GateResult, make_gates
-from mlpcli.storage.model_file import load_model
-from mlpcli.storage.run_directory import CONFIG, METRICS, WEIGHTS
+from mlpcli.storage.model.model_file import load_model
+from mlpcli.storage.run.run_directory import CONFIG, METRICS, WEIGHTS
 from mlpcli.workflows.preparing.warm_start import WarmStart
 from mlpcli.workflows.scoring.baseline import far_worse_run, of_part
 

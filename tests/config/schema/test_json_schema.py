@@ -15,7 +15,7 @@ from mlpcli.config.schema.json_schema import VARIABLE_PATTERN, json_schema, json
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError
-from mlpcli.evaluation.metrics import METRICS
+from mlpcli.evaluation.metrics.registry import METRICS
 from tests.config import test_validation_errors
 from tests.config.yaml.test_dumping import values_of
 from tests.program import ROOT

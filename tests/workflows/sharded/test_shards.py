@@ -9,7 +9,7 @@ from mlpcli.config.loading import load_config
 from mlpcli.data import column_sketch
 from mlpcli.data.reading.read import read_table
 from mlpcli.errors import ConfigError, DataError, MlpError
-from mlpcli.storage.model_record import Sitting
+from mlpcli.storage.model.model_record import Sitting
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.sharded.requirements import must_sketch, refuse_unsharded
 from mlpcli.workflows.sharded.round_times import RoundTimes, measure_round_times

@@ -16,7 +16,7 @@ from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbeddin
 from mlpcli.nn.layers import InputScale
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
-from mlpcli.storage.model_header import MAX_LAYERS, count_layers
+from mlpcli.storage.model.model_header import MAX_LAYERS, count_layers
 from mlpcli.storage.npz import MAX_ENTRIES
 from mlpcli.workflows.preparing.networks.member_configs import member_configs
 

@@ -5,7 +5,7 @@ from math import ceil
 import numpy as np
 
 from mlpcli.data.targets.target import prediction_names
-from mlpcli.evaluation.intervals import USUAL, IntervalOptions
+from mlpcli.evaluation.uncertainty.intervals import USUAL, IntervalOptions
 from mlpcli.messages import number
 from mlpcli.workflows.scoring.predictions import Predictions
 

@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Floats, safe_divide
-from mlpcli.evaluation.metrics import METRICS, Task
-from mlpcli.evaluation.numbers import NumberInputs
-from mlpcli.evaluation.resampling import NORMAL, bca, replicates_for, resample
-from mlpcli.evaluation.scores import ENDS, ScoreInputs, find_metric, keys_of_parts, metric_names
+from mlpcli.evaluation.metrics.averages import Floats, safe_divide
+from mlpcli.evaluation.metrics.numbers import NumberInputs
+from mlpcli.evaluation.metrics.registry import METRICS, Task
+from mlpcli.evaluation.metrics.scores import ENDS, ScoreInputs, find_metric, keys_of_parts, metric_names
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval
 from mlpcli.evaluation.uncertainty.of_numbers import number_interval, output_alone
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval, wilson, wilson_of_f1
+from mlpcli.evaluation.uncertainty.resampling import NORMAL, bca, replicates_for, resample
 
 FEWEST_FOR_F1 = 5  # rows of the class or predicted as it
 

@@ -12,18 +12,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation import margins
-from mlpcli.evaluation.averages import Bools, Floats
-from mlpcli.evaluation.classes import ClassInputs
-from mlpcli.evaluation.metrics import Metric, Task
-from mlpcli.evaluation.multilabel import BooleanInputs
-from mlpcli.evaluation.numbers import NumberInputs
-from mlpcli.evaluation.resampling import draw_counts
-from mlpcli.evaluation.scores import ScoreInputs, find_metric, gather, keys_of_parts, measure_of, score
+from mlpcli.evaluation.metrics import margins
+from mlpcli.evaluation.metrics.averages import Bools, Floats
+from mlpcli.evaluation.metrics.classes import ClassInputs
+from mlpcli.evaluation.metrics.multilabel import BooleanInputs
+from mlpcli.evaluation.metrics.numbers import NumberInputs
+from mlpcli.evaluation.metrics.registry import Metric, Task
+from mlpcli.evaluation.metrics.scores import ScoreInputs, find_metric, gather, keys_of_parts, measure_of, score
 from mlpcli.evaluation.uncertainty import pseudo_values
 from mlpcli.evaluation.uncertainty.of_classes import ClassSample, why_few_wrong, why_scarce
 from mlpcli.evaluation.uncertainty.of_numbers import output_alone
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
+from mlpcli.evaluation.uncertainty.resampling import draw_counts
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval
 from mlpcli.evaluation.uncertainty.tails import AMOUNTS, why_heavy
 

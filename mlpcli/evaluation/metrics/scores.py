@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.aliases import value_of
-from mlpcli.evaluation.averages import Floats, Predicted
-from mlpcli.evaluation.classes import ClassInputs, ClassRows
 from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
-from mlpcli.evaluation.metrics import METRICS, Metric, Task
-from mlpcli.evaluation.multilabel import BooleanInputs, BooleanRows
-from mlpcli.evaluation.numbers import NumberInputs, NumberRows
+from mlpcli.evaluation.metrics.averages import Floats, Predicted
+from mlpcli.evaluation.metrics.classes import ClassInputs, ClassRows
+from mlpcli.evaluation.metrics.multilabel import BooleanInputs, BooleanRows
+from mlpcli.evaluation.metrics.numbers import NumberInputs, NumberRows
+from mlpcli.evaluation.metrics.registry import METRICS, Metric, Task
 
 ENDS = (".low", ".high")  # of an interval, as a gate names them: `roc_auc.low`
 

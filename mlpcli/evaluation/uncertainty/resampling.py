@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.metrics.averages import Floats
 
 MOST_REPLICATES, FEWEST_REPLICATES = 1000, 200
 # Limit for rows x replicates.

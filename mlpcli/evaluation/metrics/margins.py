@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, safe_divide
+from mlpcli.evaluation.metrics.averages import Bools, Floats, safe_divide
 
 # Fraction of the weight that is lost in the rounding of sums of squares.
 NEGLIGIBLE = 1e-12

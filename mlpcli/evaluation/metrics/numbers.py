@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mlpcli.evaluation.averages import (
+from mlpcli.evaluation.metrics.averages import (
     Floats,
     Predicted,
     SortedColumn,

@@ -13,10 +13,10 @@ from mlpcli.errors import ModelFileError
 from mlpcli.evaluation.conformal.conformity import CalibrationRows, ConformityScores
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble, member_prefixes
-from mlpcli.storage.model_header import DAMAGED, Header, check_header, misfit
+from mlpcli.storage.model.model_header import DAMAGED, Header, check_header, misfit
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
-from mlpcli.storage.run_directory import repair
+from mlpcli.storage.run.run_directory import repair
 
 INPUT_STATE = ("fill", "center", "scale")
 # INPUT_STATE has one entry per numeric or date column; KNOT_STATE as many as the column records, and is absent if none.

@@ -19,7 +19,7 @@ from mlpcli.nn.activations import OUTPUT_ACTIVATIONS
 from mlpcli.nn.chain import Chain, Residual
 from mlpcli.nn.layers import MAX_SIZE, Dense, Layer
 from mlpcli.nn.network import Network
-from mlpcli.storage.model_record import check_record
+from mlpcli.storage.model.model_record import check_record
 
 # Layers of a network, including those in residual layers: more indicate a damaged file, or take minutes to build.
 MAX_LAYERS = 1000

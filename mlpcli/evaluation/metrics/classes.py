@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation import margins
-from mlpcli.evaluation.averages import (
+from mlpcli.evaluation.metrics import margins
+from mlpcli.evaluation.metrics.averages import (
     Bools,
     Floats,
     Predicted,
@@ -18,8 +18,8 @@ from mlpcli.evaluation.averages import (
     row_blocks,
     sums_of,
 )
-from mlpcli.evaluation.margins import Margins, margins_of, mean_of_classes
-from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
+from mlpcli.evaluation.metrics.margins import Margins, margins_of, mean_of_classes
+from mlpcli.evaluation.metrics.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
 
 N_CALIBRATION_BINS = 15
 

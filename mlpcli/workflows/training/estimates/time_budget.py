@@ -8,7 +8,7 @@ from mlpcli.config.recipes.sizes import Recipe, cheaper
 from mlpcli.config.recipes.starter import starter_yaml
 from mlpcli.workflows.init import Starter
 from mlpcli.workflows.preparing.preparation import prepare
-from mlpcli.workflows.training.timing import expected_seconds
+from mlpcli.workflows.training.estimates.timing import expected_seconds
 
 
 def fit_time_budget(starter: Starter, seconds: float) -> Starter:

@@ -6,7 +6,7 @@ A useful model beats it. Broadcast the result to the rows of a table and score i
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Floats, row_blocks, weighted_mean, weighted_quantile
+from mlpcli.evaluation.metrics.averages import Floats, row_blocks, weighted_mean, weighted_quantile
 
 
 def constant_classes(y: NDArray[np.integer], n_classes: int, weights: Floats | None = None) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.errors import ModelFileError
 from mlpcli.options import Setting
-from mlpcli.storage.model_record import Count, Sitting
+from mlpcli.storage.model.model_record import Count, Sitting
 from mlpcli.storage.npz import FORMATS, encode_npz, read_npz
 from mlpcli.storage.records import from_plain, to_plain
 from mlpcli.training.fit import TrainingState

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.averages import Bools, Floats, safe_divide
+from mlpcli.evaluation.metrics.averages import Bools, Floats, safe_divide
 
 Positions = NDArray[np.intp]
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")

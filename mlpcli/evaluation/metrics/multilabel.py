@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from mlpcli.evaluation.averages import Bools, Floats, Predicted, is_resampled, mean_of, row_blocks, safe_divide
-from mlpcli.evaluation.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
+from mlpcli.evaluation.metrics.averages import Bools, Floats, Predicted, is_resampled, mean_of, row_blocks, safe_divide
+from mlpcli.evaluation.metrics.ranking import RankedColumn, Rankings, measure_ranks, rank_blocks, rank_columns
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from mlpcli.evaluation.paired import Difference
-from mlpcli.evaluation.scores import find_metric
+from mlpcli.evaluation.metrics.scores import find_metric
+from mlpcli.evaluation.uncertainty.paired import Difference
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval
 from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
 

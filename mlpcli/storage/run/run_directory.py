@@ -22,10 +22,10 @@ from types import TracebackType
 
 from mlpcli.errors import OutputError
 from mlpcli.storage.atomic import check_path, is_temporary, output_error, sync_folder, write_file
-from mlpcli.storage.history import History
-from mlpcli.storage.kept_run import free_name, is_of_another_config, numbered
-from mlpcli.storage.lock import Lock
-from mlpcli.storage.run_kind import RunKind
+from mlpcli.storage.run.history import History
+from mlpcli.storage.run.kept_run import free_name, is_of_another_config, numbered
+from mlpcli.storage.run.lock import Lock
+from mlpcli.storage.run.run_kind import RunKind
 
 WEIGHTS = "weights.npz"
 CHECKPOINT = "checkpoint.npz"

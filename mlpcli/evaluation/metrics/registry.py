@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal, TypeAlias
 
-from mlpcli.evaluation import classes, margins, multilabel, numbers
-from mlpcli.evaluation.averages import Floats
+from mlpcli.evaluation.metrics import classes, margins, multilabel, numbers
+from mlpcli.evaluation.metrics.averages import Floats
 from mlpcli.evaluation.uncertainty import pseudo_values
 
 Task: TypeAlias = Literal["classification", "regression", "multilabel"]
