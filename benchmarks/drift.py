@@ -21,7 +21,7 @@ from mlpcli.data.reference import count_rows
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table
 from mlpcli.model import Model
-from mlpcli.workflows.drift import judge_drift
+from mlpcli.workflows.reading.drift import judge_drift
 
 Generator = np.random.Generator
 # Numbers or days, with NaN for missing; or the level code of each row, with -1 for missing.

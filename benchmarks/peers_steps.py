@@ -35,7 +35,8 @@ def mlp(work: Work, optimizer: str, compiled: bool = False) -> Epoch:
     from mlpcli.training.fit import fit, init_training
     from mlpcli.training.member import Member, TrainingSpec
     from mlpcli.training.threads import blas_threads
-    from mlpcli.workflows.engines import EngineChoice, trainer_maker, training_threads
+    from mlpcli.workflows.preparing.engine_choice import EngineChoice, training_threads
+    from mlpcli.workflows.training.engines import trainer_maker
 
     X, y = draw_rows(work)
     n_in, *hidden, n_out = work.sizes

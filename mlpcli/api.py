@@ -32,14 +32,14 @@ from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.rows.tables import training_frame
-from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import format_rate, highest_stable_rate
 from mlpcli.workflows.training.estimates.memory import refuse_over_budget
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
-from mlpcli.workflows.training.journal import history_row, initial_row
+from mlpcli.workflows.training.recording.journal import history_row, initial_row
+from mlpcli.workflows.training.recording.recorded_training import DATA_FRAME
 
 # What `score` gives where no metric is asked for; what scikit-learn's estimators give, too.
 USUAL_METRIC = {"classification": "accuracy", "regression": "r2", "multilabel": "subset_accuracy"}

@@ -11,8 +11,8 @@ from mlpcli.errors import Diverged
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.workflows.preparing.rows.tables import training_frame
 from mlpcli.workflows.preparing.warm_start import WarmStart
-from mlpcli.workflows.recorded import DATA_FRAME
 from mlpcli.workflows.training.incremental import MODEL_NAME, train_epoch, untrained_model
+from mlpcli.workflows.training.recording.recorded_training import DATA_FRAME
 
 
 def train_batch(

@@ -21,7 +21,7 @@ from mlpcli.workflows.preparing.warnings.row_warnings import duplicate_notes, ra
 from mlpcli.workflows.train import default_output
 from mlpcli.workflows.training.estimates.memory import expected_peak, refuse_over_budget
 from mlpcli.workflows.training.estimates.timing import expected_seconds
-from mlpcli.workflows.training.tracked import require_trackers
+from mlpcli.workflows.training.recording.trackers import require_trackers
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.cross_validation.comparing import compare_cross_validations, is_cross_validation
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.reading import cast_scored, format_of, positive_weight_rows, read_columns, row_weights
+from mlpcli.workflows.reading.tables import cast_scored, format_of, read_columns
+from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
 from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows

@@ -22,10 +22,11 @@ from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
-from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, quantile_of
-from mlpcli.workflows.reading import cast_scored, format_of, positive_weight_rows, read_columns, row_weights
+from mlpcli.workflows.reading.drift import DriftReport, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.reading.tables import cast_scored, format_of, read_columns
+from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
 from mlpcli.workflows.scoring.on_cluster import read_on_cluster, scored_setup
 from mlpcli.workflows.scoring.predicted import PredictedRows, predict_rows
 from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown

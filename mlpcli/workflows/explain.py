@@ -27,8 +27,9 @@ from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.explained import DependenceResult, ImportanceResult, RowReasons, check_image
-from mlpcli.workflows.reading import cast_scored, format_of, positive_weight_rows, read_columns, row_weights
+from mlpcli.workflows.explaining.results import DependenceResult, ImportanceResult, RowReasons, check_image
+from mlpcli.workflows.reading.tables import cast_scored, format_of, read_columns
+from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
 from mlpcli.workflows.scoring.main_metrics import decisive_metric
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 

@@ -26,7 +26,7 @@ from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_targ
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, MlpError, OutputError
 from mlpcli.storage.atomic import write_file
-from mlpcli.workflows.found_group import find_group
+from mlpcli.workflows.preparing.rows.group_detection import find_group
 from mlpcli.workflows.preparing.warnings.row_warnings import rarest_class
 from mlpcli.workflows.schema import modeline
 

@@ -16,10 +16,10 @@ from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
-from mlpcli.workflows.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, predicted_chunks
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.predicting.on_cluster import KEPT_MEMORY, gather_from_cluster
+from mlpcli.workflows.reading.drift import DriftReport, check_on_drift, drift_notes, judge_drift
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_name, blas_threads
 from mlpcli.workflows.diff import ArrayDistance, diff_models
-from mlpcli.workflows.engines import EngineChoice
+from mlpcli.workflows.preparing.engine_choice import EngineChoice
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
-from mlpcli.workflows.recorded import check_data, recorded_config, require_record
 from mlpcli.workflows.train import Observer
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.on_shards import is_cluster_engine
-from mlpcli.workflows.training.sittings import current_sitting
+from mlpcli.workflows.training.recording.recorded_training import check_data, recorded_config, require_record
+from mlpcli.workflows.training.recording.sittings import current_sitting
 
 
 @dataclass(frozen=True)

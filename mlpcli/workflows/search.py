@@ -27,7 +27,7 @@ from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
-from mlpcli.workflows.reading import format_of, read_columns
+from mlpcli.workflows.reading.tables import format_of, read_columns
 from mlpcli.workflows.scoring.main_metrics import decisive_metric
 from mlpcli.workflows.searching.first_trials import make_initial_trials
 from mlpcli.workflows.searching.folder import SearchFolder

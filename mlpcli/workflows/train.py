@@ -18,7 +18,6 @@ from mlpcli.storage.run.run_directory import DIVERGED, INTERRUPTED, WEIGHTS, Run
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import load_engine, noting_compilation
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import memory_limit
 from mlpcli.workflows.preparing.warm_start import load_warm_start
@@ -28,15 +27,16 @@ from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.sharded.table import table_on_cluster
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
+from mlpcli.workflows.training.engines import load_engine, noting_compilation
 from mlpcli.workflows.training.estimates.memory import refuse_over_budget
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.interruption import Interruption
-from mlpcli.workflows.training.journal import Journal, flat_metrics
 from mlpcli.workflows.training.on_shards import configure_shards
-from mlpcli.workflows.training.tracked import describe_training, make_tracking, require_trackers
-from mlpcli.workflows.training.up_to_date import FinishedRun, find_finished_run
+from mlpcli.workflows.training.recording.journal import Journal, flat_metrics
+from mlpcli.workflows.training.recording.trackers import describe_training, make_tracking, require_trackers
+from mlpcli.workflows.training.recording.up_to_date import FinishedRun, find_finished_run
 
 # Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
 KEPT_MEMORY = 1 << 22

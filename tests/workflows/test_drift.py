@@ -13,7 +13,7 @@ from mlpcli.data.features.scaling import MedianFill, Standardize
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.reference import ReferenceProfile, count_rows
 from mlpcli.errors import GateMissed, MlpError
-from mlpcli.workflows.drift import MIN_ROWS, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.reading.drift import MIN_ROWS, check_on_drift, drift_notes, judge_drift
 from tests.data.tables_by_hand import read_as
 
 

@@ -15,11 +15,12 @@ from mlpcli.errors import ConfigError, Interrupted, MlpError
 from mlpcli.nn.optimizers import Adam, Muon
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.member import NumpyTrainer
-from mlpcli.workflows import engines
-from mlpcli.workflows.engines import COMPILING, EngineChoice, trainer_maker, training_threads
+from mlpcli.workflows.preparing import engine_choice
+from mlpcli.workflows.preparing.engine_choice import EngineChoice, training_threads
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.repro import repro
 from mlpcli.workflows.train import train
+from mlpcli.workflows.training.engines import COMPILING, trainer_maker
 from tests.program import DATA
 from tests.training.staging import network
 from tests.workflows.staging import Watch, loaded
@@ -29,12 +30,12 @@ MANY = 100_000  # epochs of a few steps each
 
 @pytest.fixture
 def installed(monkeypatch):
-    monkeypatch.setattr(engines, "find_spec", lambda name: object())
+    monkeypatch.setattr(engine_choice, "find_spec", lambda name: object())
 
 
 @pytest.fixture
 def not_installed(monkeypatch):
-    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine_choice, "find_spec", lambda name: None)
 
 
 def chosen(training=None, model=None):
@@ -91,12 +92,12 @@ def test_what_the_compiled_engine_does_not_know_goes_to_numpy_and_is_said(instal
 
 
 def test_without_a_product_of_blas_it_is_numpy(installed, monkeypatch):
-    monkeypatch.setattr(engines, "find_blas", lambda dtype: NO_BLAS)
+    monkeypatch.setattr(engine_choice, "find_blas", lambda dtype: NO_BLAS)
     assert chosen({"engine": "compiled"}).name == "numpy"
 
 
 def test_where_threads_cannot_sleep_it_is_numpy(installed, monkeypatch):
-    monkeypatch.setattr(engines, "find_sleep", lambda: NO_SLEEP)
+    monkeypatch.setattr(engine_choice, "find_sleep", lambda: NO_SLEEP)
     choice = chosen({"engine": "compiled"})
     assert choice == EngineChoice("numpy", "compiled does not support thread sleeping on this system")
 
@@ -108,7 +109,8 @@ def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(insta
     prepared = prepare(loaded(training={"engine": "compiled"}))
     for optimizer in (Other(), Muon()):
         update = replace(prepared.spec.update, optimizer=optimizer)
-        choice = engines.choose_engine(prepared.loaded, prepared.networks, [replace(prepared.spec, update=update)], 100)
+        specs = [replace(prepared.spec, update=update)]
+        choice = engine_choice.choose_engine(prepared.loaded, prepared.networks, specs, 100)
         name = type(optimizer).__name__.lower()
         assert choice == EngineChoice("numpy", f"compiled does not support the optimizer {name}")
 
@@ -137,7 +139,7 @@ def test_ctrl_c_while_compiling_ends_the_training_at_once(folder, monkeypatch):
     ],
 )  # fmt: skip
 def test_threads_share_members_or_large_steps(monkeypatch, engine, hidden, members, expected):
-    for module in ("mlpcli.workflows.engines", "mlpcli.training.threads"):
+    for module in ("mlpcli.workflows.preparing.engine_choice", "mlpcli.training.threads"):
         monkeypatch.setattr(f"{module}.available_cores", lambda: 8)
     networks = [network(hidden, hidden, n_in=784, n_out=10)] * members
     choice = EngineChoice(engine)
@@ -146,7 +148,7 @@ def test_threads_share_members_or_large_steps(monkeypatch, engine, hidden, membe
 
 
 def test_a_batch_larger_than_the_table_is_no_more_work_than_the_table(installed, monkeypatch):
-    monkeypatch.setattr(engines, "available_cores", lambda: 8)
+    monkeypatch.setattr(engine_choice, "available_cores", lambda: 8)
     for engine in ("numpy", "compiled"):
         prepared = prepare(loaded(training={"batch_size": 10_000_000, "threads": "auto", "engine": engine}))
         assert prepared.spec.batch_size == prepared.train.samples.n_rows

@@ -15,12 +15,13 @@ from mlpcli.evaluation.metrics.scores import score, score_classes
 from mlpcli.evaluation.thresholds import choose_threshold
 from mlpcli.probabilities import tempered
 from mlpcli.storage.model.model_file import encode_model, load_model
-from mlpcli.workflows.postprocessing import fitted_state, threshold_metrics
+from mlpcli.workflows.preparing.postprocess_options import threshold_metrics
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.rows.tables import read_training_table
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.postprocessing import fitted_state
 from tests.program import DATA, write_csv
 from tests.workflows.staging import IRIS, loaded
 

@@ -7,7 +7,8 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
-from mlpcli.workflows.reading import is_read_as_text, row_weights
+from mlpcli.workflows.reading.tables import is_read_as_text
+from mlpcli.workflows.reading.weights import row_weights
 from tests.data.tables_by_hand import hand_table
 
 

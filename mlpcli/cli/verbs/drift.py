@@ -7,7 +7,7 @@ from mlpcli.cli.progress.bars import show_progress
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.errors import MlpError
 from mlpcli.messages import count, listed, number
-from mlpcli.workflows.drift import MIN_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent
+from mlpcli.workflows.reading.drift import MIN_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent
 
 ZIP = b"PK\x03\x04"
 

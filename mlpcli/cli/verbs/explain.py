@@ -29,7 +29,7 @@ from mlpcli.messages import count, listed, number
 
 if TYPE_CHECKING:
     from mlpcli.explain.importance import Importance
-    from mlpcli.workflows.explained import DependenceResult, ImportanceResult
+    from mlpcli.workflows.explaining.results import DependenceResult, ImportanceResult
 
 BAR = 14  # characters of the longest bar
 MOST_NAMED = 8  # of a group of correlated columns

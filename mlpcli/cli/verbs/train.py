@@ -20,7 +20,7 @@ from mlpcli.workflows.scoring.main_metrics import main_metrics
 if TYPE_CHECKING:
     from mlpcli.data.targets.target import Target
     from mlpcli.workflows.train import TrainResult
-    from mlpcli.workflows.training.up_to_date import FinishedRun
+    from mlpcli.workflows.training.recording.up_to_date import FinishedRun
 
 # The metric (lower is better) in which a model trained on a loss should beat the constant baseline.
 LOSS_METRICS = {
@@ -117,7 +117,7 @@ def document(result: "TrainResult | FinishedRun") -> Document:
     """Scores with the baseline, gates, choices made on validation rows, stop reason, and files."""
     from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
     from mlpcli.workflows.scoring.predictions import notes_on_unknown
-    from mlpcli.workflows.training.up_to_date import FinishedRun
+    from mlpcli.workflows.training.recording.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):
         reason = "config, data and version are those of the run. Nothing to do."
@@ -149,7 +149,7 @@ def document(result: "TrainResult | FinishedRun") -> Document:
 
 def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
     """The metrics, the folder, and the gates; a run that is up to date has the same keys."""
-    from mlpcli.workflows.training.up_to_date import FinishedRun
+    from mlpcli.workflows.training.recording.up_to_date import FinishedRun
 
     return {
         "output": result.folder,
@@ -167,7 +167,7 @@ def as_json(result: "TrainResult | FinishedRun") -> dict[str, Any]:
 
 def refuse_failed(result: "TrainResult | FinishedRun") -> None:
     """Raise GateMissed (exit code 1) unless every gate is (or was) met."""
-    from mlpcli.workflows.training.up_to_date import FinishedRun
+    from mlpcli.workflows.training.recording.up_to_date import FinishedRun
 
     if not isinstance(result, FinishedRun):
         refuse_missed(result.outcome.gate_results)
@@ -177,7 +177,7 @@ def refuse_failed(result: "TrainResult | FinishedRun") -> None:
 
 def next_commands(result: "TrainResult | FinishedRun") -> list[str]:
     """The suggested commands after a training."""
-    from mlpcli.workflows.training.up_to_date import FinishedRun
+    from mlpcli.workflows.training.recording.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):
         return []

@@ -14,12 +14,12 @@ from mlpcli.model import Model
 from mlpcli.storage.run.fold_file import FoldRecord, Scores
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import load_engine
 from mlpcli.workflows.preparing.preparation import Prepared, prepare_fold
 from mlpcli.workflows.preparing.rows.splits import FoldRows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import explain_divergence
+from mlpcli.workflows.training.engines import load_engine
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state

@@ -18,9 +18,9 @@ from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.warm_start import WarmStart
-from mlpcli.workflows.recorded import check_data, recorded_config
 from mlpcli.workflows.scoring.predictions import Predictions
 from mlpcli.workflows.training.member_selection import average_rounds
+from mlpcli.workflows.training.recording.recorded_training import check_data, recorded_config
 
 Values = NDArray[np.float64]
 Inputs = NDArray[np.floating[Any]]

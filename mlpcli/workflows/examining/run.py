@@ -15,7 +15,7 @@ from mlpcli.storage.run.history import read_history
 from mlpcli.storage.run.run_directory import HISTORY, METRICS, PARTIAL, WEIGHTS, repair
 from mlpcli.storage.strict_json import parse_json
 from mlpcli.workflows.examining.rows import Rows, examined_rows
-from mlpcli.workflows.recorded import require_record
+from mlpcli.workflows.training.recording.recorded_training import require_record
 
 FINISHED = "all epochs done"
 

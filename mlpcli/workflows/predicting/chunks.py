@@ -23,7 +23,7 @@ from mlpcli.workflows.predicting.columns import (
     without_clashes,
 )
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, PredictionRegions, with_regions
-from mlpcli.workflows.reading import format_of, is_read_as_text
+from mlpcli.workflows.reading.tables import format_of, is_read_as_text
 
 # Rows counted for drift detection: at most SEEN_ROWS per chunk, of every chunk within FIRST_ROWS and of one in four
 # after that, which suffices for a verdict at negligible cost.

@@ -23,12 +23,12 @@ from mlpcli.nn.merge import merged
 from mlpcli.nn.network import Network
 from mlpcli.training.member import Member, TrainingSpec
 from mlpcli.training.rows import member_rows
-from mlpcli.workflows.engines import EngineChoice, choose_engine, training_threads
-from mlpcli.workflows.postprocessing import class_weight_notes, configured_state
+from mlpcli.workflows.preparing.engine_choice import EngineChoice, choose_engine, training_threads
 from mlpcli.workflows.preparing.expectations import check_gates, check_test_file, chosen_on_validation
 from mlpcli.workflows.preparing.interval_options import check_interval_groups
 from mlpcli.workflows.preparing.networks.early_stopping import schedule_notes
 from mlpcli.workflows.preparing.networks.specs import draw_member_specs, training_spec
+from mlpcli.workflows.preparing.postprocess_options import class_weight_notes, configured_state
 from mlpcli.workflows.preparing.preprocessing import fit_preprocessing
 from mlpcli.workflows.preparing.resolution import (
     check_selection,
@@ -50,7 +50,7 @@ from mlpcli.workflows.preparing.stop_metric import discriminating_metric, resolv
 from mlpcli.workflows.preparing.warm_start import WarmStart, reused_rows_notes, warm_start_notes
 from mlpcli.workflows.preparing.warnings.leakage import Leak, SplitRows, find_leaks
 from mlpcli.workflows.preparing.warnings.row_warnings import column_notes, duplicate_notes, rare_class_notes
-from mlpcli.workflows.reading import row_weights
+from mlpcli.workflows.reading.weights import row_weights
 from mlpcli.workflows.sharded.inputs import sharded_inputs
 
 Rows = NDArray[np.int64]

@@ -7,7 +7,7 @@ from typing import Any
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.storage.strict_json import flattened
-from mlpcli.workflows.engines import choose_engine, training_threads
+from mlpcli.workflows.preparing.engine_choice import choose_engine, training_threads
 from mlpcli.workflows.preparing.networks.building import build_networks
 from mlpcli.workflows.preparing.networks.specs import draw_member_specs, training_spec
 from mlpcli.workflows.preparing.preparation import Prepared

@@ -26,7 +26,7 @@ from mlpcli.report.groups import Group, quality_section, slices_section
 from mlpcli.report.held import Held, columns_section
 from mlpcli.report.page import Section
 from mlpcli.training.seeding import rng_of
-from mlpcli.workflows.drift import judge_drift, percent
+from mlpcli.workflows.reading.drift import judge_drift, percent
 from mlpcli.workflows.reporting.rows import Detailed
 from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions

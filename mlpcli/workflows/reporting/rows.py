@@ -23,7 +23,8 @@ from mlpcli.errors import DataError, MlpError
 from mlpcli.messages import count
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.reading import cast_scored, format_of, is_read_as_text, row_weights
+from mlpcli.workflows.reading.tables import cast_scored, format_of, is_read_as_text
+from mlpcli.workflows.reading.weights import row_weights
 
 Values = NDArray[np.float64]
 Numbers = NDArray[np.uint64]

@@ -22,7 +22,8 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.predicting.on_cluster import begin_file, files_for_workers
-from mlpcli.workflows.reading import cast_scored, read_columns, valid_weights
+from mlpcli.workflows.reading.tables import cast_scored, read_columns
+from mlpcli.workflows.reading.weights import valid_weights
 from mlpcli.workflows.scoring.predicted import PredictedRows, combine, predict_rows
 
 

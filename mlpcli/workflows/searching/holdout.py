@@ -15,7 +15,7 @@ from mlpcli.data.targets.encode import rows_with_target
 from mlpcli.workflows.preparing.rows.data_store import temporary_folder
 from mlpcli.workflows.preparing.rows.splitting import split_validation
 from mlpcli.workflows.preparing.rows.tables import resolve_columns
-from mlpcli.workflows.reading import positive_weight_rows
+from mlpcli.workflows.reading.weights import positive_weight_rows
 
 
 def split_holdout(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Table, Table]:

@@ -21,16 +21,16 @@ from mlpcli.storage.run.run_directory import CONFIG, DIVERGED, HISTORY, METRICS,
 from mlpcli.training.fit import TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import load_engine
 from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.reprepare import data_settings, reprepare
 from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.training.budget import Budget
+from mlpcli.workflows.training.engines import load_engine
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
-from mlpcli.workflows.training.journal import flat_metrics, history_row, initial_row
+from mlpcli.workflows.training.recording.journal import flat_metrics, history_row, initial_row
 
 MAX_REPORTS = 20  # of a trial: more epochs tell the sampler little more
 

@@ -17,7 +17,6 @@ from mlpcli.nn.merge import scale_logits, shift_logits
 from mlpcli.storage.model.model_record import Sitting
 from mlpcli.training.fit import TrainingState
 from mlpcli.watching import tell
-from mlpcli.workflows.postprocessing import fitted_state, is_fitted
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import SCORED_ROWS
@@ -29,7 +28,8 @@ from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.training.conformity_scores import conformity_scores, make_conformal_predictor, predicted_quantile
 from mlpcli.workflows.training.fitting import make_criterion, stop_reason
 from mlpcli.workflows.training.member_selection import average_rounds, out_of_fold_outputs, select_members
-from mlpcli.workflows.training.sittings import current_sitting, training_record
+from mlpcli.workflows.training.postprocessing import fitted_state, is_fitted
+from mlpcli.workflows.training.recording.sittings import current_sitting, training_record
 
 Scores = dict[str, dict[str, float]]
 Rows = NDArray[np.int64]

@@ -6,14 +6,14 @@ import numpy as np
 
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.fit import EpochReport, MakeTrainer, Monitor, TrainingState, fit
-from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.scoring.scores import Criterion
 from mlpcli.workflows.sharded.inputs import ShardedEvaluator, sharded_inputs
-from mlpcli.workflows.training.learning_curves import LearningCurves
+from mlpcli.workflows.training.engines import trainer_maker
+from mlpcli.workflows.training.recording.learning_curves import LearningCurves
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from mlpcli.messages import count
 from mlpcli.storage.model.model_record import Sitting
 from mlpcli.training.fit import TrainingState
-from mlpcli.workflows.engines import EngineChoice
+from mlpcli.workflows.preparing.engine_choice import EngineChoice
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.sharded.round_times import RoundTimes, measure_round_times

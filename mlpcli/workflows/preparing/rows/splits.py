@@ -22,7 +22,7 @@ from mlpcli.workflows.preparing.resolution import class_target_table, label_smoo
 from mlpcli.workflows.preparing.rows.data_store import transform_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_scored_table
 from mlpcli.workflows.preparing.warnings.near_duplicates import age_notes
-from mlpcli.workflows.reading import positive_weight_rows, row_weights
+from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
 
 Values = NDArray[np.float64]
 

@@ -25,7 +25,7 @@ from mlpcli.workflows.preparing.interval_options import check_intervals
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, writing_of
 from mlpcli.workflows.preparing.validation_options import split_strategy
-from mlpcli.workflows.reading import positive_weight_rows
+from mlpcli.workflows.reading.weights import positive_weight_rows
 
 DEFAULT_FRACTION = 0.2  # where {group}, {time}, {hash} or {copies} name none
 

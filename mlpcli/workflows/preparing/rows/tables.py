@@ -27,7 +27,7 @@ from mlpcli.errors import did_you_mean
 from mlpcli.workflows.preparing.rows.column_plan import ColumnPlan, plan_columns
 from mlpcli.workflows.preparing.validation_options import non_input_columns, split_columns
 from mlpcli.workflows.preparing.warm_start import WarmStart, read_for_warm_start
-from mlpcli.workflows.reading import cast_scored, distinct_schemas, read_columns
+from mlpcli.workflows.reading.tables import cast_scored, distinct_schemas, read_columns
 
 Rows = NDArray[np.int64]
 

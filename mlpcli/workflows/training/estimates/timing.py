@@ -8,9 +8,9 @@ from typing import Any
 from mlpcli.training.fit import fit
 from mlpcli.training.member import NonFiniteLoss, Trainer
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.engines import trainer_maker
 from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.training.engines import trainer_maker
 from mlpcli.workflows.training.fitting import initial_report
 from mlpcli.workflows.training.initial_state import initial_state
 

@@ -23,7 +23,7 @@ from mlpcli.evaluation.drift import (
 )
 from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
-from mlpcli.workflows.reading import format_of, is_read_as_text
+from mlpcli.workflows.reading.tables import format_of, is_read_as_text
 
 Reason = Literal["distribution", "range", "new levels", "missing cells"]
 

@@ -1,11 +1,8 @@
 """Choose the engine: NumPy, or compiled code if it supports the training and the training is long enough."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 
 from numpy.typing import DTypeLike
@@ -13,15 +10,11 @@ from numpy.typing import DTypeLike
 from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP, find_blas, find_sleep
 from mlpcli.compiled.program import NotSupported, lower_network, max_threads, rule_hyperparameters
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.errors import MlpError
 from mlpcli.machine import available_cores
 from mlpcli.nn.network import Network
-from mlpcli.training.fit import MakeTrainer
-from mlpcli.training.member import NumpyTrainer, TrainingSpec
+from mlpcli.training.member import TrainingSpec
 from mlpcli.training.threads import member_threads, product_threads, step_work
-from mlpcli.watching import tell
 
-COMPILING = "compiling, once, takes 10 to 20 seconds"
 INSTALL_HINT = 'pip install "mlp-train[fast]"'
 
 # Measured savings of compiled code per step: NumPy's call overhead, and by fusing element-wise kernels a time per
@@ -86,48 +79,6 @@ def training_threads(asked: int | str, choice: EngineChoice, networks: Sequence[
     return min(available_cores(), of_step(networks[0], batch_size))
 
 
-def trainer_maker(choice: EngineChoice, n_members: int, n_threads: int) -> MakeTrainer:
-    """The factory for the trainer of each member; raises MlpError if Numba is installed but does not work."""
-    n_threads = n_threads if n_members == 1 else 1
-    if choice.name == "numpy":
-        return partial(NumpyTrainer, n_threads=n_threads)
-    with _numba_works():
-        from mlpcli.compiled.trainer import CompiledTrainer
-    return partial(CompiledTrainer, n_threads=n_threads)
-
-
-def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
-    """Compile or load the compiled steps in this thread, so that Ctrl-C works; a no-op for NumPy."""
-    if choice.name == "compiled":
-        with _numba_works():
-            from mlpcli.compiled.trainer import compile_steps
-        compile_steps(dtype)
-
-
-def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> AbstractContextManager[object]:
-    """A context that calls `note` when compiling begins, because it takes a while."""
-    if choice.name != "compiled":
-        return nullcontext()
-    with _numba_works():
-        from mlpcli.compiled.notify import on_compilation
-
-    def say() -> None:
-        note(COMPILING)
-        tell("stage", "compiling", 0)
-
-    return on_compilation(say)
-
-
-@contextmanager
-def _numba_works() -> Iterator[None]:
-    """A context that turns errors of loading Numba into MlpError."""
-    try:
-        yield
-    except (ImportError, RuntimeError) as fault:  # built for another NumPy, or no folder to keep compiled code in
-        reason = next(iter(str(fault).splitlines()), "")
-        raise MlpError(f"Numba cannot be used: {reason}\nRepair it, or write training.engine: numpy") from fault
-
-
 def _not_supported(networks: Sequence[Network], specs: Sequence[TrainingSpec], dtype: DTypeLike) -> str:
     """The part of this training that the compiled engine does not support, "" if it supports all."""
     if find_blas(dtype) == NO_BLAS:
@@ -152,8 +103,3 @@ def _seconds_saved(network: Network, spec: TrainingSpec) -> float:
         for layer, function in network.dense_layers[:-1]
     )
     return network.n_parameters * per_parameter + spec.batch_size * sum(per_neuron) + SECONDS_OF_CALLS
-
-
-def engine_versions(choice: EngineChoice) -> dict[str, str]:
-    """Versions of the engine's libraries for the record of a model."""
-    return {"numba": version("numba")} if choice.name == "compiled" else {}

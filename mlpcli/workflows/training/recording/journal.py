@@ -19,8 +19,8 @@ from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.training.finalize import TrainingResult, finalize
 from mlpcli.workflows.training.fitting import initial_report, monitored_metric_name
 from mlpcli.workflows.training.initial_state import initial_state
-from mlpcli.workflows.training.learning_curves import curve_metrics
-from mlpcli.workflows.training.sittings import current_sitting, merge_sittings
+from mlpcli.workflows.training.recording.learning_curves import curve_metrics
+from mlpcli.workflows.training.recording.sittings import current_sitting, merge_sittings
 
 # A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
 # disk.

@@ -14,8 +14,8 @@ from mlpcli.config.yaml.dumping import as_plain
 from mlpcli.storage.model.model_record import Sitting
 from mlpcli.storage.records import to_plain
 from mlpcli.training.fit import TrainingState
-from mlpcli.workflows.engines import engine_versions
 from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.training.engines import engine_versions
 
 # Sections of the config that a model does not depend on.
 UNRECORDED_SECTIONS = ("output", "expect", "budget", "tracking")

@@ -1,4 +1,4 @@
-"""Postprocessing of predictions: temperature, decision threshold, clamp. All of it is target state."""
+"""The options of `postprocess`, checked against the target; the target state that needs no network."""
 
 from typing import Any
 
@@ -6,16 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
-from mlpcli.config.schema.sections import PostprocessConfig
-from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, decode_outputs, prediction_names
-from mlpcli.evaluation.calibration import fit_temperature
+from mlpcli.data.targets.target import ClassTarget, NumberTarget, State, Target, Values
 from mlpcli.evaluation.metrics.registry import METRICS
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
-from mlpcli.evaluation.thresholds import choose_threshold
 from mlpcli.workflows.preparing.resolution import has_validation
-
-Values = NDArray[np.float64]
-State = dict[str, Values]
 
 
 def configured_state(
@@ -48,38 +42,6 @@ def class_weight_notes(class_weights: Values | None, is_undone: bool) -> list[st
     if is_undone:
         return ["class_weights affect the predicted labels; the probabilities are corrected for them."]
     return ["the probabilities are not corrected for class_weights: those of classes with more weight are too high."]
-
-
-def is_fitted(options: PostprocessConfig) -> bool:
-    """Whether calibration or threshold is fitted on validation rows."""
-    return options.calibration == "temperature" or isinstance(options.threshold, str)
-
-
-def fitted_state(
-    options: PostprocessConfig,
-    target: Target,
-    state: State,
-    outputs: NDArray[Any],
-    truth: NDArray[Any],
-    weights: Values | None,
-) -> State:
-    """The target state with the temperature and then the threshold fitted on the validation rows.
-
-    `outputs` (n_rows, n_out) are the network's, `truth` and `weights` those of the rows.
-    """
-    if isinstance(target, NumberTarget):
-        return state
-    if options.calibration == "temperature":
-        answers = decode_outputs(target, state, outputs)
-        state = state | {"temperature": np.array([fit_temperature(answers, truth, weights)])}
-    if isinstance(options.threshold, str):
-        answers = decode_outputs(target, state, outputs)
-        state = state | {
-            "threshold": choose_threshold(
-                target.task, prediction_names(target), options.threshold, answers, truth, weights
-            )
-        }
-    return state
 
 
 def _check(loaded: LoadedConfig, target: Target) -> None:

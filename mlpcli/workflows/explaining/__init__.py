@@ -1,0 +1,1 @@
+"""Explanations of predictions, as `mlp explain` computes them."""
