@@ -32,7 +32,7 @@ def run(quick: bool) -> dict[str, Any]:
             "mlp cv, one core": [*bound, *PROGRAM, *folds, "--jobs", "1"],
             "mlp cv, two cores": [*PROGRAM, *folds, "--jobs", "2"],
         }
-        found: dict[str, Any] = compare(commands, folder, 1 if quick else 3, warm_up=not quick)
+        found: dict[str, Any] = compare(commands, folder, 1 if quick else 7, warm_up=not quick)
     train, one, two = found.values()
     trainings = one["cpu_seconds"]["median"] / train["cpu_seconds"]["median"]
     wall = two["seconds"]["median"] / one["seconds"]["median"]

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 
 try:
@@ -18,10 +19,23 @@ PROC, CONTROL_GROUPS = "/proc", "/sys/fs/cgroup"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
+_core_limit: ContextVar[float] = ContextVar("core limit", default=math.inf)
+
+
 def available_cores() -> int:
-    """Cores this process may run on, and may use up by the quota of its container (rounded up)."""
+    """Cores that this process may run on, within the quota of its container (rounded up) and `limited_cores`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(cores, _core_quota())))
+    return max(1, math.ceil(min(cores, _core_quota(), _core_limit.get())))
+
+
+@contextlib.contextmanager
+def limited_cores(n_cores: int) -> Iterator[None]:
+    """Within, `available_cores` is at most `n_cores` in this thread: the others are left to other processes."""
+    token = _core_limit.set(n_cores)
+    try:
+        yield
+    finally:
+        _core_limit.reset(token)
 
 
 @cache

@@ -1,5 +1,6 @@
 import ctypes
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,6 +9,15 @@ from mlpcli import machine
 
 def test_there_is_at_least_one_core():
     assert machine.available_cores() >= 1
+
+
+def test_a_limit_of_cores_holds_within_and_in_its_thread_only(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1, 2})
+    monkeypatch.setattr(machine, "_core_quota", lambda: float("inf"))
+    with machine.limited_cores(1), ThreadPoolExecutor(1) as pool:
+        assert machine.available_cores() == 1
+        assert pool.submit(machine.available_cores).result() == 3
+    assert machine.available_cores() == 3
 
 
 def test_freed_memory_is_kept_up_to_the_size_of_a_block_and_twice_that_in_all(monkeypatch):

@@ -5,8 +5,10 @@ when it reports next. Nobody waits for anybody: what is lost with a worker is ne
 """
 
 import queue
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any, Protocol
 from uuid import uuid4
@@ -70,32 +72,52 @@ def run_on_cluster(
     client.subscribe_topic(topic, lambda event: messages.put(("report", event[1])))
     # As one task that keeps it: data that is only scattered would be lost with the last worker that has it.
     shared = client.submit(_identity, setup, pure=False, key=f"{topic}-setup")
-    running: dict[str, tuple[Any, Future[Any]]] = {}
+    running: dict[str, _Running] = {}
     pool = _Pool(client)
     is_over = False
     try:
         while not must_stop():
-            n_threads = pool.n_threads()  # also behind the last task: a cluster that is gone is not waited for
-            while not is_over and len(running) < n_threads:
+            threads = pool.threads()  # also after the last task: a cluster that is gone is not waited for
+            while not is_over and len(running) < sum(threads.values()):
                 task = tasks.next()
                 if task is NOT_YET:
                     break
                 is_over = task is None
                 if task is not None:
                     name = f"{topic}-{uuid4().hex}"
-                    future = client.submit(do, shared, task, _Reports(topic, name), key=name, pure=False, priority=1)
-                    running[name] = (task, future)
+                    # Without a worker Dask takes one that has `shared`, though others are idle.
+                    worker = _least_busy(threads, running)
+                    future = client.submit(
+                        do, shared, task, _Reports(topic, name), key=name, pure=False, priority=1,
+                        workers=[worker], allow_other_workers=True,
+                    )  # fmt: skip
+                    running[name] = _Running(task, worker, future)
                     _notify_when_done(messages, name, future)
             if not running and is_over:
                 return
             _handle_message(client, topic, messages, running, tasks)
     finally:
         if client.status == "running":
-            client.cancel([future for _, future in running.values()], force=True)
+            client.cancel([each.future for each in running.values()], force=True)
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A task, the worker that it was meant for, and its result to come."""
+
+    task: Any
+    worker: str
+    future: Future[Any]
 
 
 def _identity(value: Any) -> Any:
     return value
+
+
+def _least_busy(threads: Mapping[str, int], running: Mapping[str, _Running]) -> str:
+    """The worker with the fewest tasks per thread."""
+    n_tasks = Counter(each.worker for each in running.values())
+    return min(threads, key=lambda worker: n_tasks[worker] / threads[worker])
 
 
 def _notify_when_done(messages: "queue.SimpleQueue[tuple[str, Any]]", name: str, future: Future[Any]) -> None:
@@ -107,7 +129,7 @@ def _handle_message(
     client: Client,
     topic: str,
     messages: "queue.SimpleQueue[tuple[str, Any]]",
-    running: dict[str, tuple[Any, Future[Any]]],
+    running: dict[str, _Running],
     tasks: Tasks,
 ) -> None:
     """Take one message, if one comes in time."""
@@ -116,10 +138,11 @@ def _handle_message(
     except queue.Empty:
         return
     if kind == "report":
-        if what["name"] in running and tasks.report(running[what["name"]][0], *what["what"]):
+        if what["name"] in running and tasks.report(running[what["name"]].task, *what["what"]):
             _set_flag(client, f"{topic}-{what['name']}")
         return
-    task, future = running.pop(what)
+    ended = running.pop(what)
+    task, future = ended.task, ended.future
     is_lost = future.status not in ("finished", "error")
     try:
         result = None if is_lost else future.result(timeout=ANSWER_SECONDS)
@@ -135,20 +158,19 @@ def _handle_message(
     elif future.status == "cancelled" or client.status != "running":
         raise _scheduler_lost()
     else:  # it is made again
-        _wait_again(messages, what, task, future, running)
+        _wait_again(messages, what, ended, running)
 
 
 def _wait_again(
     messages: "queue.SimpleQueue[tuple[str, Any]]",
     name: str,
-    task: Any,
-    future: Future[Any],
-    running: dict[str, tuple[Any, Future[Any]]],
+    lost: _Running,
+    running: dict[str, _Running],
 ) -> None:
     """Wait anew for a result that was lost."""
     sleep(POLL_SECONDS)  # until it is known to be lost it counts as done
-    running[name] = (task, future)
-    _notify_when_done(messages, name, future)
+    running[name] = lost
+    _notify_when_done(messages, name, lost.future)
 
 
 def _set_flag(client: Any, name: str) -> None:
@@ -160,30 +182,31 @@ def _set_flag(client: Any, name: str) -> None:
 
 
 class _Pool:
-    """How many tasks the workers can do at a time, asked now and then."""
+    """How many tasks each worker can do at a time, asked once a second."""
 
     def __init__(self, client: Client) -> None:
-        self._client, self._last_checked, self._n_threads, self._last_worker_seen = client, 0.0, 0, monotonic()
+        self._client, self._last_checked, self._last_worker_seen = client, 0.0, monotonic()
+        self._threads: Mapping[str, int] = {}
 
-    def n_threads(self) -> int:
-        """Threads of all workers; raises MlpError where nobody answers, or no worker is there for a while."""
+    def threads(self) -> Mapping[str, int]:
+        """Threads of each worker by address; raises MlpError if nobody answers, or there is no worker for a while."""
         if self._client.status != "running":
             raise _scheduler_lost()
         if monotonic() - self._last_checked < 1.0:
-            return self._n_threads
+            return self._threads
         try:
             scheduler: Any = self._client.scheduler
             found = self._client.sync(scheduler.ncores, callback_timeout=ANSWER_SECONDS)
         except (OSError, TimeoutError) as error:
             raise _scheduler_lost() from error
-        self._last_checked, self._n_threads = monotonic(), sum(found.values())
-        if self._n_threads:
+        self._last_checked, self._threads = monotonic(), {worker: n for worker, n in found.items() if n}
+        if self._threads:
             self._last_worker_seen = self._last_checked
         elif self._last_checked - self._last_worker_seen > NO_WORKER_SECONDS:
             raise MlpError(
                 f"the cluster has had no worker for {NO_WORKER_SECONDS:g} s. Start some with: dask worker ADDRESS"
             )
-        return self._n_threads
+        return self._threads
 
 
 def _scheduler_lost() -> MlpError:

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,11 @@ def never_ends(setup, task, report):
     time.sleep(300)
 
 
+def pid_of(setup, task, report):
+    time.sleep(0.03)
+    return os.getpid()
+
+
 def fail(setup, task, report):
     raise ZeroDivisionError("a bug")
 
@@ -107,6 +113,13 @@ def test_every_task_is_done_once(cluster):
     assert found.results == {n: 3 + n * n for n in range(12)}
 
 
+def test_short_tasks_are_shared_by_all_workers(cluster):
+    """Dask alone gives them to the worker that has the setup, and moves only what takes longer."""
+    n_tasks = Counter(run(cluster, pid_of, None, 12).results.values())
+    assert len(n_tasks) == 2
+    assert min(n_tasks.values()) >= 4
+
+
 def test_a_task_whose_worker_is_killed_is_done_by_another(cluster, tmp_path):
     found = run(cluster, die_once, str(tmp_path), 6)
     assert found.results == {n: n for n in range(6)}
@@ -116,7 +129,7 @@ def test_a_task_whose_worker_is_killed_is_done_by_another(cluster, tmp_path):
 
 def test_a_result_that_is_lost_with_its_worker_is_made_again(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "ANSWER_SECONDS", 0.2)  # too short for the workers that take the place of the dead
-    monkeypatch.setattr(tasks._Pool, "n_threads", lambda self: 2)
+    monkeypatch.setattr(tasks._Pool, "threads", lambda self: {"tcp://127.0.0.1:1": 2})
     found = run(cluster, die_behind_a_result, str(tmp_path), 6)
     assert found.results == {n: n for n in range(6)}
     assert (tmp_path / "begun").exists()
@@ -171,8 +184,9 @@ class Gone:
 def test_a_result_that_is_lost_with_the_scheduler_is_no_bug():
     heard = queue.SimpleQueue()
     heard.put(("done", "name"))
+    running = {"name": tasks._Running(1, "", Gone())}
     with pytest.raises(MlpError, match="scheduler of the cluster is gone"):
-        tasks._handle_message(SimpleNamespace(status="connecting"), "topic", heard, {"name": (1, Gone())}, Tasks(0))
+        tasks._handle_message(SimpleNamespace(status="connecting"), "topic", heard, running, Tasks(0))
 
 
 def test_a_scheduler_that_goes_away_is_said_to_be_gone(monkeypatch):

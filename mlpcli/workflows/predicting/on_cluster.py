@@ -9,7 +9,7 @@ from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.reading.sources import find_sources
 from mlpcli.data.writing.table_writers import writer_for
 from mlpcli.errors import MlpError
-from mlpcli.machine import keep_freed_memory
+from mlpcli.machine import keep_freed_memory, limited_cores
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, predicted_chunks
@@ -72,7 +72,7 @@ def predict_file(setup: PredictSetup, number: int, report: Callable[..., bool]) 
     level = setup.request.level
     conformal = None if level is None else ConformalPredictor(setup.model, level)
     writer = writer_for(setup.path)
-    with blas_threads(1):
+    with limited_cores(1), blas_threads(1):
         return list(predicted_chunks(setup.model, conformal, setup.request, writer, setup.files, number))
 
 

@@ -17,6 +17,7 @@ from mlpcli.data.row_sketch import TrainedRows
 from mlpcli.data.table import Column, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import has_targets, true_values
 from mlpcli.data.targets.target import prediction_names
+from mlpcli.machine import limited_cores
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
 from mlpcli.watching import tell
@@ -101,7 +102,7 @@ def predict_scored_file(setup: ScoredSetup, number: int, report: Callable[..., b
         return PredictedFile(plain, None)
     true_values(model.target, table, rows)  # reports an invalid label here, where its line is known
     conformal = None if setup.level is None else ConformalPredictor(model, setup.level)
-    with blas_threads(1):
+    with limited_cores(1), blas_threads(1):
         return PredictedFile(plain, predict_rows(model, conformal, table, rows, setup.looks_for_drift))
 
 
