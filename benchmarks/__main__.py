@@ -26,6 +26,7 @@ NAMES = [
     "cluster",
     "scale",
     "intervals",
+    "export",
 ]
 
 
@@ -94,6 +95,10 @@ def _run(asked: argparse.Namespace) -> Any:
             from benchmarks import clustering
 
             return clustering.run(asked.quick, asked.only)
+        case "export":
+            from benchmarks import exporting
+
+            return exporting.run(asked.quick)
         case "scale":
             from benchmarks import scaling
 

@@ -169,17 +169,34 @@ static void cycles(double days, int has_time, float *x)
 }
 
 // dense
+/* Outputs that are summed together, which a compiler keeps in registers. */
+enum { DENSE_BLOCK = 8 };
+
 /* z = W x + b; the weights of one input are contiguous, and inputs that are 0 are skipped. */
 static void dense(const float *restrict x, int n_in, const float *restrict w, const float *restrict b, int n_out,
                   float *restrict z)
 {
-    int i, j;
-    memcpy(z, b, (size_t)n_out * sizeof *z);
-    for (i = 0; i < n_in; i++, w += n_out) {
-        const float xi = x[i];
-        if (xi != 0.0f)
-            for (j = 0; j < n_out; j++)
-                z[j] += xi * w[j];
+    int i, j, start;
+    if (n_out < DENSE_BLOCK) {
+        memcpy(z, b, (size_t)n_out * sizeof *z);
+        for (i = 0; i < n_in; i++, w += n_out)
+            if (x[i] != 0.0f)
+                for (j = 0; j < n_out; j++)
+                    z[j] += x[i] * w[j];
+        return;
+    }
+    for (start = 0; start < n_out; start += DENSE_BLOCK) {
+        const int first = start + DENSE_BLOCK <= n_out ? start : n_out - DENSE_BLOCK; /* the last block may overlap */
+        const float *v = w + first;
+        float sums[DENSE_BLOCK];
+        memcpy(sums, b + first, sizeof sums);
+        for (i = 0; i < n_in; i++, v += n_out) {
+            const float xi = x[i];
+            if (xi != 0.0f)
+                for (j = 0; j < DENSE_BLOCK; j++)
+                    sums[j] += xi * v[j];
+        }
+        memcpy(z + first, sums, sizeof sums);
     }
 }
 
