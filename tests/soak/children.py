@@ -153,7 +153,7 @@ def _be_the_program(job: Job, streams: Sequence[str]) -> None:
         os.chdir(job.folder)
         _limit(job)
         from mlpcli.cli import main
-        from mlpcli.workflows.training import journal
+        from mlpcli.workflows.training.recording import journal
 
         journal.CHECKPOINT_SECONDS = job.checkpoint_seconds
         sys.argv = ["mlp", *job.arguments]

@@ -13,7 +13,7 @@ from unittest import mock
 from mlpcli.config.loading import config_from_mapping
 from mlpcli.storage import atomic
 from mlpcli.workflows import train as train_workflow
-from mlpcli.workflows.training import journal
+from mlpcli.workflows.training.recording import journal
 from tests.program import DATA
 
 DAY = 86_400.0

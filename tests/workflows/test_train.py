@@ -12,7 +12,7 @@ from mlpcli.storage import atomic
 from mlpcli.storage.run.run_directory import RUN_FILES
 from mlpcli.workflows import train as train_workflow
 from mlpcli.workflows.train import train
-from mlpcli.workflows.training import journal
+from mlpcli.workflows.training.recording import journal
 from tests.program import DATA, tree, write_csv
 from tests.workflows.staging import IRIS, Watch, loaded
 
