@@ -98,8 +98,10 @@ class TrainedModel:
     def predict(self, rows: Rows) -> "pd.Series[Any] | pd.DataFrame":
         """The predicted label or number of each row, a Series named as the target; a frame for several targets."""
         frame = self._frame(rows)
-        answers = self._answered(frame)
-        columns = {name: pd.Series(values, index=frame.index) for name, values in self._model.columns(answers).items()}
+        predictions = self._predictions(frame)
+        columns = {
+            name: pd.Series(values, index=frame.index) for name, values in self._model.columns(predictions).items()
+        }
         if len(columns) == 1:
             return next(iter(columns.values())).rename(self._model.target.names[0])
         return pd.DataFrame(columns)
@@ -111,7 +113,7 @@ class TrainedModel:
         """
         if isinstance(self._model.target, NumberTarget):
             raise MlpError("this model predicts numbers, which have no probabilities. Use predict.")
-        return self._answered(self._frame(rows))
+        return self._predictions(self._frame(rows))
 
     def predict_interval(self, rows: Rows, level: float = 0.9) -> pd.DataFrame:
         """What holds the truth as often as `level`, from 0.5 to below 1, as `mlp predict --interval` gives it.
@@ -122,9 +124,9 @@ class TrainedModel:
         frame, conformal = self._frame(rows), ConformalPredictor(self._model, level)
         needed = {schema.name for schema in self._model.preprocessor.schemas} | conformal.columns
         table = table_from_frame(frame, request=Request(frozenset(needed)), missing=self._model.reading.missing)
-        answers, regions, counts = conformal.answers(conformal.read(table))
+        predictions, regions, counts = conformal.predict(conformal.cast(table))
         self._warn(counts, (*table.notes, *conformal.notes(regions.n_open)))
-        return pd.DataFrame(conformal.data_columns(answers, regions), index=frame.index)
+        return pd.DataFrame(conformal.data_columns(predictions, regions), index=frame.index)
 
     def score(self, rows: Rows, truth: Any = None, metric: str | None = None) -> float:
         """One score of rows whose truth is known: accuracy, R2, or for several boolean targets the subset accuracy.
@@ -187,12 +189,12 @@ class TrainedModel:
     def _frame(self, rows: Rows) -> pd.DataFrame:
         return as_frame(rows, self.columns)
 
-    def _answered(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+    def _predictions(self, rows: pd.DataFrame) -> NDArray[np.float64]:
         needed = frozenset(schema.name for schema in self._model.preprocessor.schemas)
         table = table_from_frame(rows, request=Request(needed), missing=self._model.reading.missing)
-        answers, counts = self._model.answers(self._model.read(table))
+        predictions, counts = self._model.predict(self._model.cast(table))
         self._warn(counts, table.notes, stacklevel=4)
-        return answers
+        return predictions
 
     def _warn(self, counts: TransformCounts, notes: Sequence[str], stacklevel: int = 3) -> None:
         """Give `notes`, and what was odd in the rows, as warnings."""

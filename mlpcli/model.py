@@ -1,4 +1,4 @@
-"""A model: what turns rows of the user's table into answers. Preprocessor, networks and the decoding of outputs."""
+"""A trained model: preprocessor, ensemble of networks, and the decoding of outputs into predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from mlpcli.errors import DataError
 from mlpcli.evaluation.conformal.conformity import ConformityScores
 from mlpcli.nn.ensemble import Ensemble
 
-# Numbers whose squares, which scores are made of, are finite.
-MOST_SQUARED = 1e150
+# Scores square predictions, so that larger numbers would overflow.
+MAX_PREDICTION = 1e150
 
 Values = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -26,14 +26,13 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Model:
-    """Everything `predict` needs, and the record of how it was made.
+    """Everything that predictions need, and the record of the training.
 
-    `target_state` makes answers of outputs and labels of answers (see `decode_outputs`, `predicted_labels`); `reading`
-    says which cell texts are missing and whether tables have a header; `weight` is how the sample weights it was
-    trained with are read. `scores` and `record` are for people: the model does not depend on them. `reference` is
-    what other rows are held against to see whether they look like the training rows, `trained_rows` to see whether they
-    are training rows. `conformity` says how far the truth lies from an answer, and `interval_by` is the column of its
-    groups.
+    `target_state` has the fitted values of `decode_outputs` and `predicted_labels`. `reading` is the format of tables:
+    missing markers, header. `weight` is the schema of the sample weights in training. `scores` and `record` are
+    informative and do not affect predictions. `reference` is the profile of the training rows for drift checks, and
+    `trained_rows` a sketch that recognizes training rows. `conformity` has the conformity scores of prediction
+    intervals, and `interval_by` is the schema of the column that groups them.
     """
 
     preprocessor: Preprocessor
@@ -51,60 +50,57 @@ class Model:
 
     @property
     def schemas(self) -> tuple[ColumnSchema, ...]:
-        """How every column that the model knows is read: inputs, targets, sample weights, and groups of intervals."""
+        """Schemas of all columns: inputs, targets, sample weights, and the groups of prediction intervals."""
         others = (schema for schema in (self.weight, self.interval_by) if schema is not None)
         return (*self.preprocessor.schemas, *self.target.schemas, *others)
 
     @property
     def row_columns(self) -> tuple[str, ...]:
-        """The columns by which rows are told apart: inputs, then targets."""
+        """The columns that identify a training row: inputs, then targets."""
         return row_columns(self.preprocessor, self.target)
 
     @property
     def weight_column(self) -> str:
-        """The column of sample weights, "" for none."""
+        """Name of the column of sample weights, "" for none."""
         return "" if self.weight is None else self.weight.name
 
-    def read(self, table: Table) -> Table:
-        """A table as it comes, its input columns cast as the training's were; raises DataError for a misfit."""
+    def cast(self, table: Table) -> Table:
+        """A table with its input columns cast by the schemas of training; raises DataError for an invalid cell."""
         return cast_inputs(self.preprocessor, table)
 
     def outputs(self, table: Table, rows: Rows | None = None) -> tuple[NDArray[Any], TransformCounts]:
-        """The network's outputs (n_rows, n_out), and what was odd in the rows; raises DataError for a misfit.
+        """Network outputs (n_rows, n_out) for the `rows` of a table from `cast`, all by default.
 
-        `table` was made by `read`.
+        Counts missing cells and unseen levels. Raises DataError for an invalid cell, or an output that is not finite.
         """
         X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
-        return self._outputs_of(X, table, rows), counts
-
-    def _outputs_of(self, X: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:
-        return _finite(self.ensemble.outputs(X), table, rows)
+        return _require_finite(self.ensemble.outputs(X), table, rows), counts
 
     def hidden_activations(self, table: Table) -> dict[str, NDArray[Any]]:
-        """What each hidden layer makes of the rows of `table`, which was made by `read`: h1, h2 (n_rows, width)."""
+        """Activations (n_rows, width) of each hidden layer, h1, h2, for the rows of a table from `cast`."""
         return self.ensemble.hidden_activations(transform(self.preprocessor, table, self.ensemble.dtype)[0])
 
-    def answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
-        """Answers in the user's units (n_rows, n_classes or n_targets), see `decode_outputs`; else as `outputs`."""
+    def predictions(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
+        """Predictions (n_rows, n_classes or n_targets) as from `decode_outputs`; otherwise as `outputs`."""
         X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
-        return self.answers_to(X, table, rows), counts
+        return self.predict_inputs(X, table, rows), counts
 
-    def answers_to(self, X: NDArray[Any], table: Table, rows: Rows | None = None) -> Values:
-        """The answers to the inputs `X` of the rows of `table`; raises DataError for numbers beyond their range.
+    def predict_inputs(self, X: NDArray[Any], table: Table, rows: Rows | None = None) -> Values:
+        """Predictions for inputs `X` (n_rows, n_in); raises DataError for a row whose prediction is too large.
 
-        The inverse of a logarithm makes a huge number of any output that is somewhat large.
+        The inverse of a logarithmic transform can overflow even for moderate outputs. `table` and `rows` name the row.
         """
-        return self._decoded(self.ensemble.outputs(X), table, rows)
+        return self._decode(self.ensemble.outputs(X), table, rows)
 
-    def _decoded(self, outputs: NDArray[Any], table: Table, rows: Rows | None) -> Values:
-        answers = decode_outputs(self.target, dict(self.target_state), _finite(outputs, table, rows))
-        largest = MOST_SQUARED if self._is_scaled else float(np.finfo(self.ensemble.dtype).max)
-        _require_all(np.abs(answers) <= largest, table, rows, "the prediction is out of the range of numbers")
-        return answers
+    def _decode(self, outputs: NDArray[Any], table: Table, rows: Rows | None) -> Values:
+        predictions = decode_outputs(self.target, dict(self.target_state), _require_finite(outputs, table, rows))
+        largest = MAX_PREDICTION if self._is_scaled else float(np.finfo(self.ensemble.dtype).max)
+        _require_all(np.abs(predictions) <= largest, table, rows, "the prediction is out of the range of numbers")
+        return predictions
 
     @property
     def target_scales(self) -> Values:
-        """What one unit of each output is worth in the user's units (n_targets,); ones where that is not one number."""
+        """The unit of each output in target units (n_targets,); ones if the target transform is not linear."""
         return self.target_state["target_scale"] if self._is_scaled else np.ones(len(self.target.names))
 
     @property
@@ -113,59 +109,59 @@ class Model:
 
     @property
     def threshold(self) -> Values | None:
-        """Above which probability the second of two classes (1,), or yes (n_targets,), is the answer; None for 0.5."""
+        """Decision threshold for the second of two classes (1,), or each boolean target (n_targets,); None for 0.5."""
         return self.target_state.get("threshold")
 
-    def fold_answers(self, table: Table, rows: Rows | None = None) -> tuple[Values, Values, TransformCounts]:
-        """Answers, and what the regions of each fold are made of (n_folds, n_rows, ...), see `decode_bounds`.
+    def predict_folds(self, table: Table, rows: Rows | None = None) -> tuple[Values, Values, TransformCounts]:
+        """Predictions, and those of each fold (n_folds, n_rows, n_bounds) as from `decode_bounds`; else as `predict`.
 
-        It is of the members that have not seen the fold. The folds are those of `conformity`; one fold has the answers
-        themselves. Else as `answers`.
+        The predictions of a fold are those of the members that were not trained on it. The folds are those of
+        `conformity`; a single fold has the predictions of all members.
         """
         X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
-        if self._has_answers_alone:
-            answers = self.answers_to(X, table, rows)
-            return answers, answers[None], counts
-        mean, of_folds = self.ensemble.fold_outputs(X, self._n_folds)
-        return self._decoded(mean, table, rows), self._fold_answers(of_folds), counts
+        if self._has_point_predictions:
+            predictions = self.predict_inputs(X, table, rows)
+            return predictions, predictions[None], counts
+        mean, fold_outputs = self.ensemble.fold_outputs(X, self._n_folds)
+        return self._decode(mean, table, rows), self._decode_folds(fold_outputs), counts
 
-    def fold_answers_to(self, X: NDArray[Any], answers: Values) -> Values:
-        """What the regions of each fold are made of, for inputs `X` to which the model gives `answers`."""
-        if self._has_answers_alone:
-            return answers[None]
-        return self._fold_answers(self.ensemble.fold_outputs(X, self._n_folds)[1])
+    def fold_predictions(self, X: NDArray[Any], predictions: Values) -> Values:
+        """Predictions of each fold for inputs `X`, as from `predict_folds`; `predictions` are those of all members."""
+        if self._has_point_predictions:
+            return predictions[None]
+        return self._decode_folds(self.ensemble.fold_outputs(X, self._n_folds)[1])
 
-    def _fold_answers(self, outputs: NDArray[Any]) -> Values:
-        return np.stack([decode_bounds(self.target, dict(self.target_state), own) for own in outputs])
+    def _decode_folds(self, fold_outputs: NDArray[Any]) -> Values:
+        return np.stack([decode_bounds(self.target, dict(self.target_state), outputs) for outputs in fold_outputs])
 
     @property
-    def _has_answers_alone(self) -> bool:
-        """Whether regions are made of the answers, and of nothing else that the networks give."""
+    def _has_point_predictions(self) -> bool:
+        """Whether intervals or sets need only the predictions: neither folds nor predicted quantiles."""
         return self._n_folds == 1 and not (isinstance(self.target, NumberTarget) and self.target.fitted)
 
     @property
     def _n_folds(self) -> int:
         return 1 if self.conformity is None else self.conformity.rows.n_folds
 
-    def columns(self, answers: Values) -> dict[str, NDArray[Any]]:
-        """The predicted label or number by target column."""
-        return predicted_columns(self.target, answers, self.threshold)
+    def columns(self, predictions: Values) -> dict[str, NDArray[Any]]:
+        """Predicted labels or numbers by target column."""
+        return predicted_columns(self.target, predictions, self.threshold)
 
 
 def row_columns(preprocessor: Preprocessor, target: Target) -> tuple[str, ...]:
-    """The columns by which the rows of a model are told apart: inputs, then targets."""
+    """The columns that identify a training row of a model: inputs, then targets."""
     return tuple(dict.fromkeys([*(schema.name for schema in preprocessor.schemas), *target.names]))
 
 
-def _finite(outputs: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:
-    """The outputs; raises DataError for one that is not finite."""
+def _require_finite(outputs: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:
+    """Return the outputs; raises DataError for the first row with one that is not finite."""
     _require_all(np.isfinite(outputs), table, rows, "the network's output is not finite")
     return outputs
 
 
-def _require_all(is_right: NDArray[np.bool_], table: Table, rows: Rows | None, fault: str) -> None:
-    """Raise DataError for the first row that is not right in all its outputs (n_rows, n_out)."""
-    if not is_right.all():
-        row = int(np.argmin(is_right.all(axis=1)))
+def _require_all(is_valid: NDArray[np.bool_], table: Table, rows: Rows | None, fault: str) -> None:
+    """Raise DataError for the first row with an invalid output; `is_valid` is (n_rows, n_out)."""
+    if not is_valid.all():
+        row = int(np.argmin(is_valid.all(axis=1)))
         where = table.where(row if rows is None else int(rows[row]))
         raise DataError(f"{where}: the numbers of this row are too large: {fault}.")

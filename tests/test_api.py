@@ -83,10 +83,10 @@ def test_a_saved_model_is_the_same_model(folder, flowers, model):
 
 def test_answers_keep_the_index_and_the_name_of_the_target(flowers, model):
     some = flowers.sample(7, random_state=1)
-    answers = model.predict(some)
-    assert answers.index.equals(some.index)
-    assert answers.name == "species"
-    assert answers.tolist() == model.predict(flowers).loc[some.index].tolist()
+    predictions = model.predict(some)
+    assert predictions.index.equals(some.index)
+    assert predictions.name == "species"
+    assert predictions.tolist() == model.predict(flowers).loc[some.index].tolist()
 
 
 def test_columns_come_in_any_order_and_the_target_need_not_be_there(flowers, model):
@@ -113,9 +113,9 @@ def test_amounts_come_back_in_their_unit_and_have_no_probabilities(diabetes):
 
 def test_several_targets_are_a_frame(flowers):
     config = {"data": {"target": ["petal_width", "petal_length"], "drop": ["species"]}, "training": {"epochs": 2}}
-    answers = mlpcli.train(config, flowers).predict(flowers)
-    assert list(answers.columns) == ["petal_width", "petal_length"]
-    assert answers.index.equals(flowers.index)
+    predictions = mlpcli.train(config, flowers).predict(flowers)
+    assert list(predictions.columns) == ["petal_width", "petal_length"]
+    assert predictions.index.equals(flowers.index)
 
 
 def test_types_that_only_frames_have_are_taken(flowers):
@@ -176,14 +176,14 @@ def test_labels_come_back_with_the_type_they_had_from_a_frame_a_parquet_file_and
         mlpcli.train(config, rows),
         mlpcli.train({**config, "data": {**config["data"], "train": "rows.parquet"}}),
     ):
-        answers = model.predict(rows)
-        assert (answers == rows["y"]).all()
+        predictions = model.predict(rows)
+        assert (predictions == rows["y"]).all()
         model.save("m.npz")
-        pd.testing.assert_series_equal(mlpcli.load("m.npz").predict(rows), answers)
+        pd.testing.assert_series_equal(mlpcli.load("m.npz").predict(rows), predictions)
         done("predict", "m.npz", "rows.parquet", "-o", "out.parquet")
         out = pd.read_parquet("out.parquet")["y"]
         assert (out == rows["y"]).all()
-        assert {type(cell) for cell in out.tolist()} == {type(cell) for cell in answers.tolist()}
+        assert {type(cell) for cell in out.tolist()} == {type(cell) for cell in predictions.tolist()}
         done("predict", "m.npz", "rows.parquet", "-o", "out.csv")
         done("predict", "m.npz", "rows.parquet", "-o", "out.jsonl")
 
@@ -297,17 +297,17 @@ def test_what_the_program_notes_of_odd_cells_is_a_warning(folder):
     odd = pd.read_csv("rows.csv")  # of which 01234 is a number
     model.save("m.npz")
     assert "90 missing cells (n 30, x 60)" in done("predict", "m.npz", "rows.csv").stderr
-    for answers in (model.predict, model.predict_proba):
+    for predict in (model.predict, model.predict_proba):
         with pytest.warns(mlpcli.MlpWarning, match=r"60 missing cells \(x 60\), 30 cells unseen or rare .* \(zip 30\)"):
-            answers(odd)
+            predict(odd)
 
 
 def test_several_booleans_come_back_with_the_type_they_had():
     rows = pd.DataFrame({"x": [-1.0, 1.0] * 30, "a": [True, False] * 30, "b": [0, 1] * 30, "c": ["no", "yes"] * 30})
     config = {"data": {"target": ["a", "b", "c"]}, "task": "multilabel", "training": {"epochs": 60}}
-    answers = mlpcli.train(config, rows).predict(rows)
-    assert (answers == rows[["a", "b", "c"]]).all(axis=None)
-    assert [str(dtype) for dtype in answers.dtypes[:2]] == ["bool", "int64"]
+    predictions = mlpcli.train(config, rows).predict(rows)
+    assert (predictions == rows[["a", "b", "c"]]).all(axis=None)
+    assert [str(dtype) for dtype in predictions.dtypes[:2]] == ["bool", "int64"]
 
 
 @pytest.mark.parametrize(

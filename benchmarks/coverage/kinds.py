@@ -23,10 +23,10 @@ SCORE_ALL = {"classification": score_classes, "regression": score_numbers, "mult
 
 @dataclass(frozen=True)
 class Rows:
-    """Truth, the answers of one model or two, and weights or None."""
+    """Truth, the predictions of one model or two, and weights or None."""
 
     y: Values
-    answers: list[Values]
+    predictions: list[Values]
     weights: Values | None = None
 
 
@@ -57,7 +57,7 @@ def _truth(kind: Kind, n_parts: int) -> dict[str, float]:
     n_rows = min(N_TRUTH, CELLS_OF_TRUTH // n_parts)
     rows = kind.draw(np.random.default_rng(2**32), n_rows, 1, n_parts)
     names = tuple(f"c{part}" for part in range(n_parts))
-    scores = SCORE_ALL[kind.task](rows.y, rows.answers[0], names, rows.weights)
+    scores = SCORE_ALL[kind.task](rows.y, rows.predictions[0], names, rows.weights)
     return {key: value for key, value in scores.items() if "[" not in key} | dict(kind.exact(n_parts))
 
 
@@ -87,14 +87,14 @@ def _several_classes(rates: Callable[[int], Values], strength: float) -> Callabl
 
     def draw(rng: Generator, n_rows: int, n_models: int, n_parts: int) -> Rows:
         y = rng.choice(n_parts, size=n_rows, p=rates(n_parts))
-        answers = []
+        predictions = []
         for _ in range(n_models):
             z = rng.normal(size=(n_rows, n_parts))
             z[np.arange(n_rows), y] += strength
             np.exp(z, out=z)
             z /= z.sum(axis=1, keepdims=True)
-            answers.append(z)
-        return Rows(y, answers)
+            predictions.append(z)
+        return Rows(y, predictions)
 
     return draw
 

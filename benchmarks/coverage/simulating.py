@@ -42,16 +42,16 @@ def _simulate(name: str, kind: Kind, n_rows: int, repeats: int) -> Iterator[Coun
     interval_options = IntervalOptions(CONFIDENCE, REPLICATES.get(n_rows))
     for repeat in range(repeats):
         rows = kind.draw(np.random.default_rng([n_rows, repeat]), n_rows, 2, len(names))
-        scores = SCORE_ALL[kind.task](rows.y, rows.answers[0], names, rows.weights)
+        scores = SCORE_ALL[kind.task](rows.y, rows.predictions[0], names, rows.weights)
         wanted = {metric: scores[metric] for metric in metrics}
-        inputs = gather(kind.task, rows.y, rows.answers[0], rows.weights, None)
+        inputs = gather(kind.task, rows.y, rows.predictions[0], rows.weights, None)
         intervals = score_intervals(kind.task, inputs, names, wanted, interval_options, np.random.default_rng(0))
         for metric, interval in intervals.items():
             found[metric]["given"] += not math.isnan(interval.low)
             found[metric]["below"] += truth[metric] < interval.low
             found[metric]["above"] += truth[metric] > interval.high
         compared = [metric for metric in metrics if n_rows <= SLOW_TO_COMPARE.get(metric, n_rows)]
-        models = [Prediction(np.asarray(one, np.float64)) for one in rows.answers]
+        models = [Prediction(np.asarray(one, np.float64)) for one in rows.predictions]
         for one in compare_scores(Truth(kind.task, rows.y, names, rows.weights), *models, compared, CONFIDENCE, {}):
             found[one.metric]["compared"] += not one.reason
             found[one.metric]["better"] += one.verdict == "better"

@@ -34,17 +34,17 @@ def smoothed_log_loss(log_loss: float, probabilities: Values) -> float:
     return (1.0 - weight) * log_loss + weight * uniform
 
 
-def fit_temperature(answers: Values, truth: NDArray[Any], weights: Values | None = None) -> float:
+def fit_temperature(probabilities: Values, truth: NDArray[Any], weights: Values | None = None) -> float:
     """The temperature that minimizes the log loss, between 0.05 and 20; 1 if it brings no improvement.
 
-    `answers` are probabilities (n_rows, n_classes) with codes `truth` (n_rows,), or of true (n_rows, n_targets) with
+    `probabilities` are (n_rows, n_classes) with codes `truth` (n_rows,), or of true (n_rows, n_targets) with
     `truth` of 0 and 1 and one temperature for all columns. The loss is convex in b = 1 / T, so Newton's method with a
     bracket finds the minimum. `smoothing` limits confidence to what so many rows can support; if every row is correct,
     the temperature is 1.
     """
-    probabilities, codes = answers, truth
+    codes = truth
     if truth.ndim == 2:
-        probabilities, codes = no_and_yes(answers).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
+        probabilities, codes = no_and_yes(probabilities).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
         weights = None if weights is None else np.repeat(weights, truth.shape[1])
     counted = np.ones(len(codes)) if weights is None else weights
     # A true class with probability 0 keeps it at any temperature, so such rows are left out.

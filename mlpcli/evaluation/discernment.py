@@ -28,7 +28,7 @@ def can_distinguish(task: Task, key: str, y: NDArray[Any], names: Sequence[str],
     if not len(rows):
         return False
     y = np.concatenate([y[rows], y[rows]])  # twice each, as some metrics need two rows
-    found = [score(task, key, y, answers, names) for answers in _probes(task, y, len(names))]
+    found = [score(task, key, y, predictions, names) for predictions in _probes(task, y, len(names))]
     return bool(np.isfinite(found).all()) and len(set(found)) > 1
 
 
@@ -68,12 +68,12 @@ def _probes(task: Task, y: NDArray[Any], n_names: int) -> list[Floats]:
     if task == "multilabel":
         right = np.where(y.astype(np.bool_), SURE, UNSURE)
         return [right, 1.0 - right]
-    answers = []
+    predictions = []
     for shift in (0, 1):
         sure = np.full((len(y), n_names), UNSURE / max(n_names - 1, 1))
         sure[np.arange(len(y)), (y + shift) % n_names] = SURE
-        answers.append(sure)
-    return answers
+        predictions.append(sure)
+    return predictions
 
 
 def _some(names: Sequence[str]) -> str:

@@ -18,13 +18,13 @@ def choose_threshold(
     task: Task,
     names: Sequence[str],
     metric: str,
-    answers: Values,
+    probabilities: Values,
     truth: NDArray[Any],
     weights: Values | None = None,
 ) -> Values:
     """The threshold of the best `metric`, (1,) for two classes, or (n_targets,): of each boolean column on its own.
 
-    `names` are those of the classes or columns, `answers` their probabilities (n_rows, n_names).
+    `names` are those of the classes or columns, `probabilities` theirs (n_rows, n_names).
 
     Where several are best, the one nearest to 0.5. Thresholds of columns that together score less than 0.5 are not
     taken.
@@ -32,23 +32,27 @@ def choose_threshold(
     if task == "classification":
 
         def of_classes(threshold: Values) -> float:
-            return score(task, metric, truth, answers, names, weights, threshold)
+            return score(task, metric, truth, probabilities, names, weights, threshold)
 
-        return np.array([_best(_candidates(answers[:, 1]), of_classes, metric)])
+        return np.array([_best(_candidates(probabilities[:, 1]), of_classes, metric)])
     chosen = np.array(
         [
-            _best(_candidates(answers[:, index]), _column_score(metric, answers, truth, weights, [index]), metric)
+            _best(
+                _candidates(probabilities[:, index]),
+                _column_score(metric, probabilities, truth, weights, [index]),
+                metric,
+            )
             for index in range(len(names))
         ]
     )
-    together = _column_score(metric, answers, truth, weights, list(range(len(names))))
+    together = _column_score(metric, probabilities, truth, weights, list(range(len(names))))
     halves = np.full(len(chosen), 0.5)
     sign = 1.0 if find_metric(metric).higher_is_better else -1.0
     return chosen if sign * together(chosen) >= sign * together(halves) else halves
 
 
 def _column_score(
-    metric: str, answers: Values, truth: NDArray[Any], weights: Values | None, columns: list[int]
+    metric: str, probabilities: Values, truth: NDArray[Any], weights: Values | None, columns: list[int]
 ) -> Callable[[Values], float]:
     """The metric of boolean columns as a function of their thresholds: overall, or the mean over columns."""
     names = [str(column) for column in columns]
@@ -57,7 +61,8 @@ def _column_score(
 
     def measured(thresholds: Values) -> float:
         found = [
-            score("multilabel", key, truth[:, columns], answers[:, columns], names, weights, thresholds) for key in keys
+            score("multilabel", key, truth[:, columns], probabilities[:, columns], names, weights, thresholds)
+            for key in keys
         ]
         return float(np.mean(found))
 

@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Inputs = NDArray[np.floating[Any]]
-Answers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Dependence:
-    """The mean predictions (n_values, n_answers) with the column at each value.
+    """The mean predictions (n_values, n_predictions) with the column at each value.
 
-    `curves` (n_curves, n_values, n_answers) are the predictions of single rows (individual conditional expectation,
+    `curves` (n_curves, n_values, n_predictions) are the predictions of single rows (individual conditional expectation,
     Goldstein et al. 2015).
     """
 
     column: str
     values: tuple[str, ...]
-    mean: Answers
-    curves: Answers
+    mean: Values
+    curves: Values
 
 
 def donors_of_numbers(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
@@ -50,7 +50,7 @@ def donors_of_codes(codes: NDArray[np.integer[Any]], most: int) -> NDArray[np.in
 
 
 def partial_dependence(
-    answers: Callable[[Inputs], Answers],
+    predict: Callable[[Inputs], Values],
     X: Inputs,
     inputs: NDArray[np.int64],
     column: str,
@@ -67,9 +67,9 @@ def partial_dependence(
     try:
         for donor in donors:
             X[:, inputs] = kept[donor]
-            found = answers(X)
-            means.append(found.mean(axis=0))
-            curves.append(found[:n_curves])
+            predictions = predict(X)
+            means.append(predictions.mean(axis=0))
+            curves.append(predictions[:n_curves])
     finally:
         X[:, inputs] = kept
     return Dependence(column, values, np.stack(means), np.stack(curves, axis=1))

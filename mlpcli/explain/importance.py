@@ -18,7 +18,7 @@ from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
 from mlpcli.watching import tell
 
 Inputs = NDArray[np.floating[Any]]
-Answers = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 # Number of blocks of rows within which cells are shuffled, and the fewest rows of a block.
 BLOCKS, MIN_BLOCK_ROWS = 20, 6
@@ -44,16 +44,16 @@ class Importance:
 class Scorer:
     """Scores predictions: the model as a function of inputs, the true values, and the metric."""
 
-    answers: Callable[[Inputs], Answers]
+    predict: Callable[[Inputs], Values]
     truth: Truth
     metric: str
     threshold: NDArray[np.float64] | None = None
     confidence: float = 0.95
 
-    def score(self, answers: Answers) -> tuple[float, Answers | None]:
+    def score(self, predictions: Values) -> tuple[float, Values | None]:
         """The score of predictions, and its pseudo-values (n_rows,); None if the metric has none."""
         metric, truth = find_metric(self.metric), self.truth
-        inputs = gather(truth.task, truth.y, answers, truth.weights, self.threshold)
+        inputs = gather(truth.task, truth.y, predictions, truth.weights, self.threshold)
         has_pseudo_values = self.metric == metric.name and truth.task in metric.pseudo_values
         with np.errstate(all="ignore"):
             whole = float(measure_of(truth.task, self.metric, truth.names)(inputs))
@@ -76,10 +76,10 @@ def permutation_importance(
     A shuffled row takes its cells from another row, so that rows are not independent. Cells are shuffled within blocks
     of random rows, which are, and the interval is that of the mean over blocks (Student's t).
     """
-    before, values = scorer.score(scorer.answers(X))
+    before, values = scorer.score(scorer.predict(X))
     blocks = np.array_split(rng.permutation(len(X)), max(1, min(BLOCKS, len(X) // MIN_BLOCK_ROWS)))
     changes: dict[tuple[str, ...], list[float]] = {columns: [] for columns in groups}
-    moved: dict[tuple[str, ...], Answers] = {columns: np.zeros(len(blocks)) for columns in groups}
+    moved: dict[tuple[str, ...], Values] = {columns: np.zeros(len(blocks)) for columns in groups}
     for number, (columns, places) in enumerate(chain.from_iterable(repeat(groups.items(), repeats))):
         if must_stop():
             break
@@ -87,10 +87,10 @@ def permutation_importance(
         kept = X[:, places]
         X[:, places] = kept[_shuffled(blocks, scorer.truth.weights, rng)]
         try:
-            answers = scorer.answers(X)
+            predictions = scorer.predict(X)
         finally:
             X[:, places] = kept
-        after, shuffled = scorer.score(answers)
+        after, shuffled = scorer.score(predictions)
         changes[columns].append(after - before)
         if values is not None and shuffled is not None:
             moved[columns] += [float(np.mean(shuffled[block] - values[block])) for block in blocks]
@@ -104,7 +104,7 @@ def permutation_importance(
 
 
 def _shuffled(
-    blocks: Sequence[NDArray[np.int64]], weights: Answers | None, rng: np.random.Generator
+    blocks: Sequence[NDArray[np.int64]], weights: Values | None, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """For each row the row whose cells it takes: another row of its block.
 
@@ -120,7 +120,7 @@ def _shuffled(
     return source
 
 
-def _drawn_others(weights: Answers, rng: np.random.Generator) -> NDArray[np.int64]:
+def _drawn_others(weights: Values, rng: np.random.Generator) -> NDArray[np.int64]:
     """For each row another one, drawn in proportion to `weights` (n_rows,)."""
     ends = np.cumsum(weights)
     positions = rng.random(len(weights)) * (ends[-1] - weights)  # in the cumulative weights without the row's own
@@ -130,7 +130,7 @@ def _drawn_others(weights: Answers, rng: np.random.Generator) -> NDArray[np.int6
 
 
 def _importance(
-    columns: tuple[str, ...], losses: Answers, of_blocks: Answers, scorer: Scorer, n_rows: int, has_no_interval: bool
+    columns: tuple[str, ...], losses: Values, of_blocks: Values, scorer: Scorer, n_rows: int, has_no_interval: bool
 ) -> Importance:
     loss = float(losses.mean())
     reason = ""

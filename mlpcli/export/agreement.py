@@ -99,7 +99,7 @@ def schemas_of(rows: Sequence[Row], model: Model) -> list[ColumnSchema]:
 def usual_inputs(model: Model, n_rows: int, seed: int) -> Values:
     """The inputs (n_rows, n_in) of rows whose cells are drawn independently from the reference profile."""
     rows = sample_rows(model, n_rows, seed)[:n_rows]
-    X = transform(model.preprocessor, model.read(table_of(rows, model)), model.ensemble.dtype)[0]
+    X = transform(model.preprocessor, model.cast(table_of(rows, model)), model.ensemble.dtype)[0]
     return np.asarray(X, np.float64)
 
 
@@ -147,7 +147,7 @@ def agreement(
 
 
 def _predictions(model: Model, table: Table) -> Expected:
-    predictions = model.answers(model.read(table))[0]
+    predictions = model.predict(model.cast(table))[0]
     return Expected(predictions, np.zeros((len(predictions), 0), np.bool_))
 
 

@@ -13,7 +13,7 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.spelling import canonical, is_code, plain_number
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, prediction_names, typed_labels
 from mlpcli.errors import MlpError
-from mlpcli.model import MOST_SQUARED, Model
+from mlpcli.model import MAX_PREDICTION, Model
 from mlpcli.nn.chain import Chain, Residual
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding, Span
 from mlpcli.nn.layers import EPSILON, Activation, Dense, Dropout, InputScale, Layer, LayerNorm, Softmax, Tensors
@@ -199,7 +199,7 @@ def _target(model: Model) -> Plain:
     if isinstance(target, NumberTarget):
         ends = np.cumsum(target.n_quantiles)[:-1]
         plain["transform"] = target.transform
-        plain["largest"] = MOST_SQUARED if target.transform in ("standardize", "scale") else None
+        plain["largest"] = MAX_PREDICTION if target.transform in ("standardize", "scale") else None
         for name in ("target_quantiles", "target_scores"):
             if name in state:
                 plain[name] = [part.tolist() for part in np.split(state[name], ends)]

@@ -14,7 +14,7 @@ from mlpcli.report.drawing import FAINT, SERIES, inline, legend_above, legend_te
 from mlpcli.report.page import Block, Figure, Prose, Section
 
 MOST_BARS = 20
-MOST_LINES = 6  # answers in a dependence
+MOST_LINES = 6  # drawn in a dependence figure
 LETTERS_OF_AXIS = 36  # that stand side by side below a figure
 ROW_HEIGHT = 0.26  # inches
 
@@ -73,7 +73,7 @@ def draw_worth(shown: Sequence[Worth], name: str, figure: Any) -> None:
 
 @dataclass(frozen=True)
 class Dependence:
-    """Partial dependence: mean predictions (n_values, n_answers) at each value; a curve if `numbers` is given."""
+    """Partial dependence: mean predictions (n_values, n_predictions) at each value; a curve if `numbers` is given."""
 
     name: str
     values: Sequence[str]
@@ -81,10 +81,10 @@ class Dependence:
     mean: NDArray[np.float64]
 
 
-def dependence_section(found: Sequence[Dependence], answers: Sequence[str], what: str, n_rows: int) -> Section:
+def dependence_section(found: Sequence[Dependence], output_names: Sequence[str], what: str, n_rows: int) -> Section:
     """A figure for each column, with the same range of predictions."""
-    lines = list(range(len(answers)))
-    if what == "probability" and len(answers) == 2:
+    lines = list(range(len(output_names)))
+    if what == "probability" and len(output_names) == 2:
         lines = [1]
     lines = lines[:MOST_LINES]
     means = np.concatenate([one.mean[:, lines].ravel() for one in found])
@@ -93,26 +93,26 @@ def dependence_section(found: Sequence[Dependence], answers: Sequence[str], what
     blocks: list[Block] = []
     for one in found:
         name = f"Predictions by {one.name}"
-        draw = partial(_draw_dependence, one, [(place, answers[place]) for place in lines], ends, what)
+        draw = partial(_draw_dependence, one, [(place, output_names[place]) for place in lines], ends, what)
         blocks.append(
             Figure(
                 name,
                 inline(name, 4.5, 2.9 if len(lines) > 1 else 2.6, draw),
-                _dependence_sentence(one, answers, lines, what),
+                _dependence_sentence(one, output_names, lines, what),
             )
         )
     lead = f"The mean prediction for {count(n_rows, 'row')} when this column is set to the value on the axis."
-    if len(answers) > max(lines) + 1:
-        lead += f" {MOST_LINES} of {len(answers)} outputs are drawn."
+    if len(output_names) > max(lines) + 1:
+        lead += f" {MOST_LINES} of {len(output_names)} outputs are drawn."
     return Section("dependence", "Partial dependence", blocks, lead)
 
 
-def _dependence_sentence(one: Dependence, answers: Sequence[str], lines: Sequence[int], what: str) -> str:
+def _dependence_sentence(one: Dependence, output_names: Sequence[str], lines: Sequence[int], what: str) -> str:
     moved = one.mean[:, list(lines)].max(axis=0) - one.mean[:, list(lines)].min(axis=0)
     line = lines[int(np.argmax(moved))]
     column = one.mean[:, line]
     low, high = int(np.argmin(column)), int(np.argmax(column))
-    of = f"the mean probability of {answers[line]}" if what == "probability" else f"the mean {answers[line]}"
+    of = f"the mean probability of {output_names[line]}" if what == "probability" else f"the mean {output_names[line]}"
     if not float(moved.max()) > 0:
         return f"{of[0].upper()}{of[1:]} does not depend on it."
     return (

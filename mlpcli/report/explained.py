@@ -27,11 +27,11 @@ def importance_image(columns: Sequence[Worth], metric_change: str, path: str) ->
         return image(figure, ending_of(path))
 
 
-def dependence_image(columns: Sequence[Mapping[str, Any]], answers: Sequence[str], path: str) -> bytes:
-    """A panel for each column: the mean answer at each of its values, and of one answer curves of single rows.
+def dependence_image(columns: Sequence[Mapping[str, Any]], output_names: Sequence[str], path: str) -> bytes:
+    """A panel for each column: the mean prediction at each of its values; with one output, curves of single rows too.
 
     A column has its `name`, its `values` as texts, `positions` of numbers (None where there is no order), `mean`
-    (n_values, n_answers) and `curves` (n_curves, n_values, n_answers).
+    (n_values, n_predictions) and `curves` (n_curves, n_values, n_predictions).
     """
     n_high = -(-len(columns) // PANELS_IN_A_ROW)
     n_wide = -(-len(columns) // n_high)
@@ -39,24 +39,24 @@ def dependence_image(columns: Sequence[Mapping[str, Any]], answers: Sequence[str
         figure = new_figure(max(4.2 * n_wide, 5.5), 3.4 * n_high)
         panels = figure.subplots(n_high, n_wide, squeeze=False, sharey=True).ravel()
         for axes, column in zip(panels, columns, strict=False):
-            _draw_dependence(axes, column, answers)
+            _draw_dependence(axes, column, output_names)
         for axes in panels[len(columns) :]:
             axes.set_visible(False)
         for axes in panels[: len(columns) : n_wide]:
-            axes.set_ylabel(middle_cut(answers[0], MOST_LETTERS) if len(answers) == 1 else "mean prediction")
-        if len(answers) > 1:
+            axes.set_ylabel(middle_cut(output_names[0], MOST_LETTERS) if len(output_names) == 1 else "mean prediction")
+        if len(output_names) > 1:
             panels[0].legend(fontsize=9)
         return image(figure, ending_of(path))
 
 
-def _draw_dependence(axes: Any, column: Mapping[str, Any], answers: Sequence[str]) -> None:
+def _draw_dependence(axes: Any, column: Mapping[str, Any], output_names: Sequence[str]) -> None:
     positions = column["positions"]
     x = range(len(column["values"])) if positions is None else positions
     marker, line = ("o", "none") if positions is None else ("", "-")  # levels have no order to draw a line along
-    if len(answers) == 1:
+    if len(output_names) == 1:
         for curve in column["curves"]:
             axes.plot(x, curve[:, 0], color=FAINT, alpha=0.25, linewidth=0.7)
-    for place, name in enumerate(answers[:MOST_LINES]):
+    for place, name in enumerate(output_names[:MOST_LINES]):
         label = legend_text(middle_cut(name, MOST_LETTERS))
         axes.plot(
             x, column["mean"][:, place], color=SERIES[place], label=label, marker=marker, linestyle=line, markersize=5

@@ -17,22 +17,26 @@ SHADES = 6  # of a density
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def numbers_section(names: Sequence[str], truth: Values, answers: Values) -> Section:
+def numbers_section(names: Sequence[str], truth: Values, predictions: Values) -> Section:
     """True and predicted values (n_rows, n_targets); of many targets only the first."""
     blocks: list[Block] = []
     for place, name in enumerate(names[:MAX_TARGETS]):
-        y, answer = truth[:, place], answers[:, place]
+        y, prediction = truth[:, place], predictions[:, place]
         of = f" of {name}" if len(names) > 1 else ""
-        blocks += [_against(name, of, y, answer), _residuals(name, of, y, answer), _by_quantile(of, y, answer)]
+        blocks += [
+            _against(name, of, y, prediction),
+            _residuals(name, of, y, prediction),
+            _by_quantile(of, y, prediction),
+        ]
     lead = "Shades are numbers of rows; outliers may lie outside the axes."
     if len(names) > MAX_TARGETS:
         lead += f" {MAX_TARGETS} of {len(names)} targets are drawn."
     return Section("numbers", "Predicted and true values", blocks, lead)
 
 
-def _against(name: str, of: str, y: Values, answer: Values) -> Figure:
-    grid = density(answer, y, has_one_range=True)
-    error = np.abs(y - answer)
+def _against(name: str, of: str, y: Values, prediction: Values) -> Figure:
+    grid = density(prediction, y, has_one_range=True)
+    error = np.abs(y - prediction)
     half, most = (number(float(one)) for one in np.quantile(error, (0.5, 0.9)))
     title = f"True against predicted{of}"
     sentence = f"Half of the predictions are within {half} of the true value, 90 % within {most}."
@@ -52,9 +56,9 @@ def _draw_against(grid: Density, name: str, figure: Any) -> None:
     axes.set_ylabel(f"true {name}")
 
 
-def _residuals(name: str, of: str, y: Values, answer: Values) -> Figure:
-    residual = y - answer
-    grid, band = density(answer, residual), quantile_band(answer, residual, (0.1, 0.5, 0.9), 12)
+def _residuals(name: str, of: str, y: Values, prediction: Values) -> Figure:
+    residual = y - prediction
+    grid, band = density(prediction, residual), quantile_band(prediction, residual, (0.1, 0.5, 0.9), 12)
     title = f"Residuals against predicted{of}"
     width = band.quantiles[:, 2] - band.quantiles[:, 0]
     narrow, wide = int(np.argmin(width)), int(np.argmax(width))
@@ -82,14 +86,14 @@ def _draw_residuals(grid: Density, band: Band, name: str, figure: Any) -> None:
     axes.legend(fontsize=9)
 
 
-def _by_quantile(of: str, y: Values, answer: Values) -> Table:
+def _by_quantile(of: str, y: Values, prediction: Values) -> Table:
     """Quantiles of the residuals by decile of the prediction."""
-    residual = y - answer
-    band = quantile_band(answer, residual, QUANTILES)
+    residual = y - prediction
+    band = quantile_band(prediction, residual, QUANTILES)
     largest = float(np.abs(band.quantiles[:, 2]).max())
     columns = [Column("predicted", True), Column("rows"), *(Column(f"{100 * one:g}%") for one in QUANTILES)]
     columns.append(Column("median absolute error"))
-    errors = quantile_band(answer, np.abs(residual), (0.5,)).quantiles[:, 0]
+    errors = quantile_band(prediction, np.abs(residual), (0.5,)).quantiles[:, 0]
     rows: list[Sequence[Cell | str]] = [
         (
             _range(band, place),

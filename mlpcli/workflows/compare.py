@@ -166,10 +166,10 @@ def _predict(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[s
     """The predictions of one model, and notes on the rows."""
     with blas_threads(1):
         tell("stage", "predicting", 0)
-        answers, counts = model.answers(table, rows)
+        predictions, counts = model.predict(table, rows)
     odd = describe_counts(counts)
     found = [*([odd] if odd else []), *notes_on_trained_rows(model, table, rows)]
-    return Prediction(answers, model.threshold), found
+    return Prediction(predictions, model.threshold), found
 
 
 def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> None:
@@ -181,9 +181,9 @@ def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> N
     if before.names != after.names:
         texts = f"{', '.join(before.names)} and {', '.join(after.names)}"
         raise MlpError(f"{both}: their targets differ: {texts}. Compare models with the same targets.")
-    answers = [_possible_labels(model.target) for model in (old, new)]
-    if answers[0] != answers[1]:
-        odd = sorted(set(answers[0]) ^ set(answers[1]))
+    before_labels, after_labels = (_possible_labels(target) for target in (before, after))
+    if before_labels != after_labels:
+        odd = sorted(set(before_labels) ^ set(after_labels))
         which = f" (not in both: {', '.join(odd[:6])}{', ...' if len(odd) > 6 else ''})" if odd else ""
         raise MlpError(f"{both}: their classes differ{which}. Train both on data with the same classes.")
 

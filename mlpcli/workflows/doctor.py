@@ -161,7 +161,7 @@ def _classes(run: ExaminedRun) -> Sequence[Finding] | str:
         ways.append("postprocess.threshold: f1")
     elif len(target.labels) == 2:
         ways.append("postprocess.threshold: balanced_accuracy")
-    return never_predicted(*run.rows.counts_of_answers(), ", or ".join(ways) or "more rows of it")
+    return never_predicted(*run.rows.label_counts(), ", or ".join(ways) or "more rows of it")
 
 
 def _leaks(run: ExaminedRun) -> Sequence[Finding] | str:
@@ -210,27 +210,27 @@ def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     if run.rows.held_out is None:
         return NO_HELD_OUT_ROWS
-    part, truth, answers, target = run.rows.part, run.rows.held_out.truth, run.rows.answers, run.model.target
+    part, truth, predictions, target = run.rows.part, run.rows.held_out.truth, run.rows.predictions, run.model.target
     if isinstance(target, NumberTarget):
         loss = run.rows.prepared.spec.loss
         each = list(enumerate(target.names))
         if isinstance(loss, Quantile):
-            below = (truth <= answers).sum(axis=0)
+            below = (truth <= predictions).sum(axis=0)
             return [
                 one
                 for i, name in each
                 for one in off_quantile(name, loss.predicted_quantile, below[i], len(truth), part)
             ]
         if isinstance(loss, AbsoluteError):
-            below = (truth <= answers).sum(axis=0)
+            below = (truth <= predictions).sum(axis=0)
             return [one for i, name in each for one in off_quantile(name, 0.5, below[i], len(truth), part)]
         if not isinstance(loss, SquaredError) or run.key("preprocess.target") in ("log", "quantile"):
             return "the loss does not fit the mean"
-        return [one for i, name in each for one in biased(name, (answers - truth)[:, i], part)]
-    probabilities, codes = answers, truth
+        return [one for i, name in each for one in biased(name, (predictions - truth)[:, i], part)]
+    probabilities, codes = predictions, truth
     if isinstance(target, BooleanTarget):
-        probabilities, codes = no_and_yes(answers).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
-    temperature = fit_temperature(answers, truth)
+        probabilities, codes = no_and_yes(predictions).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
+    temperature = fit_temperature(predictions, truth)
     gain = _mean_log_loss(probabilities, codes) - _mean_log_loss(tempered(probabilities, temperature), codes)
     return miscalibrated(temperature, gain, len(truth), part)
 
@@ -253,7 +253,7 @@ def _few_rows(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     if run.rows.held_out is None:
         return NO_HELD_OUT_ROWS
-    note = few_rows_note(run.rows.predictions, run.rows.n_folds, run.rows.prepared.spec.seed)
+    note = few_rows_note(run.rows.held_out_predictions, run.rows.n_folds, run.rows.prepared.spec.seed)
     fact, _, remedy = note.partition(". From ")
     if not note:
         return []

@@ -144,12 +144,14 @@ def evaluate_table(
         tell("stage", "predicting", 0)
         with blas_threads(1):
             predicted = predict_rows(model, conformal, table, rows, looks_for_drift)
-    answers, regions = predicted.answers, predicted.regions
+    regions = predicted.regions
     tell("stage", "scoring", 0)
     drift = judge_drift(model, predicted.seen) if looks_for_drift else None
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
-    predictions = Predictions(target, truth, answers, row_weight, model.threshold, regions, quantile_of(model))
+    predictions = Predictions(
+        target, truth, predicted.predictions, row_weight, model.threshold, regions, quantile_of(model)
+    )
     scored = predictions.score(interval_options, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, predictions, gates, interval_options)
@@ -157,7 +159,7 @@ def evaluate_table(
     gate_results = (*of_all, *(one for of in tables for part in of.slices for one in part.gate_results))
     confusion = None
     if isinstance(target, ClassTarget):
-        _, codes = predicted_labels(target, answers, model.threshold)[target.name]
+        _, codes = predicted_labels(target, predicted.predictions, model.threshold)[target.name]
         confusion = confusion_matrix(truth.astype(np.int64), codes, len(target.labels), row_weight)
         confusion = confusion if weight else confusion.astype(np.int64)
     notes = (

@@ -73,7 +73,7 @@ class _Sample:
     X: NDArray[np.floating[Any]]
     notes: tuple[str, ...]
 
-    def answers(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def predict(self, X: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Predictions in the units of the table."""
         return decode_outputs(self.model.target, dict(self.model.target_state), self.model.ensemble.outputs(X))
 
@@ -88,14 +88,14 @@ def explain_columns(request: ExplainRequest) -> ImportanceResult:
     rows, table, target = sample.rows, sample.table, model.target
     weights = row_weights(table, model.weight_column, rows) if model.weight_column else None
     truth = Truth(target.task, true_values(target, table, rows), prediction_names(target), weights)
-    scorer = Scorer(sample.answers, truth, metric, model.threshold, request.confidence)
+    scorer = Scorer(sample.predict, truth, metric, model.threshold, request.confidence)
     inputs = inputs_by_column(model.preprocessor.columns)
     linked = correlated_columns(sample.X[:CORRELATION_ROWS], model.preprocessor.columns, CORRELATED)
     groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
     groups |= {one.columns: inputs_of_columns(one.columns, inputs) for one in linked if len(one.columns) < len(inputs)}
     must_stop = _clock(request.seconds, started)
     with blas_threads(1):
-        whole = score(target.task, metric, truth.y, sample.answers(sample.X), truth.names, weights, model.threshold)
+        whole = score(target.task, metric, truth.y, sample.predict(sample.X), truth.names, weights, model.threshold)
         rng = rng_of(request.seed, "permutations")
         found = permutation_importance(scorer, sample.X, groups, request.repeats, rng, must_stop)
     by_columns = {one.columns: one for one in found}
@@ -144,7 +144,7 @@ def explain_dependence(request: ExplainRequest, columns: tuple[str, ...]) -> Dep
             donors, values = _values(sample.table.columns[name].take(sample.rows))
             if not len(donors):
                 raise DataError(f"{sample.table.name}: column {name} has only missing cells.")
-            found.append(partial_dependence(sample.answers, sample.X, inputs[name], name, values, donors, CURVES))
+            found.append(partial_dependence(sample.predict, sample.X, inputs[name], name, values, donors, CURVES))
     names = prediction_names(model.target)
     result = DependenceResult(model, sample.n_all, len(sample.rows), names, tuple(found), sample.notes)
     if request.image:
@@ -194,14 +194,14 @@ def _sample(model: Model, request: ExplainRequest, needs_truth: bool) -> _Sample
         notes = [*table.notes, *([f"{table.name}: {note}"] if note else []), *left_out]
         notes += notes_on_trained_rows(model, table, rows)
     else:
-        table = model.read(as_read)
+        table = model.cast(as_read)
         rows, notes = np.arange(table.n_rows), [*table.notes]
     n_all = len(rows)
     if request.sample and n_all > request.sample:
         chosen = rng_of(request.seed, "sample").choice(n_all, request.sample, replace=False)
         rows = rows[np.sort(chosen)]
     X, _ = transform(model.preprocessor, table, model.ensemble.dtype, rows)
-    model.answers_to(X, table, rows)  # raises DataError where predict does
+    model.predict_inputs(X, table, rows)  # raises DataError where predict does
     return _Sample(model, table, rows, n_all, X, tuple(notes))
 
 
@@ -229,20 +229,20 @@ def _reasons(sample: _Sample, places: list[NDArray[np.int64]], of_index: int | N
     names = prediction_names(target)
     baseline = typical_inputs(model)
     with blas_threads(1):
-        typical = sample.answers(np.asarray(baseline[None], sample.X.dtype))[0]
+        typical = sample.predict(np.asarray(baseline[None], sample.X.dtype))[0]
     for start in range(0, len(sample.rows), BATCH_ROWS):
         X = sample.X[start : start + BATCH_ROWS]
         with blas_threads(1):
-            answers = sample.answers(X)
-            own = answers.argmax(axis=1) if of_index is None else np.full(len(X), of_index)
-            predicted = predicted_columns(target, answers, model.threshold)
+            predictions = sample.predict(X)
+            own = predictions.argmax(axis=1) if of_index is None else np.full(len(X), of_index)
+            predicted = predicted_columns(target, predictions, model.threshold)
             given = predicted[target.names[0 if of_index is None or len(target.names) == 1 else of_index]]
             decode = partial(_picked, partial(decode_outputs, target, state), own)
             parts = contributions(model.ensemble, decode, X, baseline)
         by_column = np.stack([parts[:, columns].sum(axis=1) for columns in places], axis=1)
         for i, row in enumerate(sample.rows[start : start + BATCH_ROWS]):
             yield RowReasons(
-                sample.table.where(int(row)), given[i], names[own[i]], float(answers[i, own[i]]),
+                sample.table.where(int(row)), given[i], names[own[i]], float(predictions[i, own[i]]),
                 float(typical[own[i]]), tuple(map(float, by_column[i])),
             )  # fmt: skip
 

@@ -138,16 +138,16 @@ def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
 
     A label whose probability is close to the threshold of its set is a tie.
     """
-    read = conformal.read(table)
-    answers, of_folds, _ = conformal.model.fold_answers(read)
+    read = conformal.cast(table)
+    predictions, fold_predictions, _ = conformal.model.predict_folds(read)
     column = None if conformal.by is None else group_labels(read, conformal.by)
-    found = conformal.regions(answers, of_folds, column)
+    found = conformal.regions(predictions, fold_predictions, column)
     if found.low is not None and found.high is not None:
-        ends = np.stack([answers, found.low, found.high], axis=2).reshape(len(answers), -1)
-        return Expected(ends, np.zeros((len(answers), 0), np.bool_))
-    near = [conformal.regions(answers, of_folds + tie, column) for tie in (-TIE, TIE)]
-    holds, *others = (one.holds.reshape(len(answers), -1) for one in (found, *near) if one.holds is not None)
-    return Expected(np.hstack([answers, holds]), np.logical_xor(*others))
+        ends = np.stack([predictions, found.low, found.high], axis=2).reshape(len(predictions), -1)
+        return Expected(ends, np.zeros((len(predictions), 0), np.bool_))
+    near = [conformal.regions(predictions, fold_predictions + tie, column) for tie in (-TIE, TIE)]
+    holds, *others = (one.holds.reshape(len(predictions), -1) for one in (found, *near) if one.holds is not None)
+    return Expected(np.hstack([predictions, holds]), np.logical_xor(*others))
 
 
 def _verify_fixed_point(model: Model, run: Predict, request: ExportRequest) -> Agreement:

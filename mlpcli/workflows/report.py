@@ -24,9 +24,9 @@ from mlpcli.workflows.reporting.columns import held_section, importance_and_more
 from mlpcli.workflows.reporting.record import curves_section, expected_gates, record_section
 from mlpcli.workflows.reporting.rows import ReportRows, read_rows
 from mlpcli.workflows.reporting.scores import (
-    answers_sections,
     compared_section,
     key_figures,
+    prediction_sections,
     recorded_scores_section,
     score_rows,
     scores_section,
@@ -126,7 +126,7 @@ def _page(
         scored = found.scored
         gate_results = tuple(scored.judge(gates))
         verdict, keys = verdict_of_rows(model, found, rows), key_figures(model, found)
-        sections = [scores_section(model, found), *sections, *answers_sections(model, rows)]
+        sections = [scores_section(model, found), *sections, *prediction_sections(model, rows)]
         if len(rows.detailed.sample) > 1:
             sections += importance_and_more(model, rows.detailed, request.interval_options.confidence, request.seed)
         sections.append(held_section(model, rows.seen))

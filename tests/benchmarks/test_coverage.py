@@ -16,7 +16,7 @@ def test_a_true_score_is_that_of_many_rows(name, monkeypatch):
     kind, n_rows = KINDS[name], 60
     truth = kind.exact(kind.n_parts(n_rows))
     rows = kind.draw(np.random.default_rng(0), 400_000, 1, kind.n_parts(n_rows))
-    scores = SCORE_ALL[kind.task](rows.y, rows.answers[0], kind.names(n_rows), rows.weights)
+    scores = SCORE_ALL[kind.task](rows.y, rows.predictions[0], kind.names(n_rows), rows.weights)
     for key, value in truth.items():
         # Squares of money stray by a tenth in so many rows.
         assert math.isinf(value) or scores[key] == pytest.approx(value, rel=0.1 if name == "money" else 0.01)
@@ -26,7 +26,9 @@ def test_a_true_score_is_that_of_many_rows(name, monkeypatch):
 def test_two_models_of_a_kind_are_equally_good(name):
     kind = KINDS[name]
     rows = kind.draw(np.random.default_rng(0), 20_000, 2, kind.n_parts(300))
-    first, second = (SCORE_ALL[kind.task](rows.y, answers, kind.names(300), rows.weights) for answers in rows.answers)
+    first, second = (
+        SCORE_ALL[kind.task](rows.y, predictions, kind.names(300), rows.weights) for predictions in rows.predictions
+    )
     key = {"classification": "brier", "multilabel": "brier", "regression": "median_absolute_error"}[kind.task]
     assert first[key] != second[key]
     assert first[key] == pytest.approx(second[key], rel=0.1)

@@ -31,10 +31,10 @@ def test_numbers_are_judged_by_their_squared_error():
     assert score(np.array([1.0, 2.0]), np.array([1.0, 4.0])) == {"rmse": pytest.approx(np.sqrt(2.0))}
 
 
-@pytest.mark.parametrize("answers", [np.array([1.0]), np.array([1.0, np.nan])])
-def test_a_missing_answer_is_an_error(answers):
+@pytest.mark.parametrize("predictions", [np.array([1.0]), np.array([1.0, np.nan])])
+def test_a_missing_answer_is_an_error(predictions):
     with pytest.raises(ValueError, match="a number for each row"):
-        score(np.array([1.0, 2.0]), answers)
+        score(np.array([1.0, 2.0]), predictions)
 
 
 def test_labels_stand_as_in_the_file(tmp_path):

@@ -31,9 +31,9 @@ def test_answers_far_from_zero_keep_the_digits_that_tell_them_apart(folder):
     table = write_csv(folder / "t.csv", ["a", "y"], rows)
     training = {"epochs": 60, "optimizer": {"name": "adam", "learning_rate": 0.02}}
     weights = train(folder, {"train": str(table), "target": "y"}, training, model={"layers": ["auto", 16, "auto"]})
-    answers = [float(row["y"]) for row in done("predict", weights, table).rows]
-    assert len(set(answers)) > 90
-    assert max(abs(answer - y) for answer, (_, y) in zip(answers, rows, strict=True)) < 300
+    predictions = [float(row["y"]) for row in done("predict", weights, table).rows]
+    assert len(set(predictions)) > 90
+    assert max(abs(answer - y) for answer, (_, y) in zip(predictions, rows, strict=True)) < 300
 
 
 def test_smoothing_reaches_several_yes_no_targets(folder):

@@ -365,8 +365,8 @@ def test_folds_that_are_kept_score_as_those_that_are_not(folder, jobs):
 
 
 def answers_of(model):
-    table = model.read(read_table(str(DATA / "penguins.csv")))
-    return model.answers(table)[0]
+    table = model.cast(read_table(str(DATA / "penguins.csv")))
+    return model.predict(table)[0]
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,12 @@ def labels(place):
     return model_of(place, "labels", "label", by="label")
 
 
-def answers(weights, source, *options):
+def predicted_rows(weights, source, *options):
     return pd.DataFrame(done("predict", weights, source, "--json", *options).stdout.splitlines())[0].map(json.loads)
 
 
 def predicted(weights, source, *options):
-    return pd.DataFrame(list(answers(weights, source, *options)))
+    return pd.DataFrame(list(predicted_rows(weights, source, *options)))
 
 
 def held(place, weights, level):
@@ -174,7 +174,7 @@ def test_rows_of_a_group_without_calibration_rows_have_no_end_and_are_told(place
         assert (row["y_low"] == "-inf") == (row["region"] == "mars")
     n_mars = sum(row["region"] == "mars" for row in ended.rows)
     assert f"the interval is infinite of {n_mars} rows of a region without calibration rows" in ended.stderr
-    as_json = answers(grouped, "new.csv", "--interval", 0.9, "--keep", "region")
+    as_json = predicted_rows(grouped, "new.csv", "--interval", 0.9, "--keep", "region")
     assert [row["y_high"] is None for row in as_json] == [row["region"] == "mars" for row in as_json]
 
 

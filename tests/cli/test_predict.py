@@ -39,11 +39,11 @@ def test_there_is_one_answer_per_row_in_the_order_of_the_rows(folder, penguins):
     assert [row["id"] for row in ended.rows] == [row["id"] for row in shuffled]
     in_order = done("predict", penguins, PENGUINS, "--proba").rows
     for row in ended.rows:  # the last digit may depend on where in a block of the product a row stands
-        answers = {name: text for name, text in row.items() if name != "id"}
+        predictions = {name: text for name, text in row.items() if name != "id"}
         same = in_order[int(row["id"])]
-        assert answers.pop("species") == same["species"]
-        assert [float(text) for text in answers.values()] == pytest.approx(
-            [float(same[name]) for name in answers], 1e-5
+        assert predictions.pop("species") == same["species"]
+        assert [float(text) for text in predictions.values()] == pytest.approx(
+            [float(same[name]) for name in predictions], 1e-5
         )
 
 
@@ -58,9 +58,9 @@ def test_the_header_names_the_target_and_nothing_else_is_written(penguins):
 @pytest.mark.parametrize("labels", [("01", "02"), ("True", "False"), ("0", "1"), ("1.5", "2"), ("a,b", 'say "x"')])
 def test_labels_come_back_as_the_user_wrote_them(folder, labels):
     weights = train(folder, {"train": str(yes_no_table(folder / "t.csv", labels)), "target": "label"})
-    answers = {row["label"] for row in done("predict", weights, "t.csv").rows}
-    assert answers
-    assert answers <= set(labels)
+    predictions = {row["label"] for row in done("predict", weights, "t.csv").rows}
+    assert predictions
+    assert predictions <= set(labels)
 
 
 def test_kept_columns_come_first_and_as_they_stood(folder, iris):

@@ -117,11 +117,11 @@ def test_several_targets_have_quantiles_in_their_own_units(place, transform):
 
 
 def test_every_verb_that_looks_at_answers_takes_the_middle_one(place, split):
-    answers = predicted(split, place / "new.csv").y
+    predictions = predicted(split, place / "new.csv").y
     for line in done("explain", split, place / "new.csv", "--rows", "--sample", 5, "--json").stdout.splitlines():
         reason = json.loads(line)
         row = int(reason["row"].rpartition(":")[2]) - 2
-        assert reason["value"] == pytest.approx(answers[row], rel=1e-5)
+        assert reason["value"] == pytest.approx(predictions[row], rel=1e-5)
         assert reason["value"] - reason["typical"] == pytest.approx(sum(reason["by"].values()))
     assert done("explain", split, place / "new.csv", "--sample", 200).code == 0
     assert done("doctor", split.parent).code == 0

@@ -117,7 +117,7 @@ def test_probabilities_are_shown_before_and_after_the_temperature(page):
 def test_the_temperature_of_members_is_taken_out_of_their_weights(tmp_path):
     from mlpcli.storage.model.model_file import load_model
     from mlpcli.workflows.reporting.rows import read_rows
-    from mlpcli.workflows.reporting.scores import temperature_of, untempered_answers
+    from mlpcli.workflows.reporting.scores import temperature_of, uncalibrated_predictions
 
     data = {"train": str(DATA / "iris.csv"), "target": "species", "validation": None}
     members = {"model": {"members": {"count": 4, "rows": "folds", "folds": 2}}}
@@ -130,9 +130,9 @@ def test_the_temperature_of_members_is_taken_out_of_their_weights(tmp_path):
     assert temperature_of(plain) is None
     assert temperature_of(fitted) == fitted.record["temperature"] != 1.0
     rows = read_rows(fitted, str(DATA / "iris.csv"), None, None).detailed
-    found = untempered_answers(fitted, rows.X)
-    np.testing.assert_allclose(found, untempered_answers(plain, rows.X), atol=2e-6)
-    assert np.abs(found - rows.sample.answers).max() > 0.01
+    found = uncalibrated_predictions(fitted, rows.X)
+    np.testing.assert_allclose(found, uncalibrated_predictions(plain, rows.X), atol=2e-6)
+    assert np.abs(found - rows.sample.predictions).max() > 0.01
 
 
 def test_without_a_table_a_page_has_what_the_model_knows(hostile, tmp_path, monkeypatch):

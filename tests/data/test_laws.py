@@ -300,16 +300,16 @@ def test_a_row_is_answered_with_the_same_text_whatever_rows_stand_beside_it(tmp_
         pass
     (tmp_path / "w.npz").write_bytes(encode_model(finalize(prepared, state).model))
 
-    def answers(rows: pd.DataFrame) -> list[str]:
+    def predict(rows: pd.DataFrame) -> list[str]:
         out: list[bytes] = []
         source = written(rows, tmp_path / "rows.csv")
         run_predict(PredictRequest(str(tmp_path / "w.npz"), source, with_probabilities=proba), out.append)
         return b"".join(out).decode().splitlines()[1:]
 
-    whole = answers(frame)
-    assert answers(frame.iloc[[5]]) == [whole[5]]
-    assert answers(frame.iloc[300:313]) == whole[300:313]
-    assert answers(frame.iloc[::-1]) == whole[::-1]
+    whole = predict(frame)
+    assert predict(frame.iloc[[5]]) == [whole[5]]
+    assert predict(frame.iloc[300:313]) == whole[300:313]
+    assert predict(frame.iloc[::-1]) == whole[::-1]
 
 
 ODD = {
@@ -343,18 +343,18 @@ def test_an_answer_hangs_on_its_row_alone_with_options_markers_kept_columns_and_
     frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
 
-    def answers(source: str, keep: tuple[str, ...] = ()) -> list[list[str]]:
+    def predict(source: str, keep: tuple[str, ...] = ()) -> list[list[str]]:
         out: list[bytes] = []
         run_predict(PredictRequest(str(tmp_path / "w.npz"), source, keep, with_probabilities=True), out.append)
         answered = pd.read_csv(io.BytesIO(b"".join(out)), dtype=str, keep_default_na=False)
         return answered[[name for name in answered.columns if name.startswith("p_")]].to_numpy().tolist()
 
-    whole = answers(path)
-    assert answers(path, ("all",)) == answers(path, ("price", "whole", "code", "day")) == whole
-    assert answers(str(tmp_path / "a.csv.gz")) == answers(str(tmp_path / "a.jsonl")) == whole
-    assert answers(written(frame.iloc[::-1], tmp_path / "b.csv")) == whole[::-1]
+    whole = predict(path)
+    assert predict(path, ("all",)) == predict(path, ("price", "whole", "code", "day")) == whole
+    assert predict(str(tmp_path / "a.csv.gz")) == predict(str(tmp_path / "a.jsonl")) == whole
+    assert predict(written(frame.iloc[::-1], tmp_path / "b.csv")) == whole[::-1]
     for row in (0, len(frame) - 1):
-        assert answers(written(frame.iloc[[row]], tmp_path / "one.csv")) == [whole[row]]
+        assert predict(written(frame.iloc[[row]], tmp_path / "one.csv")) == [whole[row]]
 
 
 @SLOW

@@ -25,7 +25,7 @@ LEVELS = st.sampled_from([0.5, 0.6, 0.75, 0.8, 0.9, 0.95])
 
 
 @st.composite
-def folds_and_answers(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray]:
+def folds_and_predictions(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray]:
     """The scores of each fold, in quarters so that they tie, and answers (n_folds, 3)."""
     n_folds = draw(st.integers(1, 4))
     quarters = st.lists(st.integers(-12, 12), min_size=1, max_size=12)
@@ -34,14 +34,14 @@ def folds_and_answers(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray]:
     return scores, np.asarray(draw(cells)).reshape(n_folds, 3) / 8
 
 
-@given(folds_and_answers(), LEVELS)
+@given(folds_and_predictions(), LEVELS)
 def test_an_upper_end_is_the_sum_of_answer_and_score_at_its_rank(case, level):
-    scores, answers = case
+    scores, predictions = case
     n_rows = sum(map(len, scores))
     rank = rank_of(n_rows, level)
-    ends = upper_ends([keep(one) for one in scores], level)(answers)
+    ends = upper_ends([keep(one) for one in scores], level)(predictions)
     for row, end in enumerate(ends):
-        sums = np.sort(np.concatenate([own[row] + fold for own, fold in zip(answers, scores, strict=True)]))
+        sums = np.sort(np.concatenate([own[row] + fold for own, fold in zip(predictions, scores, strict=True)]))
         exact = sums[rank - 1] if rank <= n_rows else math.inf
         assert end == exact
 
@@ -54,34 +54,34 @@ def test_a_fold_that_answers_the_logarithm_of_0_moves_the_ends_as_a_very_low_ans
         assert high[0] == 1.0
 
 
-@given(folds_and_answers(), LEVELS)
+@given(folds_and_predictions(), LEVELS)
 def test_a_label_is_in_the_set_unless_its_rank_is_among_the_last(case, level):
-    scores, answers = case
-    found = sets_of([keep(one) for one in scores], level)(answers)
+    scores, predictions = case
+    found = sets_of([keep(one) for one in scores], level)(predictions)
     n_rows = sum(map(len, scores))
     for row, is_held in enumerate(found):
-        n_not_better = sum((fold >= own[row]).sum() for own, fold in zip(answers, scores, strict=True))
+        n_not_better = sum((fold >= own[row]).sum() for own, fold in zip(predictions, scores, strict=True))
         p_value = (1 + n_not_better) / (n_rows + 1)
         assert is_held == (p_value > 1 - level + 1e-9)
 
 
-@given(folds_and_answers(), LEVELS)
+@given(folds_and_predictions(), LEVELS)
 def test_signed_ends_are_those_of_the_mirrored_problem(case, level):
-    scores, answers = case
-    low, high = intervals_of("signed", [keep(one) for one in scores], level)(answers)
-    mirrored_low, mirrored_high = intervals_of("signed", [keep(-one) for one in scores], level)(-answers)
+    scores, predictions = case
+    low, high = intervals_of("signed", [keep(one) for one in scores], level)(predictions)
+    mirrored_low, mirrored_high = intervals_of("signed", [keep(-one) for one in scores], level)(-predictions)
     np.testing.assert_allclose(low, -mirrored_high, atol=1e-12)
     np.testing.assert_allclose(high, -mirrored_low, atol=1e-12)
 
 
-@given(folds_and_answers(), LEVELS, st.floats(0.0, 3.0))
+@given(folds_and_predictions(), LEVELS, st.floats(0.0, 3.0))
 def test_ends_of_two_quantiles_are_moved_by_the_scores_as_answers_are(case, level, width):
-    scores, answers = case
+    scores, predictions = case
     kept = [keep(one) for one in scores]
-    low, high = intervals_of("quantiles", kept, level)(answers, answers + width)
-    as_answers = intervals_of("absolute", kept, level)
-    np.testing.assert_array_equal(low, as_answers(answers)[0])
-    np.testing.assert_array_equal(high, as_answers(answers + width)[1])
+    low, high = intervals_of("quantiles", kept, level)(predictions, predictions + width)
+    point_intervals = intervals_of("absolute", kept, level)
+    np.testing.assert_array_equal(low, point_intervals(predictions)[0])
+    np.testing.assert_array_equal(high, point_intervals(predictions + width)[1])
 
 
 @given(st.integers(1, 10**9), st.sampled_from([1, 5]), st.booleans())

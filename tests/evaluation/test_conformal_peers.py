@@ -28,15 +28,15 @@ def rows():
 def test_split_intervals_are_those_of_mapie_and_crepes(rows, level):
     X, y = rows
     model = LinearRegression().fit(X[:100], y[:100])
-    answers = model.predict(X)
-    low, high = intervals_of("absolute", [keep(np.abs(y - answers)[100:200])], level)(answers[None, 200:])
+    predictions = model.predict(X)
+    low, high = intervals_of("absolute", [keep(np.abs(y - predictions)[100:200])], level)(predictions[None, 200:])
     peer = mapie.SplitConformalRegressor(model, confidence_level=level, prefit=True).conformalize(
         X[100:200], y[100:200]
     )
     ends = peer.predict_interval(X[200:])[1][:, :, 0]
     np.testing.assert_allclose(np.column_stack([low, high]), ends, rtol=1e-12)
-    other = crepes.ConformalRegressor().fit((y - answers)[100:200])
-    np.testing.assert_allclose(np.column_stack([low, high]), other.predict_int(answers[200:], confidence=level))
+    other = crepes.ConformalRegressor().fit((y - predictions)[100:200])
+    np.testing.assert_allclose(np.column_stack([low, high]), other.predict_int(predictions[200:], confidence=level))
 
 
 @pytest.mark.parametrize("level", LEVELS)

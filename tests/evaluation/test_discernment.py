@@ -67,8 +67,8 @@ def test_rows_without_weight_do_not_count():
 @given(st.lists(st.integers(0, 2), min_size=2, max_size=12), st.integers(0, 2**32 - 1))
 def test_a_metric_without_a_say_is_the_same_for_all_answers(codes, seed):
     y = np.array(codes)
-    answers = [np.random.default_rng(seed + i).dirichlet(np.ones(3), len(y)) for i in range(3)]
+    predictions = [np.random.default_rng(seed + i).dirichlet(np.ones(3), len(y)) for i in range(3)]
     for key in metric_names("classification", CLASSES):
         if not can_distinguish("classification", key, y, CLASSES):
-            found = np.array([score("classification", key, y, one, CLASSES) for one in answers])
+            found = np.array([score("classification", key, y, one, CLASSES) for one in predictions])
             assert np.isnan(found).all() or len(set(found)) == 1

@@ -123,9 +123,9 @@ def _without_meaning():
 @pytest.mark.parametrize("name", _without_meaning())
 def test_no_gate_on_any_metric_passes_on_a_number_without_meaning(name):
     """A metric that is the same whatever a model answers: neither the score passes, nor an end of its interval."""
-    task, y, answers, names = _without_meaning()[name]
-    scores = SCORE_ALL[task](y, answers, names)
-    inputs = gather(task, y, answers, None, None)
+    task, y, predictions, names = _without_meaning()[name]
+    scores = SCORE_ALL[task](y, predictions, names)
+    inputs = gather(task, y, predictions, None, None)
     intervals = score_intervals(task, inputs, names, scores, USUAL, np.random.default_rng(0))
     judged, told = scores | interval_ends(intervals), 0
     for key in gate_names(task, names):

@@ -270,25 +270,25 @@ def test_a_metric_judges_probabilities_or_sees_the_labels_alone(task, name):
 def test_a_threshold_decides_labels_and_leaves_scores_of_probabilities_alone():
     p = np.array([0.1, 0.3, 0.4, 0.6, 0.9])
     y = np.array([0, 1, 0, 1, 1])
-    answers = np.column_stack([1 - p, p])
-    plain = score_classes(y, answers, ("no", "yes"))
-    low = score_classes(y, answers, ("no", "yes"), threshold=np.array([0.2]))
+    predictions = np.column_stack([1 - p, p])
+    plain = score_classes(y, predictions, ("no", "yes"))
+    low = score_classes(y, predictions, ("no", "yes"), threshold=np.array([0.2]))
     assert (plain["accuracy"], plain["recall"]) == (0.6 + 0.2, 2 / 3)
     assert (low["accuracy"], low["recall"], low["precision"]) == (0.8, 1.0, 0.75)
     assert low["f1[no]"] == pytest.approx(2 / 3)
     for key in ("log_loss", "roc_auc", "average_precision", "brier", "ece"):
         assert low[key] == plain[key]
-    assert score("classification", "recall", y, answers, ("no", "yes"), threshold=np.array([0.2])) == 1.0
+    assert score("classification", "recall", y, predictions, ("no", "yes"), threshold=np.array([0.2])) == 1.0
 
 
 def test_a_threshold_of_one_half_is_none():
     p = np.random.default_rng(0).uniform(0, 1, (40, 2))
     y = p > 0.4
     assert score_multilabel(y, p, ("a", "b")) == score_multilabel(y, p, ("a", "b"), None, np.array([0.5, 0.5]))
-    answers = np.column_stack([1 - p[:, 0], p[:, 0]])
+    predictions = np.column_stack([1 - p[:, 0], p[:, 0]])
     codes = y[:, 0].astype(np.int64)
-    plain = score_classes(codes, answers, ("a", "b"))
-    assert plain == score_classes(codes, answers, ("a", "b"), None, np.array([0.5]))
+    plain = score_classes(codes, predictions, ("a", "b"))
+    assert plain == score_classes(codes, predictions, ("a", "b"), None, np.array([0.5]))
 
 
 def test_each_column_has_a_threshold_of_its_own():

@@ -76,14 +76,14 @@ def test_the_inputs_are_left_as_they_were_even_where_the_model_fails():
     np.testing.assert_array_equal(X, before)
     calls = iter([False, True])
 
-    def answers(given):
+    def predict(given):
         if next(calls):
             raise ZeroDivisionError
         return Linear().predict(given)[:, None]
 
     with pytest.raises(ZeroDivisionError):
         permutation_importance(
-            Scorer(answers, Truth("regression", y, ["y"]), "rmse"), X, ALL, 1, np.random.default_rng(0)
+            Scorer(predict, Truth("regression", y, ["y"]), "rmse"), X, ALL, 1, np.random.default_rng(0)
         )
     np.testing.assert_array_equal(X, before)
 
@@ -122,10 +122,10 @@ def test_a_row_never_takes_its_own_cells():
     X = np.arange(6.0)[:, None]
     taken = []
 
-    def answers(given):
+    def predict(given):
         taken.append(given[:, 0].copy())
         return given
 
-    scorer = Scorer(answers, Truth("regression", np.zeros((6, 1)), ["y"], weights), "rmse")
+    scorer = Scorer(predict, Truth("regression", np.zeros((6, 1)), ["y"], weights), "rmse")
     permutation_importance(scorer, X, {("a",): np.array([0])}, 50, np.random.default_rng(0))
     assert (np.stack(taken[1:])[:, 1:] != X[1:, 0]).all()

@@ -158,7 +158,7 @@ def test_equal_models_give_equal_files(models, tmp_path):
 def test_the_rows_that_are_tried_have_what_training_never_saw(models):
     model = load_model(str(models["plain"]))
     rows = sample_rows(model)
-    _, counts = model.answers(model.read(table_of(rows, model)))
+    _, counts = model.predict(model.cast(table_of(rows, model)))
     assert set(counts.n_missing) == {
         *model.preprocessor.columns[0:0],
         *(one.name for one in model.preprocessor.columns),
@@ -176,7 +176,7 @@ def test_wide_tables_are_tried_on_all_that_is_rare_in_a_bounded_number_of_rows(m
     assert len(rows) == agreements.DRAWN_ROWS + agreements.FEWEST_RARE + 1 < len(alone)
     for name in rows[0]:
         assert {row[name] for row in alone[agreements.DRAWN_ROWS :]} >= {row[name] for row in rows[-9:]}
-    _, counts = model.answers(model.read(table_of(rows, model)))
+    _, counts = model.predict(model.cast(table_of(rows, model)))
     assert set(counts.n_missing) == {one.name for one in model.preprocessor.columns}
     assert {"city", "pair", "code"} <= set(counts.n_unseen)
 
@@ -184,7 +184,7 @@ def test_wide_tables_are_tried_on_all_that_is_rare_in_a_bounded_number_of_rows(m
 def test_numbers_of_a_quantile_transform_are_held_against_their_spread(loaded):
     model = loaded["quantile target"]
     rows = sample_rows(model)
-    answers = model.answers(model.read(table_of(rows, model)))[0]
+    answers = model.predict(model.cast(table_of(rows, model)))[0]
     quantiles = model.target_state["target_quantiles"]
     moved = agreement(model, rows, lambda _: answers + 1e-3 * np.std(quantiles))
     assert moved.difference <= 1.001e-3

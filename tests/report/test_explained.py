@@ -15,9 +15,9 @@ def bars(n):
     return [Worth(f"c{i}", 1.0 - i, float("nan") if i else 0.5, 1.5) for i in range(n)]
 
 
-def panel(values, n_answers=1, positions=None, name="a"):
+def panel(values, n_predictions=1, positions=None, name="a"):
     rng = np.random.default_rng(0)
-    mean, curves = rng.random((len(values), n_answers)), rng.random((5, len(values), n_answers))
+    mean, curves = rng.random((len(values), n_predictions)), rng.random((5, len(values), n_predictions))
     return {"name": name, "values": values, "positions": positions, "mean": mean, "curves": curves}
 
 

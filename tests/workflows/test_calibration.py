@@ -7,7 +7,7 @@ from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.evaluation.calibration import extrapolated, fit_members_temperature
 from mlpcli.evaluation.metrics.scores import score
-from mlpcli.workflows.scoring.scores import Criterion, mean_answers
+from mlpcli.workflows.scoring.scores import Criterion, mean_predictions
 
 LABELS = ClassTarget(ColumnSchema("y", "category"), ("a", "b", "c"))
 
@@ -41,7 +41,7 @@ def random_case(n_networks=2, n_rows=400, seed=0, sharpness=4.0):
 
 def log_loss_of(outputs, truth, temperature=None):
     state = {} if temperature is None else {"temperature": np.array([temperature])}
-    return score("classification", "log_loss", truth, mean_answers(LABELS, state, outputs), LABELS.labels)
+    return score("classification", "log_loss", truth, mean_predictions(LABELS, state, outputs), LABELS.labels)
 
 
 def test_members_that_are_too_sure_get_a_temperature_that_gains():
@@ -85,14 +85,14 @@ def test_a_temperature_leaves_the_ranks_of_two_classes_and_every_choice_alone(te
     two, state = ClassTarget(ColumnSchema("y", "category"), ("a", "b")), {"temperature": np.array([temperature])}
     halves = outputs[..., :2] / outputs[..., :2].sum(axis=-1, keepdims=True)
     codes = (truth == 1).astype(np.int64)
-    plain, tempered = (mean_answers(two, one, halves) for one in ({}, state))
+    plain, tempered = (mean_predictions(two, one, halves) for one in ({}, state))
     assert not np.allclose(plain, tempered)
     for metric in ("roc_auc", "average_precision", "accuracy"):
-        scores = [score("classification", metric, codes, answers, two.labels) for answers in (plain, tempered)]
+        scores = [score("classification", metric, codes, predictions, two.labels) for predictions in (plain, tempered)]
         assert scores[0] == pytest.approx(scores[1], abs=1e-12), metric
     scores = [Criterion("roc_auc", two, {}, codes, None, is_calibrated)(halves) for is_calibrated in (False, True)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-12)
-    of_three = [mean_answers(LABELS, one, outputs).argmax(axis=1) for one in ({}, state)]
+    of_three = [mean_predictions(LABELS, one, outputs).argmax(axis=1) for one in ({}, state)]
     np.testing.assert_array_equal(*of_three)
 
 
@@ -130,7 +130,7 @@ def test_amounts_are_averaged_before_they_are_decoded():
     state = {"target_center": np.array([0.5]), "target_scale": np.array([2.0])}
     outputs = np.array([[[0.0], [1.0]], [[2.0], [-1.0]]])
     expected = np.expm1(np.array([[1.0], [0.0]]) * 2.0 + 0.5)
-    np.testing.assert_allclose(mean_answers(target, state, outputs), expected, rtol=1e-12)
+    np.testing.assert_allclose(mean_predictions(target, state, outputs), expected, rtol=1e-12)
 
 
 def test_the_squared_error_of_independent_members_is_judged_as_it_will_be():

@@ -42,10 +42,10 @@ def trained(k, weights, model, calibration="none", validation=0.3, loss="auto"):
     return train(config, Watch()).outcome.model
 
 
-def answers_on_fresh(model, k):
+def predict_fresh(model, k):
     table = read_table(f"fresh{k}.csv", TableFormat())
     truth = np.array([int(row[-1][1:]) for row in rows(1, k)])
-    return model.answers(model.read(table))[0], truth
+    return model.predict(model.cast(table))[0], truth
 
 
 MODELS = [
@@ -60,11 +60,13 @@ MODELS = [
 
 @pytest.mark.parametrize(("k", "model", "calibration", "validation", "loss"), MODELS)
 def test_the_mean_probability_of_fresh_rows_is_the_share_of_the_class(tables, k, model, calibration, validation, loss):
-    answers, truth = answers_on_fresh(trained(k, "balanced", model, calibration, validation, loss), k)
+    predictions, truth = predict_fresh(trained(k, "balanced", model, calibration, validation, loss), k)
     for code in range(k):
         share = np.mean(truth == code)
         # Training and fresh rows both vary, and so does a short training.
-        assert answers[:, code].mean() == pytest.approx(share, abs=3 * np.sqrt(2 * share * (1 - share) / N_ROWS) + 0.01)
+        assert predictions[:, code].mean() == pytest.approx(
+            share, abs=3 * np.sqrt(2 * share * (1 - share) / N_ROWS) + 0.01
+        )
 
 
 @pytest.mark.parametrize("k", [2, 3])
@@ -72,8 +74,8 @@ def test_rare_classes_are_predicted_more_often_with_balanced_weights(tables, k):
     plain, weighted = trained(k, None, {}), trained(k, "balanced", {})
     recalls = []
     for model in (plain, weighted):
-        answers, truth = answers_on_fresh(model, k)
-        _, codes = predicted_labels(model.target, answers, model.threshold)["y"]
+        predictions, truth = predict_fresh(model, k)
+        _, codes = predicted_labels(model.target, predictions, model.threshold)["y"]
         recalls.append(np.mean([np.mean(codes[truth == code] == code) for code in range(k)]))
     assert recalls[1] > recalls[0] + 0.03
 
@@ -83,7 +85,7 @@ def test_a_model_with_class_weights_comes_back_from_its_file(tables):
         made = trained(k, "balanced", model)
         (tables / "m.npz").write_bytes(encode_model(made))
         again = load_model("m.npz")
-        np.testing.assert_array_equal(answers_on_fresh(again, k)[0], answers_on_fresh(made, k)[0])
+        np.testing.assert_array_equal(predict_fresh(again, k)[0], predict_fresh(made, k)[0])
         np.testing.assert_array_equal(again.threshold, made.threshold)
 
 

@@ -138,13 +138,13 @@ def test_the_chosen_threshold_is_at_least_as_good_as_one_half(seed, metric, is_w
 @settings(deadline=None, max_examples=30)
 def test_each_yes_no_column_gets_a_threshold_and_together_they_lose_nothing(seed, metric):
     probabilities, y, _ = drawn(seed, n_classes=2, n_rows=80)
-    answers, truth = probabilities[:, 1].reshape(-1, 2), y.reshape(-1, 2)
-    threshold = choose_threshold("multilabel", COLUMNS.names, metric, answers, truth)
+    predictions, truth = probabilities[:, 1].reshape(-1, 2), y.reshape(-1, 2)
+    threshold = choose_threshold("multilabel", COLUMNS.names, metric, predictions, truth)
     assert threshold.shape == (2,)
     keys = [metric] if "_" in metric else [f"{metric}[u]", f"{metric}[v]"]
     sign = -1 if metric == "hamming_loss" else 1
     chosen, half = (
-        sign * sum(score("multilabel", key, truth, answers, ("u", "v"), None, one) for key in keys)
+        sign * sum(score("multilabel", key, truth, predictions, ("u", "v"), None, one) for key in keys)
         for one in (threshold, np.array([0.5, 0.5]))
     )
     assert chosen >= half
@@ -152,11 +152,11 @@ def test_each_yes_no_column_gets_a_threshold_and_together_they_lose_nothing(seed
 
 def test_the_best_threshold_of_all_is_found_and_of_equals_the_one_nearest_to_one_half():
     p = np.array([0.1, 0.2, 0.3, 0.4, 0.8, 0.9])
-    answers = np.column_stack([1 - p, p])
+    predictions = np.column_stack([1 - p, p])
     y = np.array([0, 0, 1, 1, 1, 1])
-    assert choose_threshold("classification", TWO.labels, "accuracy", answers, y).tolist() == [0.25]
+    assert choose_threshold("classification", TWO.labels, "accuracy", predictions, y).tolist() == [0.25]
     assert choose_threshold(
-        "classification", TWO.labels, "accuracy", answers, np.array([0, 0, 0, 0, 1, 1])
+        "classification", TWO.labels, "accuracy", predictions, np.array([0, 0, 0, 0, 1, 1])
     ).tolist() == [0.5]
 
 
@@ -254,10 +254,10 @@ def test_a_given_threshold_needs_no_validation_rows_and_leaves_probabilities_as_
 
 def test_every_label_is_decided_by_the_threshold(late):
     outcome = fitted(loaded(late, {"epochs": 5}, postprocess={"threshold": "balanced_accuracy"}))
-    answers, _ = outcome.model.answers(read_training_table(loaded(late)))
-    labels = outcome.model.columns(answers)["late"]
-    assert (labels == "y").tolist() == (answers[:, 1] > outcome.model.threshold[0]).tolist()
-    assert (labels == "y").sum() > (answers[:, 1] > 0.5).sum()
+    predictions, _ = outcome.model.predict(read_training_table(loaded(late)))
+    labels = outcome.model.columns(predictions)["late"]
+    assert (labels == "y").tolist() == (predictions[:, 1] > outcome.model.threshold[0]).tolist()
+    assert (labels == "y").sum() > (predictions[:, 1] > 0.5).sum()
 
 
 def test_calibration_changes_no_epoch_and_no_label(late):
@@ -277,7 +277,7 @@ def test_a_clamped_model_stays_in_the_range_of_the_training_targets(folder):
     data = {"train": "t.csv", "target": "y", "validation": None}
     plain, clamped = (fitted(loaded(data, postprocess={"clamp": clamp})).model for clamp in (False, True))
     table = read_table("far.csv", plain.reading)
-    free, held = plain.answers(table)[0], clamped.answers(table)[0]
+    free, held = plain.predict(table)[0], clamped.predict(table)[0]
     assert free.min() < 0 or free.max() > 3
     assert held.min() >= 0
     assert held.max() <= 3

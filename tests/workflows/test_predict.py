@@ -18,9 +18,9 @@ def test_rows_are_written_while_they_are_read(iris, monkeypatch):
     monkeypatch.setattr(sniff, "SAMPLE_SIZE", 512)
 
     def in_chunks(*arguments, **options):
-        for answers in map_tables(*arguments, **options):
+        for batch in map_tables(*arguments, **options):
             asked.append(len(written))
-            yield answers
+            yield batch
 
     written = []
     monkeypatch.setattr(predicted_chunks, "map_tables", in_chunks)

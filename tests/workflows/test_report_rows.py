@@ -69,7 +69,7 @@ def test_of_more_rows_a_sample_is_held_with_its_cells(run, monkeypatch):
     assert rows.detailed.X.shape == (len(rows.detailed.sample), model.ensemble.first.n_in)
     assert {len(column) for column in rows.detailed.table.columns.values()} == {len(rows.detailed.sample)}
     np.testing.assert_allclose(
-        model.answers_to(rows.detailed.X, rows.detailed.table), rows.detailed.sample.answers, atol=1e-6
+        model.predict_inputs(rows.detailed.X, rows.detailed.table), rows.detailed.sample.predictions, atol=1e-6
     )
 
 

@@ -23,10 +23,10 @@ OUTPUTS = np.random.default_rng(0).random((20, 2)).astype(np.float32)
     ],
 )
 def test_answers_decoded_some_at_a_time_are_those_of_all(target, state):
-    answers, decoded = decode_outputs(target, state, OUTPUTS), Decoded(target, state, OUTPUTS)
-    assert decoded.shape == answers.shape
-    assert np.array_equal(decoded[3:11], answers[3:11])
-    assert np.array_equal(decoded[:], answers)
+    predictions, decoded = decode_outputs(target, state, OUTPUTS), Decoded(target, state, OUTPUTS)
+    assert decoded.shape == predictions.shape
+    assert np.array_equal(decoded[3:11], predictions[3:11])
+    assert np.array_equal(decoded[:], predictions)
 
 
 def test_a_single_output_answers_for_both_classes():

@@ -184,7 +184,7 @@ def dependence_json(result: "DependenceResult") -> dict[str, Any]:
     return {
         "n_rows": result.n_rows,
         "n_sampled": result.n_sampled,
-        "answers": result.answers,
+        "answers": result.output_names,
         "columns": [
             {"column": one.column, "values": one.values, "mean": one.mean, "curves": one.curves}
             for one in result.columns
@@ -218,15 +218,15 @@ def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
     if not is_json:
         writer.writerow(heading)
     for one in rows:
-        answer = one.answer.item() if hasattr(one.answer, "item") else one.answer
+        prediction = one.prediction.item() if hasattr(one.prediction, "item") else one.prediction
         if is_json:
             parts = dict(zip(columns, one.parts, strict=True))
             record = {
-                "row": one.row, "answer": answer, "explained": one.of, "value": one.value, "typical": one.baseline,
+                "row": one.row, "answer": prediction, "explained": one.of, "value": one.value, "typical": one.baseline,
                 "by": parts,
             }  # fmt: skip
             sys.stdout.write(dumps(plain(record), allow_nan=False, default=str) + "\n")
         else:
             numbers = (f"{part:.6g}" for part in (one.value, one.baseline, *one.parts))
-            answer = f"{answer:.9g}" if isinstance(answer, float) else answer
-            writer.writerow([one.row, answer, one.of, *numbers])
+            prediction = f"{prediction:.9g}" if isinstance(prediction, float) else prediction
+            writer.writerow([one.row, prediction, one.of, *numbers])

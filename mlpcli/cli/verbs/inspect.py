@@ -47,7 +47,7 @@ def document(inspection: "Inspection") -> Document:
     shape = " -> ".join(map(str, model.ensemble.first.sizes))
     title = f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}"
     tables = [_layers(inspection), *_members(model), _columns(model), *_scores(model)]
-    blocks: list[Block] = [_answers(model), *tables, _record(inspection), Paragraph("all numbers are finite")]
+    blocks: list[Block] = [_output_facts(model), *tables, _record(inspection), Paragraph("all numbers are finite")]
     notes = [inspection.far_worse] if inspection.far_worse else []
     return Document(title, blocks, notes, heading="mlp inspect")
 
@@ -79,7 +79,7 @@ def as_json(inspection: "Inspection") -> dict[str, Any]:
     }
 
 
-def _answers(model: "Model") -> Facts:
+def _output_facts(model: "Model") -> Facts:
     target = model.target
     size = [describe_target(target)] if target.kind == "classes" else []
     facts = [("target", " · ".join([listed(target.names), target.task, *size]))]

@@ -1,7 +1,7 @@
 """Numbers to inputs: how a column is scaled, and what stands in for its missing cells.
 
 A scaler looks at the known values of one training column, in rising order (but for `Standardize`, which takes them in
-any), with how many rows each counts for (`row_counts`). It answers `(center, scale)`; an input is
+any), with how many rows each counts for (`row_counts`). It returns `(center, scale)`; an input is
 `(x - center) / scale`, computed in float64. A column that carries no information gets scale 1, so nothing divides by 0.
 `Quantile` goes by knots instead: values of the column, and the input that each of them becomes.
 """

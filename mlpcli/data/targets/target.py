@@ -170,13 +170,13 @@ def decode_bounds(target: Target, state: State, outputs: NDArray[np.floating]) -
 
     For a quantile network with n targets: lower, then upper quantiles (n_rows, 2 n), which enclose the prediction.
     """
-    answers = decode_outputs(target, state, outputs)
+    predictions = decode_outputs(target, state, outputs)
     if not isinstance(target, NumberTarget) or not target.fitted:
-        return answers
+        return predictions
     exact: Values = outputs.astype(np.float64)
     n_targets = len(target.names)
     low, high = (_decode_numbers(target, state, exact[:, some]) for some in (slice(n_targets), slice(-n_targets, None)))
-    return np.concatenate([np.minimum(low, answers), np.maximum(high, answers)], axis=1)
+    return np.concatenate([np.minimum(low, predictions), np.maximum(high, predictions)], axis=1)
 
 
 def _decode_numbers(target: NumberTarget, state: State, outputs: Values) -> Values:
@@ -185,15 +185,15 @@ def _decode_numbers(target: NumberTarget, state: State, outputs: Values) -> Valu
 
 
 def predicted_columns(
-    target: Target, answers: Values, threshold: Values | None = None
+    target: Target, predictions: Values, threshold: Values | None = None
 ) -> dict[str, NDArray[np.generic]]:
     """Predictions by target column: labels (see `typed_labels`) or numbers (float64).
 
-    `answers` are from `decode_outputs`; `threshold` as for `predicted_labels`.
+    `predictions` are from `decode_outputs`; `threshold` as for `predicted_labels`.
     """
     if isinstance(target, NumberTarget):
-        return {name: answers[:, index] for index, name in enumerate(target.names)}
-    found = predicted_labels(target, answers, threshold).items()
+        return {name: predictions[:, index] for index, name in enumerate(target.names)}
+    found = predicted_labels(target, predictions, threshold).items()
     return {
         name: typed_labels(labels, cell_type)[codes]
         for (name, (labels, codes)), cell_type in zip(found, target.cell_types, strict=True)
@@ -201,7 +201,7 @@ def predicted_columns(
 
 
 def predicted_labels(
-    target: ClassTarget | BooleanTarget, answers: Values, threshold: Values | None = None
+    target: ClassTarget | BooleanTarget, predictions: Values, threshold: Values | None = None
 ) -> dict[str, tuple[tuple[str, ...], NDArray[np.int64]]]:
     """Labels and predicted codes (n_rows,) by target column; ties go to the first class, and to no.
 
@@ -209,6 +209,6 @@ def predicted_labels(
     classes, each has a threshold (n_classes,), and the class that most exceeds its own is predicted.
     """
     if isinstance(target, ClassTarget):
-        return {target.name: (target.labels, most_exceeding(answers, threshold))}
-    codes = (answers > (0.5 if threshold is None else threshold)).astype(np.int64).T
+        return {target.name: (target.labels, most_exceeding(predictions, threshold))}
+    codes = (predictions > (0.5 if threshold is None else threshold)).astype(np.int64).T
     return dict(zip(target.names, zip(target.levels, codes, strict=True), strict=True))

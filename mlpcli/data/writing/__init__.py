@@ -1,1 +1,1 @@
-"""Answers to files."""
+"""Writes predictions to files."""

@@ -129,19 +129,19 @@ class UpperEnds:
             n[1 : len(fold.ranks) + 1] = fold.ranks
         return scores, n_below
 
-    def __call__(self, answers: Floats) -> Floats:
-        """The ends (n_rows,) for `answers` (n_folds, n_rows), predictions per fold; infinite if scores are too few."""
+    def __call__(self, predictions: Floats) -> Floats:
+        """The ends (n_rows,) for `predictions` (n_folds, n_rows) of each fold's members; infinite if scores are few."""
         if len(self.folds) == 1 or not math.isfinite(self.pooled):
-            return np.asarray(answers[0] + self.pooled)
-        ends = np.empty(answers.shape[1])
-        for start in range(0, answers.shape[1], ROWS_AT_ONCE):
+            return np.asarray(predictions[0] + self.pooled)
+        ends = np.empty(predictions.shape[1])
+        for start in range(0, predictions.shape[1], ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            ends[some] = self._of_block(np.clip(answers[:, some], -FARTHEST, FARTHEST))
+            ends[some] = self._of_block(np.clip(predictions[:, some], -FARTHEST, FARTHEST))
         return ends
 
-    def _of_block(self, answers: Floats) -> Floats:
+    def _of_block(self, predictions: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
-            distances = answers - answers[0]
+            distances = predictions - predictions[0]
             distances /= self.step
             np.ceil(distances + 1e-9, out=distances)
         distances[0] = 0.0
@@ -153,21 +153,21 @@ class UpperEnds:
         cells = len(self.counts[0]) * np.arange(len(self.folds))[:, None] + CELLS - 2 + steps - distances
         places = self.kept.take(cells.astype(np.int64), mode="clip")
         if is_far.any():
-            places[:, is_far] = self._by_halving(answers[:, is_far])
-        return self._first_from(places, answers)
+            places[:, is_far] = self._by_halving(predictions[:, is_far])
+        return self._first_from(places, predictions)
 
-    def _first_from(self, places: Ranks, answers: Floats) -> Floats:
+    def _first_from(self, places: Ranks, predictions: Floats) -> Floats:
         """The ends, given a lower bound of the number of stored scores below them, `places` (n_folds, n_rows)."""
         scores, n_below = (table.ravel() for table in self._table)
         places = places + len(scores) // len(self.folds) * np.arange(len(self.folds))[:, None]
-        ends, rows = np.empty(answers.shape[1]), np.arange(answers.shape[1])
+        ends, rows = np.empty(predictions.shape[1]), np.arange(predictions.shape[1])
         while len(rows):
-            sums = answers + scores.take(places, mode="clip")
+            sums = predictions + scores.take(places, mode="clip")
             ends[rows] = least = sums.min(axis=0)
             places += sums == least
             is_open = n_below.take(places, mode="clip").sum(axis=0) < self.rank
             some = np.flatnonzero(is_open)
-            rows, places, answers = rows[some], places.take(some, axis=1), answers.take(some, axis=1)
+            rows, places, predictions = rows[some], places.take(some, axis=1), predictions.take(some, axis=1)
         return ends
 
     def _steps_up(self, distances: Floats, low: Floats, high: Floats) -> NDArray[np.int64]:
@@ -180,16 +180,16 @@ class UpperEnds:
         places = (first + low - distances).astype(np.int64)
         return np.asarray(low + _steps_beyond(self.counts.ravel(), places, (high - low).astype(np.int64), self.rank))
 
-    def _by_halving(self, answers: Floats) -> Floats:
+    def _by_halving(self, predictions: Floats) -> Floats:
         """Counts of stored scores below the ends, for predictions too far apart for the grid, by bisection."""
-        slack = 1e-12 * (np.abs(answers).max(axis=0) + abs(self.pooled))  # for rounded sums and differences
-        low, high = answers.min(axis=0) + self.pooled - slack, answers.max(axis=0) + self.pooled + slack
+        slack = 1e-12 * (np.abs(predictions).max(axis=0) + abs(self.pooled))  # for rounded sums and differences
+        low, high = predictions.min(axis=0) + self.pooled - slack, predictions.max(axis=0) + self.pooled + slack
         for _ in range(HALVINGS):
             middle = (low + high) / 2.0
-            n = sum(fold.n_up_to(middle - own) for fold, own in zip(self.folds, answers, strict=True))
+            n = sum(fold.n_up_to(middle - own) for fold, own in zip(self.folds, predictions, strict=True))
             is_enough = n >= self.rank
             high, low = np.where(is_enough, middle, high), np.where(is_enough, low, middle)
-        pairs = zip(self.folds, answers, strict=True)
+        pairs = zip(self.folds, predictions, strict=True)
         return np.stack([fold.values.searchsorted(low - slack - own) for fold, own in pairs])
 
 
@@ -250,12 +250,12 @@ class Intervals:
     above: UpperEnds
     below: UpperEnds
 
-    def __call__(self, answers: Floats, upper: Floats | None = None) -> tuple[Floats, Floats]:
-        """Lower and upper ends (n_rows,) for the predictions `answers` (n_folds, n_rows) of each fold's members.
+    def __call__(self, predictions: Floats, upper: Floats | None = None) -> tuple[Floats, Floats]:
+        """Lower and upper ends (n_rows,) for the `predictions` (n_folds, n_rows) of each fold's members.
 
-        For "quantiles", `answers` are the lower quantiles and `upper` the upper ones.
+        For "quantiles", `predictions` are the lower quantiles and `upper` the upper ones.
         """
-        return -self.below(-answers), self.above(answers if upper is None else upper)
+        return -self.below(-predictions), self.above(predictions if upper is None else upper)
 
 
 def intervals_of(kind: Kind, folds: Sequence[Scores], level: float) -> Intervals:

@@ -55,9 +55,9 @@ class Truth:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Predictions `answers` (n_rows, n_classes or n_targets), and their decision threshold."""
+    """The `predictions` (n_rows, n_classes or n_targets), and the decision threshold of classification."""
 
-    answers: Floats
+    predictions: Floats
     threshold: Floats | None = None
 
 
@@ -101,8 +101,8 @@ def compare_scores(
     The new prediction is worse (better) in a metric if the whole interval is, by more than the metric's `margin`. A
     metric that cannot decide has no interval, and no verdict.
     """
-    both_inputs = [gather(truth.task, truth.y, one.answers, truth.weights, one.threshold) for one in (old, new)]
-    is_same = np.array_equal(old.answers, new.answers) and _is_same_threshold(old, new)
+    both_inputs = [gather(truth.task, truth.y, one.predictions, truth.weights, one.threshold) for one in (old, new)]
+    is_same = np.array_equal(old.predictions, new.predictions) and _is_same_threshold(old, new)
     compared = []
     for metric in metrics:
         before, after = (_score(truth, metric, one, truth.weights) for one in (old, new))
@@ -237,10 +237,10 @@ def _percentiles(differences: Floats, confidence: float) -> Interval:
 
 
 def _score(truth: Truth, metric: str, prediction: Prediction, weights: Floats | None) -> float:
-    return score(truth.task, metric, truth.y, prediction.answers, truth.names, weights, prediction.threshold)
+    return score(truth.task, metric, truth.y, prediction.predictions, truth.names, weights, prediction.threshold)
 
 
 def _is_right(truth: Truth, prediction: Prediction) -> Bools:
-    inputs: Any = gather(truth.task, truth.y, prediction.answers, None, prediction.threshold)
+    inputs: Any = gather(truth.task, truth.y, prediction.predictions, None, prediction.threshold)
     right: Bools = inputs.rows.is_right.reshape(len(truth.y), -1).all(axis=1)
     return right

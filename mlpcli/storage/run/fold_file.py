@@ -38,7 +38,7 @@ class _Header:
 class FoldRecord:
     """A fold, `number` from 0: its scores, and its predictions for the held-out rows.
 
-    `rows` (n_rows,) are indices in the training table; `answers` (n_rows, n_classes or n_targets) are predictions in
+    `rows` (n_rows,) are indices in the training table; `predictions` (n_rows, n_classes or n_targets) are in
     the units of the table, with column names `labels`; `threshold` is None for 0.5. An undefined score is None.
     """
 
@@ -52,7 +52,7 @@ class FoldRecord:
     constant: Scores
     labels: tuple[str, ...]
     rows: Rows = field(repr=False)
-    answers: Values = field(repr=False)
+    predictions: Values = field(repr=False)
     threshold: Values | None = field(default=None, repr=False)
     seconds: float = 0.0
 
@@ -63,7 +63,7 @@ def encode_fold(record: FoldRecord) -> bytes:
         "fold", FORMATS["fold"], record.number, record.n_train, record.n_validation, record.epochs, record.best_epoch,
         record.stop_reason, record.scores, record.constant, record.labels, record.seconds,
     )  # fmt: skip
-    arrays: dict[str, NDArray[Any]] = {"rows": record.rows, "answers": record.answers}
+    arrays: dict[str, NDArray[Any]] = {"rows": record.rows, "answers": record.predictions}
     if record.threshold is not None:
         arrays["threshold"] = record.threshold
     return encode_npz(arrays, to_plain(header))
@@ -73,21 +73,21 @@ def load_fold(path: str) -> FoldRecord:
     """Read a fold file; raises ModelFileError for a damaged file or one of another kind."""
     plain, arrays = read_npz(path, "fold")
     header = from_plain(_Header, plain, path)
-    rows, answers, threshold = arrays.pop("rows", None), arrays.pop("answers", None), arrays.pop("threshold", None)
+    rows, predictions, threshold = arrays.pop("rows", None), arrays.pop("answers", None), arrays.pop("threshold", None)
     fits = (
         rows is not None
-        and answers is not None
+        and predictions is not None
         and not arrays
         and rows.dtype == np.int64
         and rows.ndim == 1
-        and answers.dtype == np.float64
-        and answers.shape == (len(rows), len(header.labels))
-        and np.isfinite(answers).all()
+        and predictions.dtype == np.float64
+        and predictions.shape == (len(rows), len(header.labels))
+        and np.isfinite(predictions).all()
         and (threshold is None or (threshold.dtype == np.float64 and np.isfinite(threshold).all()))
     )
-    if not fits or rows is None or answers is None:
+    if not fits or rows is None or predictions is None:
         raise ModelFileError(f"{path}: its contents are inconsistent. Start again without --resume.")
     return FoldRecord(
         header.number, header.n_train, header.n_validation, header.epochs, header.best_epoch, header.stop_reason,
-        header.scores, header.constant, header.labels, rows, answers, threshold, header.seconds,
+        header.scores, header.constant, header.labels, rows, predictions, threshold, header.seconds,
     )  # fmt: skip

@@ -117,7 +117,7 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
     budget.refuse_untrained(state)
     with blas_threads(1):
         outcome = finalize(prepared, state, budget.reason)
-        answers, _ = outcome.model.answers(task.training_table.table, task.fold.test)
+        predictions, _ = outcome.model.predict(task.training_table.table, task.fold.test)
     record = FoldRecord(
         task.number,
         len(prepared.train.truth),
@@ -129,7 +129,7 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
         _plain(outcome.scores["constant"]),
         tuple(prediction_names(prepared.target)),
         np.asarray(task.fold.test, np.int64),
-        np.asarray(answers, np.float64),
+        np.asarray(predictions, np.float64),
         outcome.model.threshold,
         perf_counter() - started,
     )

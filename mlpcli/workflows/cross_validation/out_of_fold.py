@@ -66,16 +66,16 @@ def _columns(
     columns.append((FOLD, folds[order]))
     columns += [(name, _cells(column, rows)) for name, column in ids.items()]
     columns += [(name, _cells(table.columns[name], rows)) for name in target.names]
-    answers = np.concatenate([record.answers for record in records])[order].astype(np.float32)
+    predictions = np.concatenate([record.predictions for record in records])[order].astype(np.float32)
     if isinstance(target, NumberTarget):
-        return [*columns, *((f"predicted_{name}", answers[:, i]) for i, name in enumerate(target.names))]
+        return [*columns, *((f"predicted_{name}", predictions[:, i]) for i, name in enumerate(target.names))]
     # Labels fold by fold: each has a threshold of its own.
-    of_folds = [predicted_labels(target, record.answers, record.threshold) for record in records]
+    of_folds = [predicted_labels(target, record.predictions, record.threshold) for record in records]
     for name in target.names:
         labels = of_folds[0][name][0]
         codes = np.concatenate([found[name][1] for found in of_folds])[order]
         columns.append((f"predicted_{name}", Labels(labels, codes)))
-    return [*columns, *((f"p_{name}", answers[:, i]) for i, name in enumerate(records[0].labels))]
+    return [*columns, *((f"p_{name}", predictions[:, i]) for i, name in enumerate(records[0].labels))]
 
 
 def _cells(column: Column, rows: Rows) -> Cells:

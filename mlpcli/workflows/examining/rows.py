@@ -58,7 +58,7 @@ class Rows:
         return self.held_out is not None and self.folds is None
 
     @cached_property
-    def answers(self) -> Values:
+    def predictions(self) -> Values:
         """Predictions for the held-out rows; with folds, out-of-fold predictions."""
         assert self.held_out is not None
         if self.folds is None:
@@ -68,11 +68,11 @@ class Rows:
         return self._decoded(average_rounds(evaluator.run(ensemble.flats)[1], ensemble, self.n_folds))
 
     @property
-    def predictions(self) -> Predictions:
+    def held_out_predictions(self) -> Predictions:
         """The held-out rows with truth and predictions."""
         assert self.held_out is not None
         held_out, model = self.held_out, self.model
-        return Predictions(model.target, held_out.truth, self.answers, held_out.weights, model.threshold)
+        return Predictions(model.target, held_out.truth, self.predictions, held_out.weights, model.threshold)
 
     def columns(self) -> Mapping[str, tuple[Inputs, Inputs]]:
         """The inputs of each column on training and held-out rows; with folds, on two halves of the rows.
@@ -106,29 +106,29 @@ class Rows:
     def row_losses(self) -> Values:
         """The log loss, or the squared error in variances of the training targets, of each held-out row (n_rows,)."""
         assert self.held_out is not None
-        truth, answers = self.held_out.truth, self.answers
+        truth, predictions = self.held_out.truth, self.predictions
         if isinstance(self.model.target, ClassTarget):
             return np.asarray(
-                -np.log(np.maximum(np.take_along_axis(answers, truth[:, None], axis=1)[:, 0], _MIN_PROBABILITY))
+                -np.log(np.maximum(np.take_along_axis(predictions, truth[:, None], axis=1)[:, 0], _MIN_PROBABILITY))
             )
         if isinstance(self.model.target, NumberTarget):
             variances = self.train.truth.var(axis=0)
-            return np.asarray(((answers - truth) ** 2 / np.where(variances > 0.0, variances, 1.0)).mean(axis=1))
-        right = np.take_along_axis(no_and_yes(answers), truth.astype(np.int64)[..., None], axis=2)[..., 0]
+            return np.asarray(((predictions - truth) ** 2 / np.where(variances > 0.0, variances, 1.0)).mean(axis=1))
+        right = np.take_along_axis(no_and_yes(predictions), truth.astype(np.int64)[..., None], axis=2)[..., 0]
         return np.asarray(-np.log(np.maximum(right, _MIN_PROBABILITY)).mean(axis=1))
 
-    def counts_of_answers(self) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
+    def label_counts(self) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
         """Names of classes (or boolean targets), number of true rows of each, and how often each is predicted.
 
         Counted on the held-out rows if there are any, because a model predicts every class on rows it has memorized.
         """
-        part, answers = (self.train, None) if self.held_out is None else (self.held_out, self.answers)
-        if answers is None:
-            answers = self._decoded(self.model.ensemble.outputs(part.samples.X))
+        part, predictions = (self.train, None) if self.held_out is None else (self.held_out, self.predictions)
+        if predictions is None:
+            predictions = self._decoded(self.model.ensemble.outputs(part.samples.X))
         target, names = self.model.target, prediction_names(self.model.target)
         assert not isinstance(target, NumberTarget)
         n = len(names)
-        codes = [codes for _, codes in predicted_labels(target, answers, self.model.threshold).values()]
+        codes = [codes for _, codes in predicted_labels(target, predictions, self.model.threshold).values()]
         if isinstance(target, ClassTarget):
             return names, np.bincount(part.truth, minlength=n), np.bincount(codes[0], minlength=n)
         return names, part.truth.astype(np.int64).sum(axis=0), np.array([np.count_nonzero(own) for own in codes])

@@ -51,7 +51,7 @@ class RowReasons:
     """The prediction for a row, the number explained, its value for the typical row, and each column's contribution."""
 
     row: str
-    answer: Any
+    prediction: Any
     of: str
     value: float
     baseline: float
@@ -60,12 +60,12 @@ class RowReasons:
 
 @dataclass(frozen=True)
 class DependenceResult:
-    """Partial dependence on some columns; `answers` are the names of the predictions."""
+    """Partial dependence on some columns; `output_names` are the classes or targets that are predicted."""
 
     model: Model
     n_rows: int
     n_sampled: int
-    answers: tuple[str, ...]
+    output_names: tuple[str, ...]
     columns: tuple[Dependence, ...]
     notes: tuple[str, ...]
 
@@ -76,8 +76,11 @@ class DependenceResult:
         A probability is named as by `mlp predict --proba` (`p_Adelie`), a number like its target.
         """
         task = self.model.target.task
-        places = [1] if task == "classification" and len(self.answers) == 2 else range(len(self.answers))
-        return {place: self.answers[place] if task == "regression" else f"p_{self.answers[place]}" for place in places}
+        places = [1] if task == "classification" and len(self.output_names) == 2 else range(len(self.output_names))
+        return {
+            place: self.output_names[place] if task == "regression" else f"p_{self.output_names[place]}"
+            for place in places
+        }
 
     def draw(self, path: str) -> None:
         """Write the partial dependence as an image; raises MlpError and OutputError."""

@@ -93,14 +93,14 @@ def _predict_chunk(
 ) -> Chunk:
     """Predict and encode one chunk; thread-safe."""
     keep = _kept_columns(request.keep, table)
-    cells = model.read(table) if conformal is None else conformal.read(table)
+    cells = model.cast(table) if conformal is None else conformal.cast(table)
     regions: PredictionRegions | None = None
     if request.is_raw:
         outputs, counts = model.outputs(cells)
         named = raw_columns(model, outputs)
     else:
-        answers, regions, counts = with_regions(model, conformal, cells)
-        named = prediction_columns(model, answers, regions, request.with_probabilities, writer.is_typed)
+        predictions, regions, counts = with_regions(model, conformal, cells)
+        named = prediction_columns(model, predictions, regions, request.with_probabilities, writer.is_typed)
     if request.with_hidden:
         named += hidden_columns(model.hidden_activations(cells))
     seen = None

@@ -19,17 +19,19 @@ Named: TypeAlias = tuple[str, Cells]
 
 
 def prediction_columns(
-    model: Model, answers: Values, regions: PredictionRegions | None, with_probabilities: bool, is_typed: bool
+    model: Model, predictions: Values, regions: PredictionRegions | None, with_probabilities: bool, is_typed: bool
 ) -> list[Named]:
     """Names and cells: each target, followed by its `_low` and `_high` or its `_set`, then the probabilities `p_`."""
     columns = (
-        _numbers(model, answers, regions)
+        _numbers(model, predictions, regions)
         if isinstance(model.target, NumberTarget)
-        else _labels(model, answers, regions, is_typed)
+        else _labels(model, predictions, regions, is_typed)
     )
     if with_probabilities:
         names = prediction_names(model.target)
-        columns += [(f"p_{name}", own) for name, own in zip(names, answers.T.astype(model.ensemble.dtype), strict=True)]
+        columns += [
+            (f"p_{name}", own) for name, own in zip(names, predictions.T.astype(model.ensemble.dtype), strict=True)
+        ]
     return columns
 
 
@@ -46,10 +48,10 @@ def hidden_columns(layers: dict[str, NDArray[Any]]) -> list[Named]:
     return [(f"{name}_{neuron}", own) for name, a in layers.items() for neuron, own in enumerate(a.T, start=1)]
 
 
-def _numbers(model: Model, answers: Values, regions: PredictionRegions | None) -> list[Named]:
+def _numbers(model: Model, predictions: Values, regions: PredictionRegions | None) -> list[Named]:
     found: list[Named] = []
     for place, (name, scale) in enumerate(zip(model.target.names, model.target_scales.tolist(), strict=True)):
-        ends = [("", answers)]
+        ends = [("", predictions)]
         if regions is not None and regions.low is not None and regions.high is not None:
             ends += [("_low", regions.low), ("_high", regions.high)]
         dtype = model.ensemble.dtype
@@ -57,11 +59,11 @@ def _numbers(model: Model, answers: Values, regions: PredictionRegions | None) -
     return found
 
 
-def _labels(model: Model, answers: Values, regions: PredictionRegions | None, is_typed: bool) -> list[Named]:
+def _labels(model: Model, predictions: Values, regions: PredictionRegions | None, is_typed: bool) -> list[Named]:
     target = model.target
     assert not isinstance(target, NumberTarget)
     found: list[Named] = []
-    predicted = predicted_labels(target, answers, model.threshold).items()
+    predicted = predicted_labels(target, predictions, model.threshold).items()
     for place, ((name, (labels, codes)), cell_type) in enumerate(zip(predicted, target.cell_types, strict=True)):
         shown = labels if not is_typed or cell_type == "text" else typed_labels(labels, cell_type)
         found.append((name, Labels(shown, codes)))

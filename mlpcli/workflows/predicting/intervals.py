@@ -82,28 +82,34 @@ class ConformalPredictor:
             else:
                 self._sets[target, group] = sets_of(folds, level)
 
-    def read(self, table: Table) -> Table:
-        """A table cast as by `Model.read`, with the column of groups; raises DataError for a missing column or cell."""
-        cells = self.model.read(table)
+    def cast(self, table: Table) -> Table:
+        """A table cast as by `Model.cast`, with the column of groups; raises DataError for a missing column or cell."""
+        cells = self.model.cast(table)
         if self._by is None or self._by.name in {column.name for column in self.model.preprocessor.columns}:
             return cells
         group_labels(table, self._by.name)  # raises DataError for a column that is not there
         return cells.with_columns({**cells.columns, **cast_table(table, [self._by]).columns})
 
-    def answers(self, read: Table, some: Rows | None = None) -> tuple[Values, PredictionRegions, TransformCounts]:
-        """Predictions for rows of a table from `read`, as those of the model, and their intervals or sets."""
-        answers, of_folds, counts = self.model.fold_answers(read, some)
-        column = None if self._by is None else group_labels(read, self._by.name)
+    def predict(self, table: Table, some: Rows | None = None) -> tuple[Values, PredictionRegions, TransformCounts]:
+        """Predictions for rows of a table from `cast`, as those of the model, and their intervals or sets."""
+        predictions, fold_predictions, counts = self.model.predict_folds(table, some)
+        column = None if self._by is None else group_labels(table, self._by.name)
         column = column if column is None or some is None else column.take(some)
-        return answers, self.regions(answers, of_folds, column), counts
+        return predictions, self.regions(predictions, fold_predictions, column), counts
 
-    def regions(self, answers: Values, of_folds: Values, column: CategoricalColumn | None) -> PredictionRegions:
-        """The intervals or sets of predictions, from `of_folds` (see `Model.fold_answers`) and the column of groups."""
-        groups, names = self._groups(column, len(answers))
+    def regions(
+        self, predictions: Values, fold_predictions: Values, column: CategoricalColumn | None
+    ) -> PredictionRegions:
+        """The intervals or sets of predictions; `fold_predictions` as from `Model.predict_folds`."""
+        groups, names = self._groups(column, len(predictions))
         n_open = {names[code]: int(n) for code, n in enumerate(np.bincount(groups, minlength=len(names))) if n}
         if isinstance(self.model.target, NumberTarget):
-            return PredictionRegions(*self._ends(answers, of_folds, groups), None, self._only_open(n_open), self.level)
-        return PredictionRegions(None, None, self._held(answers, of_folds, groups), self._only_open(n_open), self.level)
+            return PredictionRegions(
+                *self._ends(predictions, fold_predictions, groups), None, self._only_open(n_open), self.level
+            )
+        return PredictionRegions(
+            None, None, self._held(predictions, fold_predictions, groups), self._only_open(n_open), self.level
+        )
 
     @property
     def by(self) -> str | None:
@@ -115,10 +121,10 @@ class ConformalPredictor:
         """The columns that are needed in addition to the inputs."""
         return set() if self._by is None else {self._by.name}
 
-    def data_columns(self, answers: Values, regions: PredictionRegions) -> dict[str, Any]:
+    def data_columns(self, predictions: Values, regions: PredictionRegions) -> dict[str, Any]:
         """Predictions by column name, each followed by its interval ends or its set, a tuple of labels."""
         found: dict[str, Any] = {}
-        for name, values in self.model.columns(answers).items():
+        for name, values in self.model.columns(predictions).items():
             found |= {name: values, **self._region_columns(name, regions)}
         return found
 
@@ -184,11 +190,11 @@ class ConformalPredictor:
         codes = np.asarray([places.get(level, len(names) - 1) for level in column.levels], np.int64)
         return column.translate(codes, places.get(MISSING, len(names) - 1)), names
 
-    def _ends(self, answers: Values, of_folds: Values, groups: NDArray[np.int64]) -> tuple[Values, Values]:
-        rows, n_targets = self._scores.rows, answers.shape[1]
-        low, high = np.full(answers.shape, -np.inf), np.full(answers.shape, np.inf)
+    def _ends(self, predictions: Values, fold_predictions: Values, groups: NDArray[np.int64]) -> tuple[Values, Values]:
+        rows, n_targets = self._scores.rows, predictions.shape[1]
+        low, high = np.full(predictions.shape, -np.inf), np.full(predictions.shape, np.inf)
         with np.errstate(all="ignore"):
-            own = np.log1p(of_folds) if rows.scale == "log" else of_folds
+            own = np.log1p(fold_predictions) if rows.scale == "log" else fold_predictions
             for (target, group), interval in self._intervals.items():
                 of_group = groups == group
                 if of_group.any():
@@ -199,16 +205,18 @@ class ConformalPredictor:
         if rows.is_count:
             low = np.maximum(low, 0.0)
         if rows.kind != "signed":  # if folds differ widely, the prediction may lie outside; widening keeps the coverage
-            low, high = np.minimum(low, answers), np.maximum(high, answers)
+            low, high = np.minimum(low, predictions), np.maximum(high, predictions)
         return low, high
 
-    def _held(self, answers: Values, of_folds: Values, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _held(self, predictions: Values, fold_predictions: Values, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
         target, rows = self.model.target, self._scores.rows
-        codes = np.stack([own for _, own in predicted_labels(target, answers, self.model.threshold).values()], axis=1)  # type: ignore[arg-type]
+        codes = np.stack(
+            [own for _, own in predicted_labels(target, predictions, self.model.threshold).values()], axis=1
+        )  # type: ignore[arg-type]
         if isinstance(target, ClassTarget):
-            probabilities, n_labels = of_folds, len(prediction_names(target))
+            probabilities, n_labels = fold_predictions, len(prediction_names(target))
         else:
-            probabilities, n_labels = np.stack([1.0 - of_folds, of_folds], axis=-1), 2
+            probabilities, n_labels = np.stack([1.0 - fold_predictions, fold_predictions], axis=-1), 2
         holds = np.ones(probabilities.shape[1:], np.bool_)
         for (place, group), is_held in self._sets.items():
             if isinstance(target, ClassTarget) and rows.by == target.name:
@@ -228,9 +236,9 @@ def with_regions(
 ) -> tuple[Values, PredictionRegions | None, TransformCounts]:
     """Predictions for rows of a table cast for the model, with intervals or sets if `conformal` is given."""
     if conformal is not None:
-        return conformal.answers(read, some)
-    answers, counts = model.answers(read, some)
-    return answers, None, counts
+        return conformal.predict(read, some)
+    predictions, counts = model.predict(read, some)
+    return predictions, None, counts
 
 
 def joined_regions(parts: Sequence[PredictionRegions]) -> PredictionRegions | None:

@@ -134,7 +134,7 @@ def check_drift(weights: str, source: str, delimiter: str | None = None, encodin
     notes: tuple[str, ...] = ()
 
     def look(table: Table) -> tuple[Histogram, tuple[str, ...]]:
-        return count_rows(model.reference, columns, model.read(table)), table.notes
+        return count_rows(model.reference, columns, model.cast(table)), table.notes
 
     names = {column.name for column in columns}
     reading = format_of(model, delimiter, encoding)

@@ -60,7 +60,7 @@ def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> t
     weights = None if sample.weights is None else sample.weights[:n_rows]
     truth = Truth(target.task, sample.truth[:n_rows], names, weights)
     X = rows.X[:n_rows].copy()
-    scorer = Scorer(_answers_of(model), truth, metric, model.threshold, confidence)
+    scorer = Scorer(_predictor(model), truth, metric, model.threshold, confidence)
     inputs = inputs_by_column(features)
     linked = [
         one for one in correlated_columns(X[:CORRELATION_ROWS], features, CORRELATED) if len(one.columns) < len(inputs)
@@ -79,7 +79,7 @@ def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> t
     return worth, importance_section(worth, metric, falls, n_rows, together)
 
 
-def _answers_of(model: Model) -> Any:
+def _predictor(model: Model) -> Any:
     return lambda X: decode_outputs(model.target, dict(model.target_state), model.ensemble.outputs(X))
 
 
@@ -101,7 +101,7 @@ def _dependence(model: Model, rows: Detailed, columns: Sequence[str]) -> list[Se
             donors = donors_of_codes(np.asarray(column.codes), DEPENDENT_VALUES // 2)
             texts = tuple(column.levels[code] for code in column.codes[donors])
         if len(donors):
-            one = partial_dependence(_answers_of(model), X, inputs[name], name, texts, donors, 0)
+            one = partial_dependence(_predictor(model), X, inputs[name], name, texts, donors, 0)
             found.append(Dependence(name, texts, numbers, one.mean))
     if not found:
         return []
@@ -111,7 +111,7 @@ def _dependence(model: Model, rows: Detailed, columns: Sequence[str]) -> list[Se
 
 def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: float) -> list[Section]:
     target, sample = model.target, rows.sample
-    predictions = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold)
+    predictions = Predictions(target, sample.truth, sample.predictions, sample.weights, model.threshold)
     names = prediction_names(target)
     metric = main_metrics(target.task, names)[0]
     roles = {feature.name: feature.role for feature in model.preprocessor.columns}
@@ -127,7 +127,7 @@ def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: fl
             low, high = (np.nan, np.nan) if ends is None else (ends.low, ends.high)
             value = one.scored.scores[of.metric]
             groups.append(Group(of.columns[0], one.name, one.n_rows, value, low, high, one.is_small))
-    overall = score(target.task, metric, sample.truth, sample.answers, names, sample.weights, model.threshold)
+    overall = score(target.task, metric, sample.truth, sample.predictions, names, sample.weights, model.threshold)
     better = find_metric(metric).higher_is_better
     in_order = _in_value_order(groups, table)
     found = [slices_section(groups, metric, overall, better, len(sample))] if groups else []

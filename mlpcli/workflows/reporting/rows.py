@@ -73,13 +73,13 @@ class BoundedSample:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows with their `truth`, predictions `answers` (n_rows, n_answers) and `weights` (None without a weight column).
+    """Rows with their `truth`, `predictions` (n_rows, n_predictions) and `weights` (None without a weight column).
 
     `old` are the predictions of the model that is compared with, None without one.
     """
 
     truth: NDArray[Any]
-    answers: Values
+    predictions: Values
     weights: Values | None
     old: Values | None = None
 
@@ -145,10 +145,10 @@ class _Pass:
 
     def __init__(self, model: Model, old: Model | None) -> None:
         self.model, self.old = model, old
-        n_answers, columns = len(prediction_names(model.target)), model.preprocessor.columns
-        self.sample = BoundedSample(max(min(MAX_ROWS, MAX_NUMBERS // n_answers), MIN_DETAILED))
+        n_predictions, columns = len(prediction_names(model.target)), model.preprocessor.columns
+        self.sample = BoundedSample(max(min(MAX_ROWS, MAX_NUMBERS // n_predictions), MIN_DETAILED))
         n_cells = model.ensemble.first.n_in + len(columns)
-        n_cells += 0 if old is None else n_answers
+        n_cells += 0 if old is None else n_predictions
         self.detailed = BoundedSample(max(min(MAX_DETAILED, self.sample.max_rows, MAX_CELLS // n_cells), MIN_DETAILED))
 
     def __call__(self, as_read: Table) -> _Chunk:
@@ -164,7 +164,7 @@ class _Pass:
         X, counts = transform(model.preprocessor, table, model.ensemble.dtype, rows)
         arrays: dict[str, NDArray[Any]] = {
             "truth": true_values(target, table, rows),
-            "answers": model.answers_to(X, table, rows),
+            "predictions": model.predict_inputs(X, table, rows),
         }
         if model.weight_column:
             arrays["weights"] = _weights(model, table, rows)
@@ -172,7 +172,7 @@ class _Pass:
         detailed = {name: values[few] for name, values in arrays.items()} | {"X": X[few]}
         detailed |= {f"cells {name}": _cells(table.columns[name], rows[few]) for name in model.row_columns}
         if self.old is not None:
-            arrays["old"] = self.old.answers(self.old.read(as_read), rows)[0]
+            arrays["old"] = self.old.predict(self.old.cast(as_read), rows)[0]
         seen = None
         if model.reference.columns:
             seen = count_rows(model.reference, model.preprocessor.columns, table, most_rows=COUNTED_ROWS)
@@ -250,7 +250,7 @@ def _cells(column: Column, rows: Rows) -> NDArray[Any]:
 
 
 def _sample(arrays: Mapping[str, NDArray[Any]]) -> Sample:
-    return Sample(arrays["truth"], arrays["answers"], arrays.get("weights"), arrays.get("old"))
+    return Sample(arrays["truth"], arrays["predictions"], arrays.get("weights"), arrays.get("old"))
 
 
 def _table(model: Model, arrays: Mapping[str, NDArray[Any]], name: str) -> Table:

@@ -38,7 +38,7 @@ from mlpcli.workflows.reporting.rows import ReportRows, Sample
 from mlpcli.workflows.scoring.baseline import of_part
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions, Scored
-from mlpcli.workflows.scoring.scores import constant_answers, far_worse_on_rows, score_answers
+from mlpcli.workflows.scoring.scores import constant_predictions, far_worse_on_rows, score_predictions
 
 MAX_TARGETS = 60  # rows of the table of targets
 KEY_FIGURES = 4
@@ -57,9 +57,11 @@ class SampleScores:
 def score_rows(model: Model, rows: ReportRows, interval_options: IntervalOptions) -> SampleScores:
     """Score the sample, and the constant baseline on it."""
     target, sample = model.target, rows.sample
-    scored = Predictions(target, sample.truth, sample.answers, sample.weights, model.threshold).score(interval_options)
-    same = constant_answers(target, SquaredError(), sample.truth, sample.weights, len(sample))
-    exact = score_answers(target, sample.truth, same, sample.weights)
+    scored = Predictions(target, sample.truth, sample.predictions, sample.weights, model.threshold).score(
+        interval_options
+    )
+    same = constant_predictions(target, SquaredError(), sample.truth, sample.weights, len(sample))
+    exact = score_predictions(target, sample.truth, same, sample.weights)
     constant = {key: 0.0 if abs(value) < ROUNDING else value for key, value in exact.items()}
     return SampleScores(scored, constant, far_worse_on_rows(model, scored.scores, sample.truth, sample.weights))
 
@@ -193,17 +195,17 @@ def recorded_scores_section(model: Model) -> Section | None:
     return Section("scores-table", "Scores", [table], "As recorded in training; the baseline ignores the inputs.")
 
 
-def answers_sections(model: Model, rows: ReportRows) -> list[Section | None]:
+def prediction_sections(model: Model, rows: ReportRows) -> list[Section | None]:
     """Confusion matrix, curves, calibration and distribution of probabilities; for numbers true against predicted."""
     target, sample = model.target, rows.sample
     if isinstance(target, NumberTarget):
-        return [numbers_section(target.names, sample.truth, sample.answers)]
+        return [numbers_section(target.names, sample.truth, sample.predictions)]
     outcomes = _outcomes(model, sample)
     ranked, spread = ranking_section(outcomes, sample.weights), spread_section(outcomes, sample.weights)
     calibration = _calibration(model, rows)
     if isinstance(target, BooleanTarget):
         return [ranked, calibration, spread]
-    _, predicted = predicted_labels(target, sample.answers, model.threshold)[target.name]
+    _, predicted = predicted_labels(target, sample.predictions, model.threshold)[target.name]
     matrix = confusion_matrix(sample.truth.astype(np.int64), predicted, len(target.labels), sample.weights)
     return [confusion_section(matrix, target.labels), ranked, calibration, spread]
 
@@ -214,21 +216,21 @@ def _calibration(model: Model, rows: ReportRows) -> Section:
     if isinstance(target, ClassTarget) and len(target.labels) == 2:
         what = target.labels[1]
     if temperature is None:
-        return calibration_section(_reliability(model, rows.sample, rows.sample.answers), None, None, what)
+        return calibration_section(_reliability(model, rows.sample, rows.sample.predictions), None, None, what)
     sample = rows.detailed.sample
-    before = _reliability(model, sample, untempered_answers(model, rows.detailed.X))
-    return calibration_section(_reliability(model, sample, sample.answers), before, temperature, what)
+    before = _reliability(model, sample, uncalibrated_predictions(model, rows.detailed.X))
+    return calibration_section(_reliability(model, sample, sample.predictions), before, temperature, what)
 
 
-def _reliability(model: Model, sample: Sample, answers: Values) -> Reliability:
+def _reliability(model: Model, sample: Sample, predictions: Values) -> Reliability:
     """The reliability diagram of the second of two classes, the most probable class of more, or all boolean targets."""
     weights = sample.weights
     if isinstance(model.target, BooleanTarget):
-        weights = None if weights is None else np.repeat(weights, answers.shape[1])
-        return reliability(answers.ravel(), sample.truth.ravel() > 0.5, weights)
-    if answers.shape[1] == 2:
-        return reliability(answers[:, 1], sample.truth == 1, weights)
-    return reliability(answers.max(axis=1), answers.argmax(axis=1) == sample.truth, weights)
+        weights = None if weights is None else np.repeat(weights, predictions.shape[1])
+        return reliability(predictions.ravel(), sample.truth.ravel() > 0.5, weights)
+    if predictions.shape[1] == 2:
+        return reliability(predictions[:, 1], sample.truth == 1, weights)
+    return reliability(predictions.max(axis=1), predictions.argmax(axis=1) == sample.truth, weights)
 
 
 def temperature_of(model: Model) -> float | None:
@@ -238,8 +240,8 @@ def temperature_of(model: Model) -> float | None:
     return float(found) if isinstance(found, int | float) and found > 0 and found != 1.0 else None
 
 
-def untempered_answers(model: Model, X: NDArray[np.floating[Any]]) -> Values:
-    """Uncalibrated predictions (n_rows, n_answers); the temperature of members is undone in their last layers."""
+def uncalibrated_predictions(model: Model, X: NDArray[np.floating[Any]]) -> Values:
+    """Uncalibrated predictions (n_rows, n_predictions); the temperature of members is undone in their last layers."""
     state = {name: values for name, values in model.target_state.items() if name != "temperature"}
     ensemble, temperature = model.ensemble, temperature_of(model)
     if "temperature" not in model.target_state and temperature is not None:
@@ -256,14 +258,14 @@ def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
     if isinstance(target, BooleanTarget):
         limits = np.full(len(target.names), 0.5) if threshold is None else threshold
         return [
-            Outcome(name, sample.truth[:, place] > 0.5, sample.answers[:, place], float(limits[place]))
+            Outcome(name, sample.truth[:, place] > 0.5, sample.predictions[:, place], float(limits[place]))
             for place, name in enumerate(target.names)
         ]
     labels = prediction_names(target)
     if len(labels) == 2:
         limit = 0.5 if threshold is None else float(threshold[0])
-        return [Outcome(labels[1], sample.truth == 1, sample.answers[:, 1], limit)]
-    return [Outcome(name, sample.truth == k, sample.answers[:, k], None) for k, name in enumerate(labels)]
+        return [Outcome(labels[1], sample.truth == 1, sample.predictions[:, 1], limit)]
+    return [Outcome(name, sample.truth == k, sample.predictions[:, k], None) for k, name in enumerate(labels)]
 
 
 def compared_section(model: Model, old: Model, sample: Sample, old_path: str, confidence: float) -> Section:
@@ -272,7 +274,7 @@ def compared_section(model: Model, old: Model, sample: Sample, old_path: str, co
     names = prediction_names(target)
     assert sample.old is not None
     truth = Truth(target.task, sample.truth, names, sample.weights)
-    before, after = Prediction(sample.old, old.threshold), Prediction(sample.answers, model.threshold)
+    before, after = Prediction(sample.old, old.threshold), Prediction(sample.predictions, model.threshold)
     metrics = list(main_metrics(target.task, names))
     found = compare_scores(truth, before, after, metrics, confidence, {})
     tones = {"better": "good", "worse": "bad"}

@@ -46,7 +46,7 @@ class PredictedFile:
     """A file without its inputs, and its predictions: None if none of its rows is scored."""
 
     table: Table
-    answered: PredictedRows | None
+    predicted: PredictedRows | None
 
 
 def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) -> tuple[Table, PredictedRows]:
@@ -66,7 +66,7 @@ def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) ->
 
     with connected(cluster.where, cluster.tls) as client:
         run_on_cluster(client, predict_scored_file, setup, FilesInOrder(len(setup.files), take), lambda: False)
-    tables, parts = [file.table for file in found], [file.answered for file in found if file.answered is not None]
+    tables, parts = [file.table for file in found], [file.predicted for file in found if file.predicted is not None]
     if not any(table.n_rows for table in tables):
         raise faults.fault(tables[0].name, None, faults.HEADER_ONLY)
     table = _joined(setup, source, tables)
@@ -142,8 +142,8 @@ def _as_texts(setup: ScoredSetup, names: set[str]) -> Mapping[str, Column]:
 
 
 def _no_rows(model: Model) -> PredictedRows:
-    answers = np.zeros((0, len(prediction_names(model.target))))
-    return PredictedRows(answers, None, TransformCounts({}, {}), None, TrainedRows(0, 0))
+    predictions = np.zeros((0, len(prediction_names(model.target))))
+    return PredictedRows(predictions, None, TransformCounts({}, {}), None, TrainedRows(0, 0))
 
 
 @dataclass(frozen=True)

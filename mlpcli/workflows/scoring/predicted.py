@@ -24,7 +24,7 @@ class PredictedRows:
     training rows among them.
     """
 
-    answers: Values
+    predictions: Values
     regions: PredictionRegions | None
     counts: TransformCounts
     seen: Histogram | None
@@ -35,10 +35,10 @@ def predict_rows(
     model: Model, conformal: ConformalPredictor | None, table: Table, rows: Rows, looks_for_drift: bool
 ) -> PredictedRows:
     """Predict some rows of a table that was cast by the schemas of the model; raises DataError for an invalid cell."""
-    answers, regions, counts = with_regions(model, conformal, table, rows)
+    predictions, regions, counts = with_regions(model, conformal, table, rows)
     seen = _seen(model, table, rows) if looks_for_drift and model.reference.columns else None
     trained = count_trained_rows(model.trained_rows, table, model.row_columns, rows)
-    return PredictedRows(answers, regions, counts, seen, trained)
+    return PredictedRows(predictions, regions, counts, seen, trained)
 
 
 def combine(model: Model, parts: Sequence[PredictedRows]) -> PredictedRows:
@@ -56,7 +56,7 @@ def combine(model: Model, parts: Sequence[PredictedRows]) -> PredictedRows:
         sum(part.trained.n_comparable for part in parts), sum(part.trained.n_trained for part in parts)
     )
     regions = joined_regions([part.regions for part in parts if part.regions is not None])
-    return PredictedRows(np.concatenate([part.answers for part in parts]), regions, in_order, seen, trained)
+    return PredictedRows(np.concatenate([part.predictions for part in parts]), regions, in_order, seen, trained)
 
 
 def _seen(model: Model, table: Table, rows: Rows) -> Histogram:

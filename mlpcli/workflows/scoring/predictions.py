@@ -30,7 +30,7 @@ from mlpcli.evaluation.uncertainty.proportions import Interval
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.predicting.intervals import PredictionRegions
-from mlpcli.workflows.scoring.scores import score_answers
+from mlpcli.workflows.scoring.scores import score_predictions
 
 Values = NDArray[np.float64]
 
@@ -97,14 +97,14 @@ def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Rows with their true values and decoded predictions; `weights` and `threshold` as for `score_answers`.
+    """Rows with their true values and decoded predictions; `weights` and `threshold` as for `score_predictions`.
 
     `regions` are their prediction intervals or sets; `quantile` is the one that the model predicts, None for the mean.
     """
 
     target: Target
     truth: NDArray[Any]
-    answers: Values
+    predictions: Values
     weights: Values | None
     threshold: Values | None
     regions: PredictionRegions | None = None
@@ -113,10 +113,10 @@ class Predictions:
     def score(self, interval_options: IntervalOptions, keys: Iterable[str] | None = None, seed: int = 0) -> Scored:
         """Every score, and the confidence intervals of those in `keys`, by default of all."""
         target = self.target
-        scores = score_answers(target, self.truth, self.answers, self.weights, self.threshold)
+        scores = score_predictions(target, self.truth, self.predictions, self.weights, self.threshold)
         names, further = prediction_names(target), self._further()
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
-        inputs = gather(target.task, self.truth, self.answers, self.weights, self.threshold)
+        inputs = gather(target.task, self.truth, self.predictions, self.weights, self.threshold)
         with blas_threads(1):  # resampling products are small, and one thread is reproducible on every machine
             rng = rng_of(seed, "bootstrap")
             intervals = score_intervals(target.task, inputs, names, wanted, interval_options, rng)
@@ -142,14 +142,16 @@ class Predictions:
             rows_of = rows_of_class_sets if isinstance(target, ClassTarget) else rows_of_boolean_sets
             found.append(rows_of(self.truth, regions.holds, names))
         if self.quantile is not None and isinstance(target, NumberTarget):
-            found.append(rows_of_quantile(self.truth, self.answers, self.quantile, names, self.weights))
+            found.append(rows_of_quantile(self.truth, self.predictions, self.quantile, names, self.weights))
         return found
 
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
         """The predictions of a subset of rows."""
         weights = None if self.weights is None else self.weights[rows]
         regions = None if self.regions is None else self.regions.only(rows)
-        return replace(self, truth=self.truth[rows], answers=self.answers[rows], weights=weights, regions=regions)
+        return replace(
+            self, truth=self.truth[rows], predictions=self.predictions[rows], weights=weights, regions=regions
+        )
 
     def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[GateResult]:
         """The results of gates on these rows, with the intervals that they need."""

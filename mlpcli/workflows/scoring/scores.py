@@ -47,19 +47,19 @@ class Decoded:
         return decode_outputs(self.target, self.state, self.outputs[rows])
 
 
-def score_answers(
+def score_predictions(
     target: Target,
     truth: NDArray[Any],
-    answers: Predicted,
+    predictions: Predicted,
     weights: Values | None = None,
     threshold: Values | None = None,
 ) -> dict[str, float]:
     """Every score of decoded predictions, in the order of display; `threshold` as for `predicted_labels`."""
     if isinstance(target, ClassTarget):
-        return score_classes(truth, answers, target.labels, weights, threshold)
+        return score_classes(truth, predictions, target.labels, weights, threshold)
     if isinstance(target, NumberTarget):
-        return score_numbers(truth, answers, target.names, weights)
-    return score_multilabel(truth, answers, target.names, weights, threshold)
+        return score_numbers(truth, predictions, target.names, weights)
+    return score_multilabel(truth, predictions, target.names, weights, threshold)
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class Criterion:
         rows that none of them was trained on.
         """
         if outputs.ndim == 2:
-            return self._of_answers(Decoded(self.target, self._calibrated(outputs), outputs))
+            return self._score(Decoded(self.target, self._calibrated(outputs), outputs))
         alone = float(np.mean([self(own) for own in outputs]))
         together = alone
         if len(outputs) > 1:
             state = self.state
             if self.finds_temperature:
                 state = state | {"temperature": np.array([self.members_temperature(outputs, n_members=len(outputs))])}
-            together = self._of_answers(mean_answers(self.target, state, outputs))
+            together = self._score(mean_predictions(self.target, state, outputs))
         if find_metric(self.metric).higher_is_better or min(alone, together) <= 0.0:
             return extrapolated(alone, together, len(outputs), self.n_members)
         # Extrapolate the logarithm, so that a loss stays positive.
@@ -110,9 +110,9 @@ class Criterion:
 
         def log_loss_at(temperature: float, which: tuple[int, ...]) -> float:
             state = self.state | {"temperature": np.array([temperature])}
-            answers = mean_answers(self.target, state, outputs[list(which)], times[list(which)])
-            log_loss = score(self.target.task, "log_loss", self.truth, answers, names, self.weights)
-            outcomes = no_and_yes(answers).reshape(-1, 2) if isinstance(self.target, BooleanTarget) else answers
+            predictions = mean_predictions(self.target, state, outputs[list(which)], times[list(which)])
+            log_loss = score(self.target.task, "log_loss", self.truth, predictions, names, self.weights)
+            outcomes = no_and_yes(predictions).reshape(-1, 2) if isinstance(self.target, BooleanTarget) else predictions
             return smoothed_log_loss(log_loss, outcomes)
 
         return fit_members_temperature(log_loss_at, times.tolist(), n_members or self.n_members)
@@ -127,16 +127,16 @@ class Criterion:
         """The target state, with a temperature fitted on these outputs if they are calibrated."""
         if not self.finds_temperature:
             return self.state
-        answers = decode_outputs(self.target, self.state, outputs)
-        return self.state | {"temperature": np.array([fit_temperature(answers, self.truth, self.weights)])}
+        predictions = decode_outputs(self.target, self.state, outputs)
+        return self.state | {"temperature": np.array([fit_temperature(predictions, self.truth, self.weights)])}
 
-    def _of_answers(self, answers: Predicted) -> float:
+    def _score(self, predictions: Predicted) -> float:
         names = prediction_names(self.target)
         threshold = self.state.get("threshold")
-        return score(self.target.task, self.metric, self.truth, answers, names, self.weights, threshold)
+        return score(self.target.task, self.metric, self.truth, predictions, names, self.weights, threshold)
 
 
-def mean_answers(
+def mean_predictions(
     target: Target, state: dict[str, Values], outputs: NDArray[Any], counts: NDArray[np.int64] | None = None
 ) -> Values:
     """Predictions of an ensemble from the outputs of its networks (r, n_rows, n_out), weighted by `counts` (r,).
@@ -147,19 +147,21 @@ def mean_answers(
         return decode_outputs(target, state, np.average(outputs, axis=0, weights=counts))
     each = [decode_outputs(target, state, own) for own in outputs]
     is_plain = counts is None or (counts == counts[0]).all()
-    answers: Values = np.mean(each, axis=0) if is_plain else np.average(each, axis=0, weights=counts)
-    return answers
+    predictions: Values = np.mean(each, axis=0) if is_plain else np.average(each, axis=0, weights=counts)
+    return predictions
 
 
-def constant_answers(target: Target, loss: Loss, truth: NDArray[Any], weights: Values | None, n_rows: int) -> Values:
+def constant_predictions(
+    target: Target, loss: Loss, truth: NDArray[Any], weights: Values | None, n_rows: int
+) -> Values:
     """The constant baseline fitted on the training targets `truth`, repeated for `n_rows` rows (a read-only view)."""
     if isinstance(target, ClassTarget):
-        answer = constant_classes(truth, len(target.labels), weights)
+        constant = constant_classes(truth, len(target.labels), weights)
     elif isinstance(target, NumberTarget):
-        answer = constant_numbers(truth, weights, _quantile_of(loss))
+        constant = constant_numbers(truth, weights, _quantile_of(loss))
     else:
-        answer = constant_yes_no(truth, weights)
-    return np.broadcast_to(answer, (n_rows, len(answer)))
+        constant = constant_yes_no(truth, weights)
+    return np.broadcast_to(constant, (n_rows, len(constant)))
 
 
 def far_worse_on_rows(
@@ -172,11 +174,11 @@ def far_worse_on_rows(
     target = model.target
     if not len(truth):
         return ""
-    answers = constant_answers(target, SquaredError(), truth, weights, len(truth))
+    predictions = constant_predictions(target, SquaredError(), truth, weights, len(truth))
     names, recorded = prediction_names(target), of_part(model.scores, "constant")
     constant: dict[str, float | None] = {}
     for key in compared_keys(scores):
-        here = score(target.task, key, truth, answers, names, weights)
+        here = score(target.task, key, truth, predictions, names, weights)
         before = recorded.get(key)
         constant[key] = here if before is None or not isfinite(here) else max(here, before)
     return far_worse(scores, constant, "these rows")

@@ -70,7 +70,7 @@ def make_conformal_predictor(prepared: Prepared, model: Model) -> ConformalPredi
 
 
 def predicted_quantile(prepared: Prepared) -> float | None:
-    """The quantile that answers are, None for a loss of another kind."""
+    """The quantile that is predicted, None for a loss of another kind."""
     loss = prepared.spec.loss
     return loss.predicted_quantile if isinstance(loss, Quantile) else None
 
@@ -80,15 +80,17 @@ def _scores_of(
 ) -> Values:
     """Scores (n_rows, n_targets) of some rows."""
     target = prepared.target
-    answers = decode_bounds(target, prepared.target_state, outputs)
+    predictions = decode_bounds(target, prepared.target_state, outputs)
     if isinstance(target, ClassTarget):
-        return np.asarray(-answers[np.arange(len(truth)), truth][:, None])
+        return np.asarray(-predictions[np.arange(len(truth)), truth][:, None])
     if not isinstance(target, NumberTarget):
-        return np.asarray(-np.where(truth > 0.5, answers, 1.0 - answers))
+        return np.asarray(-np.where(truth > 0.5, predictions, 1.0 - predictions))
     n_targets = truth.shape[1]
     with np.errstate(all="ignore"):
-        truth, answers = (np.log1p(truth), np.log1p(answers)) if rows.scale == "log" else (truth, answers)
+        truth, predictions = (np.log1p(truth), np.log1p(predictions)) if rows.scale == "log" else (truth, predictions)
         if rows.kind == "quantiles":
-            return np.asarray(np.maximum(answers[:, :n_targets] - truth, truth - answers[:, n_targets:]), np.float64)
-        errors = truth - answers
+            return np.asarray(
+                np.maximum(predictions[:, :n_targets] - truth, truth - predictions[:, n_targets:]), np.float64
+            )
+        errors = truth - predictions
     return np.asarray(errors if rows.kind == "signed" else np.abs(errors), np.float64)

@@ -23,7 +23,7 @@ from mlpcli.workflows.preparing.rows.data_store import SCORED_ROWS
 from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.warnings.few_rows import few_rows_note, min_rows
 from mlpcli.workflows.scoring.predictions import Predictions, reasons_undefined
-from mlpcli.workflows.scoring.scores import Decoded, constant_answers, score_answers
+from mlpcli.workflows.scoring.scores import Decoded, constant_predictions, score_predictions
 from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.training.conformity_scores import conformity_scores, make_conformal_predictor, predicted_quantile
 from mlpcli.workflows.training.fitting import make_criterion, stop_reason
@@ -76,13 +76,15 @@ def finalize(
     prepared = _postprocessed(prepared, ensemble)
     scores = _score_splits(prepared, ensemble)
     last = prepared.splits[-1]
-    baseline = constant_answers(
+    baseline = constant_predictions(
         prepared.target, prepared.spec.loss, prepared.train.truth, prepared.train.weights, len(last.truth)
     )
     constant = Predictions(
         prepared.target, last.truth, baseline, last.weights, None, quantile=predicted_quantile(prepared)
     )
-    scores["constant"] = score_answers(prepared.target, last.truth, baseline, last.weights) | constant.further_scores
+    scores["constant"] = (
+        score_predictions(prepared.target, last.truth, baseline, last.weights) | constant.further_scores
+    )
     conformity = conformity_scores(prepared, lambda part: _outputs(prepared, part, ensemble))
     bare = Model(
         prepared.preprocessor,
@@ -187,8 +189,10 @@ def _score_splits(prepared: Prepared, ensemble: Ensemble) -> Scores:
 
 def _score_split(prepared: Prepared, part: Split, ensemble: Ensemble) -> dict[str, float]:
     outputs = _outputs(prepared, part, ensemble)
-    answers = Decoded(prepared.target, prepared.target_state, outputs)
-    return score_answers(prepared.target, part.truth, answers, part.weights, prepared.target_state.get("threshold"))
+    predictions = Decoded(prepared.target, prepared.target_state, outputs)
+    return score_predictions(
+        prepared.target, part.truth, predictions, part.weights, prepared.target_state.get("threshold")
+    )
 
 
 def _gate_results(
@@ -208,13 +212,13 @@ def _gate_results(
 def _predictions(
     prepared: Prepared, part: Split, ensemble: Ensemble, conformal: ConformalPredictor | None
 ) -> Predictions:
-    answers = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
+    predictions = decode_outputs(prepared.target, prepared.target_state, _outputs(prepared, part, ensemble))
     threshold, quantile = prepared.target_state.get("threshold"), predicted_quantile(prepared)
     regions = None
     if conformal is not None and part is prepared.test:
-        of_folds = conformal.model.fold_answers_to(part.samples.X, answers)
-        regions = conformal.regions(answers, of_folds, part.by)
-    return Predictions(prepared.target, part.truth, answers, part.weights, threshold, regions, quantile)
+        fold_predictions = conformal.model.fold_predictions(part.samples.X, predictions)
+        regions = conformal.regions(predictions, fold_predictions, part.by)
+    return Predictions(prepared.target, part.truth, predictions, part.weights, threshold, regions, quantile)
 
 
 def _caution(prepared: Prepared, predictions_of: PredictionsOf) -> str:

@@ -31,13 +31,13 @@ def fitted_state(
     if isinstance(target, NumberTarget):
         return state
     if options.calibration == "temperature":
-        answers = decode_outputs(target, state, outputs)
-        state = state | {"temperature": np.array([fit_temperature(answers, truth, weights)])}
+        predictions = decode_outputs(target, state, outputs)
+        state = state | {"temperature": np.array([fit_temperature(predictions, truth, weights)])}
     if isinstance(options.threshold, str):
-        answers = decode_outputs(target, state, outputs)
+        predictions = decode_outputs(target, state, outputs)
         state = state | {
             "threshold": choose_threshold(
-                target.task, prediction_names(target), options.threshold, answers, truth, weights
+                target.task, prediction_names(target), options.threshold, predictions, truth, weights
             )
         }
     return state

@@ -91,8 +91,8 @@ def test_amounts_make_the_round_trip(amounts):
     y = encode_target(target, state, table)
     np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(y.std(axis=0), 1, atol=1e-9)
-    answers = predicted_columns(target, decode_outputs(target, state, y))
-    np.testing.assert_allclose(np.column_stack([answers["a"], answers["b"]]), amounts, atol=1e-8)
+    predictions = predicted_columns(target, decode_outputs(target, state, y))
+    np.testing.assert_allclose(np.column_stack([predictions["a"], predictions["b"]]), amounts, atol=1e-8)
 
 
 def test_yes_and_no_make_the_round_trip():

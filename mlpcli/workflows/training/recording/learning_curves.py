@@ -47,8 +47,8 @@ class LearningCurves:
 
     def _scores(self, part: Split, outputs: Array) -> dict[str, float]:
         task, names = self._target.task, prediction_names(self._target)
-        answers = Decoded(self._target, self._state, outputs)
-        inputs = gather(task, part.truth, answers, part.weights, self._state.get("threshold"))
+        predictions = Decoded(self._target, self._state, outputs)
+        inputs = gather(task, part.truth, predictions, part.weights, self._state.get("threshold"))
         with np.errstate(all="ignore"):
             return {metric: float(measure_of(task, metric, names)(inputs)) for metric in self._metrics}
 
