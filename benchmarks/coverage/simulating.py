@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.coverage.kinds import KINDS, SCORE_ALL, Kind
 from mlpcli.evaluation.metrics.registry import METRICS
-from mlpcli.evaluation.metrics.scores import gather, metric_names
+from mlpcli.evaluation.metrics.scores import metric_names, score_inputs
 from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, score_intervals
 from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, compare_scores
 
@@ -44,7 +44,7 @@ def _simulate(name: str, kind: Kind, n_rows: int, repeats: int) -> Iterator[Coun
         rows = kind.draw(np.random.default_rng([n_rows, repeat]), n_rows, 2, len(names))
         scores = SCORE_ALL[kind.task](rows.y, rows.predictions[0], names, rows.weights)
         wanted = {metric: scores[metric] for metric in metrics}
-        inputs = gather(kind.task, rows.y, rows.predictions[0], rows.weights, None)
+        inputs = score_inputs(kind.task, rows.y, rows.predictions[0], rows.weights, None)
         intervals = score_intervals(kind.task, inputs, names, wanted, interval_options, np.random.default_rng(0))
         for metric, interval in intervals.items():
             found[metric]["given"] += not math.isnan(interval.low)

@@ -313,10 +313,10 @@ def _metrics() -> Iterator[str]:
     yield "| metric | of the whole | per `[NAME]` | better | meaning |"
     yield "|---|---|---|---|---|"
     for metric in (*METRICS.values(), *INTERVAL_METRICS.values()):
-        of = ", ".join(metric.together) + " of two classes" * metric.needs_two_classes
+        of = ", ".join(metric.overall) + " of two classes" * metric.needs_two_classes
         whole = of or "[intervals](intervals.md#coverage-and-width)"
         better = "higher" if metric.higher_is_better else "lower"
-        yield f"| `{metric.name}` | {whole} | {', '.join(metric.each)} | {better} | {_cell(metric.doc)} |"
+        yield f"| `{metric.name}` | {whole} | {', '.join(metric.per_output)} | {better} | {_cell(metric.doc)} |"
     yield ""
 
 

@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 
-# Bins with fewer expected rows are merged (Cochran's rule).
-FEWEST_EXPECTED = 5.0
-# One bin may have as few as this (also Cochran's rule).
-FEWEST_LEFT = 1.0
+# Cochran's rule: bins with fewer expected rows are merged, but a single one may have as few as MIN_EXPECTED_LAST.
+MIN_EXPECTED = 5.0
+MIN_EXPECTED_LAST = 1.0
 _TINY = 1e-17
 _IMPOSSIBLE = 1e-12
 _DOUBLINGS, _HALVINGS = 40, 40
-_FEW = 3  # rows of a small level
-# Shares of the significance level for four tests: the largest new level, all new ones, single rows, small ones.
-_PARTS_OF_LEVEL = (0.3, 0.3, 0.2, 0.2)
+_SMALL_LEVEL = 3  # largest number of rows of a small level
+# Fractions of the significance level for four tests: the largest new level, all new levels, singletons, small levels.
+_LEVEL_FRACTIONS = (0.3, 0.3, 0.2, 0.2)
 
 
 def psi(before: Counts, now: Counts) -> float:
@@ -51,43 +50,43 @@ def level_bins(
     levels are chosen from both samples together, to avoid selection bias.
     """
     expected = _expected(before + now, int(before_in_buckets.sum()), int(now_in_buckets.sum()))
-    is_frequent = expected >= FEWEST_EXPECTED
+    is_frequent = expected >= MIN_EXPECTED
     place, n_buckets = bucket[is_frequent], len(before_in_buckets)
-    rests = [
+    remaining = [
         whole - np.bincount(place, counts[is_frequent], n_buckets).astype(np.int64)
         for counts, whole in ((before, before_in_buckets), (now, now_in_buckets))
     ]
-    return merge_rare(np.append(before[is_frequent], rests[0]), np.append(now[is_frequent], rests[1]))
+    return merge_rare(np.append(before[is_frequent], remaining[0]), np.append(now[is_frequent], remaining[1]))
 
 
 def merge_rare(before: Counts, now: Counts) -> tuple[Counts, Counts]:
-    """Merge bins with fewer than FEWEST_EXPECTED expected rows until each has enough.
+    """Merge bins with fewer than MIN_EXPECTED expected rows until each has enough.
 
-    They are merged in order and placed last. Empty bins are removed, and the last ones are added to the smallest bin if
-    fewer than FEWEST_LEFT rows are expected in them.
+    They are merged in order and placed last. Empty bins are removed. The last merged bin is added to the smallest other
+    bin if it has fewer than MIN_EXPECTED_LAST expected rows.
     """
-    together = before + now
-    expected = _expected(together, int(before.sum()), int(now.sum()))
-    number = np.cumsum(expected >= FEWEST_EXPECTED) - 1  # of the joined bin
-    n_joined = int(np.count_nonzero(expected >= FEWEST_EXPECTED))
+    total = before + now
+    expected = _expected(total, int(before.sum()), int(now.sum()))
+    number = np.cumsum(expected >= MIN_EXPECTED) - 1  # of the merged bin
+    n_merged = int(np.count_nonzero(expected >= MIN_EXPECTED))
     reached, last = 0.0, []
-    for index in np.flatnonzero((expected < FEWEST_EXPECTED) & (together > 0)).tolist():
-        number[index] = n_joined
+    for index in np.flatnonzero((expected < MIN_EXPECTED) & (total > 0)).tolist():
+        number[index] = n_merged
         reached += float(expected[index])
         last.append(index)
-        if reached >= FEWEST_EXPECTED:
-            n_joined, reached, last = n_joined + 1, 0.0, []
-    is_counted = together > 0
-    if last and n_joined and reached < FEWEST_LEFT:
-        others = is_counted & (number < n_joined)
-        number[last] = np.argmin(np.bincount(number[others], together[others]))
-    joined = [np.bincount(number[is_counted], counts[is_counted]).astype(np.int64) for counts in (before, now)]
-    return joined[0], joined[1]
+        if reached >= MIN_EXPECTED:
+            n_merged, reached, last = n_merged + 1, 0.0, []
+    is_counted = total > 0
+    if last and n_merged and reached < MIN_EXPECTED_LAST:
+        others = is_counted & (number < n_merged)
+        number[last] = np.argmin(np.bincount(number[others], total[others]))
+    merged = [np.bincount(number[is_counted], counts[is_counted]).astype(np.int64) for counts in (before, now)]
+    return merged[0], merged[1]
 
 
-def _expected(together: Counts, n_before: int, n_now: int) -> NDArray[np.float64]:
+def _expected(total: Counts, n_before: int, n_now: int) -> NDArray[np.float64]:
     """The expected counts of the smaller sample, given the total counts of bins."""
-    return np.multiply(together, min(n_before, n_now) / max(n_before + n_now, 1), dtype=np.float64)
+    return np.multiply(total, min(n_before, n_now) / max(n_before + n_now, 1), dtype=np.float64)
 
 
 def kolmogorov_smirnov(before: Counts, now: Counts) -> tuple[float, float]:
@@ -140,35 +139,37 @@ def new_levels(before: Counts, now: Counts) -> tuple[int, float]:
     which are the most informative if many levels are new by chance.
     """
     n_before, n_now, is_new = int(before.sum()), int(now.sum()), before == 0
-    found = int(now[is_new].sum())
-    if not n_before or not found:
-        return found, 1.0
-    together = before + now
-    sizes, n_levels = np.unique(together[(together > 0) & (together <= n_now)], return_counts=True)
-    log_h = np.asarray([_log_all_of(size, n_now, n_before) for size in sizes.tolist()])
+    n_new = int(now[is_new].sum())
+    if not n_before or not n_new:
+        return n_new, 1.0
+    total = before + now
+    sizes, n_levels = np.unique(total[(total > 0) & (total <= n_now)], return_counts=True)
+    log_h = np.asarray([_log_probability_new(size, n_now, n_before) for size in sizes.tolist()])
     # Bound on the probability that any level of at least this size is new.
     chances = np.cumsum((n_levels * np.exp(log_h))[::-1])[::-1]
-    seen_once, few = together == 1, sizes <= _FEW
+    is_singleton, is_small = total == 1, sizes <= _SMALL_LEVEL
     bounds = (
         float(chances[np.searchsorted(sizes, now[is_new].max())]),
-        _bound_on_sum(sizes, n_levels, log_h, found),
+        _sum_bound(sizes, n_levels, log_h, n_new),
         # Assigning single rows to samples is drawing without replacement.
-        fisher_exact_greater(int(before[seen_once].sum()), n_before, int(now[seen_once].sum()), n_now),
-        _bound_on_sum(sizes[few], n_levels[few], log_h[few], int(now[is_new & (now <= _FEW)].sum())),
+        fisher_exact_greater(int(before[is_singleton].sum()), n_before, int(now[is_singleton].sum()), n_now),
+        _sum_bound(
+            sizes[is_small], n_levels[is_small], log_h[is_small], int(now[is_new & (now <= _SMALL_LEVEL)].sum())
+        ),
     )
-    return found, min(1.0, *(bound / part for bound, part in zip(bounds, _PARTS_OF_LEVEL, strict=True)))
+    return n_new, min(1.0, *(bound / fraction for bound, fraction in zip(bounds, _LEVEL_FRACTIONS, strict=True)))
 
 
-def _bound_on_sum(sizes: Counts, n_levels: Counts, log_h: NDArray[np.float64], found: int) -> float:
-    """An upper bound on the probability that levels of these sizes have at least `found` new rows."""
+def _sum_bound(sizes: Counts, n_levels: Counts, log_h: NDArray[np.float64], n_new: int) -> float:
+    """An upper bound on the probability that levels of these sizes have at least `n_new` new rows."""
     expected = n_levels * np.exp(log_h)
-    if found <= np.sum(expected * sizes):
+    if n_new <= np.sum(expected * sizes):
         return 1.0
     # Large levels are almost never new; bounding them separately keeps the bound of the others tight.
     chances = np.cumsum(expected[::-1])[::-1]
     n_small = int(np.count_nonzero(chances > _IMPOSSIBLE))
     apart = float(chances[n_small]) if n_small < len(chances) else 0.0
-    return apart + _chernoff(sizes[:n_small].astype(np.float64), n_levels[:n_small], log_h[:n_small], found)
+    return apart + _chernoff(sizes[:n_small].astype(np.float64), n_levels[:n_small], log_h[:n_small], n_new)
 
 
 def unseen_rate(counts: Counts) -> float:
@@ -176,11 +177,11 @@ def unseen_rate(counts: Counts) -> float:
     return int(np.count_nonzero(counts == 1)) / max(int(counts.sum()), 1)
 
 
-def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.float64], found: int) -> float:
-    """The Chernoff bound for levels that are new with probability h having at least `found` rows; 0 without levels.
+def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.float64], n_new: int) -> float:
+    """The Chernoff bound for levels that are new with probability h having at least `n_new` rows; 0 without levels.
 
-    Newness is negatively associated (Joag-Dev and Proschan 1983), so the tail is below that of independent levels,
-    which is at most exp(-s t) prod (1 - h + h exp(s c)) for any s > 0.
+    Whether levels are new is negatively associated (Joag-Dev and Proschan 1983), so the tail is below that of
+    independent levels, which is at most exp(-s t) prod (1 - h + h exp(s c)) for any s > 0, with t = `n_new`.
     """
     if not len(sizes):
         return 0.0
@@ -190,9 +191,9 @@ def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.fl
         return np.asarray(np.logaddexp(log_rest, log_h + s * sizes))
 
     def slope(s: float) -> float:
-        return float(np.sum(n_levels * sizes * np.exp(log_h + s * sizes - log_factors(s)))) - found
+        return float(np.sum(n_levels * sizes * np.exp(log_h + s * sizes - log_factors(s)))) - n_new
 
-    # The bound is convex in s, so find the root of its slope, which is expected - found at s = 0.
+    # The bound is convex in s, so find the root of its slope, which is expected - n_new at s = 0.
     low, high = 0.0, 1.0 / float(sizes.max())
     for _ in range(_DOUBLINGS):
         if slope(high) >= 0.0:
@@ -201,10 +202,10 @@ def _chernoff(sizes: NDArray[np.float64], n_levels: Counts, log_h: NDArray[np.fl
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
         low, high = (low, middle) if slope(middle) >= 0.0 else (middle, high)
-    return math.exp(min(float(np.sum(n_levels * log_factors(low))) - low * found, 0.0))
+    return math.exp(min(float(np.sum(n_levels * log_factors(low))) - low * n_new, 0.0))
 
 
-def _log_all_of(c: int, n_now: int, n_before: int) -> float:
+def _log_probability_new(c: int, n_now: int, n_before: int) -> float:
     """The log probability that all c rows are among the n_now in a random split."""
     n = n_now + n_before
     return math.lgamma(n_now + 1) - math.lgamma(n_now - c + 1) + math.lgamma(n - c + 1) - math.lgamma(n + 1)

@@ -8,24 +8,24 @@ from numpy.typing import NDArray
 
 Outputs = NDArray[np.floating[Any]]
 
-# Members that are put together, one after the other: the weights are fractions of as many at most.
+# Members added in turn, so weights are multiples of 1 / STEPS or coarser.
 STEPS = 50
 
 
 def greedy_counts(outputs: Outputs, loss: Callable[[Outputs], float], steps: int = STEPS) -> tuple[int, ...]:
     """The count of each of k members in the mean with the smallest loss, from their outputs (k, n_rows, n_out).
 
-    Members are added one by one, with replacement, each time the one that minimizes the loss of the mean. The ensemble
-    with the smallest loss along this path is returned, the smallest one of a tie. `loss(mean)` is that of mean outputs
-    (n_rows, n_out); a mean with a loss that is not finite is skipped.
+    Each step adds, with replacement, the member that minimizes the loss of the mean. The result is the ensemble with
+    the smallest loss along this path, the smaller one on ties. `loss(mean)` is the loss of mean outputs (n_rows,
+    n_out); members whose loss is not finite are skipped.
     """
-    total, found = np.zeros(outputs.shape[1:]), np.zeros(len(outputs), np.int64)
-    least, best = np.inf, np.ones(len(outputs), np.int64)
+    total, counts = np.zeros(outputs.shape[1:]), np.zeros(len(outputs), np.int64)
+    best_loss, best_counts = np.inf, np.ones(len(outputs), np.int64)
     for step in range(1, steps + 1):
-        losses = [loss((total + own) / step) for own in outputs]
-        place = int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
-        total += outputs[place]
-        found[place] += 1
-        if losses[place] < least:
-            least, best = losses[place], found.copy()
-    return tuple((best // np.gcd.reduce(best)).tolist())
+        losses = [loss((total + member) / step) for member in outputs]
+        chosen = int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
+        total += outputs[chosen]
+        counts[chosen] += 1
+        if losses[chosen] < best_loss:
+            best_loss, best_counts = losses[chosen], counts.copy()
+    return tuple((best_counts // np.gcd.reduce(best_counts)).tolist())

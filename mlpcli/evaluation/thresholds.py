@@ -1,4 +1,4 @@
-"""Choice of a decision threshold by a metric."""
+"""Choice of decision thresholds that maximize a metric."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from mlpcli.evaluation.metrics.scores import find_metric, score
 
 Values = NDArray[np.float64]
 
-MOST_THRESHOLDS = 200
+MAX_CANDIDATES = 200  # for the threshold of a column
 
 
 def choose_threshold(
@@ -22,19 +22,17 @@ def choose_threshold(
     truth: NDArray[Any],
     weights: Values | None = None,
 ) -> Values:
-    """The threshold of the best `metric`, (1,) for two classes, or (n_targets,): of each boolean column on its own.
+    """The threshold with the best `metric`, (1,) for two classes, or (n_targets,) for boolean columns, one at a time.
 
-    `names` are those of the classes or columns, `probabilities` theirs (n_rows, n_names).
-
-    Where several are best, the one nearest to 0.5. Thresholds of columns that together score less than 0.5 are not
-    taken.
+    `names` are the classes or columns of `probabilities` (n_rows, n_names). On ties the threshold nearest to 0.5 wins.
+    If all columns together score worse with their thresholds than with 0.5, all thresholds are 0.5.
     """
     if task == "classification":
 
-        def of_classes(threshold: Values) -> float:
+        def class_score(threshold: Values) -> float:
             return score(task, metric, truth, probabilities, names, weights, threshold)
 
-        return np.array([_best(_candidates(probabilities[:, 1]), of_classes, metric)])
+        return np.array([_best(_candidates(probabilities[:, 1]), class_score, metric)])
     chosen = np.array(
         [
             _best(
@@ -45,43 +43,43 @@ def choose_threshold(
             for index in range(len(names))
         ]
     )
-    together = _column_score(metric, probabilities, truth, weights, list(range(len(names))))
-    halves = np.full(len(chosen), 0.5)
+    overall_score = _column_score(metric, probabilities, truth, weights, list(range(len(names))))
+    default = np.full(len(chosen), 0.5)
     sign = 1.0 if find_metric(metric).higher_is_better else -1.0
-    return chosen if sign * together(chosen) >= sign * together(halves) else halves
+    return chosen if sign * overall_score(chosen) >= sign * overall_score(default) else default
 
 
 def _column_score(
     metric: str, probabilities: Values, truth: NDArray[Any], weights: Values | None, columns: list[int]
 ) -> Callable[[Values], float]:
-    """The metric of boolean columns as a function of their thresholds: overall, or the mean over columns."""
+    """The function from thresholds of boolean columns to their overall score, or the mean of their scores."""
     names = [str(column) for column in columns]
-    has_one = "multilabel" in METRICS[metric].together
-    keys = [metric] if has_one else [f"{metric}[{name}]" for name in names]
+    has_overall = "multilabel" in METRICS[metric].overall
+    keys = [metric] if has_overall else [f"{metric}[{name}]" for name in names]
 
-    def measured(thresholds: Values) -> float:
-        found = [
+    def mean_score(thresholds: Values) -> float:
+        scores = [
             score("multilabel", key, truth[:, columns], probabilities[:, columns], names, weights, thresholds)
             for key in keys
         ]
-        return float(np.mean(found))
+        return float(np.mean(scores))
 
-    return measured
+    return mean_score
 
 
 def _candidates(probabilities: Values) -> Values:
-    """0.5 and the midpoints between neighbouring probabilities, or an evenly spaced subset of them."""
+    """0.5 and at most MAX_CANDIDATES midpoints between neighbouring probabilities, nearest to 0.5 first."""
     distinct = np.unique(probabilities)
-    middles = (distinct[1:] + distinct[:-1]) / 2
-    if len(middles) > MOST_THRESHOLDS:
-        middles = middles[np.round(np.linspace(0, len(middles) - 1, MOST_THRESHOLDS)).astype(np.int64)]
-    middles = np.append(middles, 0.5)
-    middles = middles[(middles > 0.0) & (middles < 1.0)]
-    return middles[np.argsort(np.abs(middles - 0.5), kind="stable")]
+    midpoints = (distinct[1:] + distinct[:-1]) / 2
+    if len(midpoints) > MAX_CANDIDATES:
+        midpoints = midpoints[np.round(np.linspace(0, len(midpoints) - 1, MAX_CANDIDATES)).astype(np.int64)]
+    midpoints = np.append(midpoints, 0.5)
+    midpoints = midpoints[(midpoints > 0.0) & (midpoints < 1.0)]
+    return midpoints[np.argsort(np.abs(midpoints - 0.5), kind="stable")]
 
 
 def _best(candidates: Values, measure: Callable[[Values], float], metric: str) -> float:
-    """The candidate with the best score, the first of a tie; 0.5 if no score is defined."""
+    """The candidate with the best score, the first one on ties; 0.5 if no score is defined."""
     sign = 1.0 if find_metric(metric).higher_is_better else -1.0
     scores = np.array([sign * measure(candidates[[index]]) for index in range(len(candidates))])
     if np.isnan(scores).all():

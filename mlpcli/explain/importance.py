@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.evaluation.metrics.scores import find_metric, gather, measure_of
-from mlpcli.evaluation.uncertainty.paired import FEWEST_ROWS, Truth
+from mlpcli.evaluation.metrics.scores import find_metric, metric_function, score_inputs
+from mlpcli.evaluation.uncertainty.paired import MIN_ROWS, Truth
 from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
 from mlpcli.watching import tell
 
@@ -53,10 +53,10 @@ class Scorer:
     def score(self, predictions: Values) -> tuple[float, Values | None]:
         """The score of predictions, and its pseudo-values (n_rows,); None if the metric has none."""
         metric, truth = find_metric(self.metric), self.truth
-        inputs = gather(truth.task, truth.y, predictions, truth.weights, self.threshold)
+        inputs = score_inputs(truth.task, truth.y, predictions, truth.weights, self.threshold)
         has_pseudo_values = self.metric == metric.name and truth.task in metric.pseudo_values
         with np.errstate(all="ignore"):
-            whole = float(measure_of(truth.task, self.metric, truth.names)(inputs))
+            whole = float(metric_function(truth.task, self.metric, truth.names)(inputs))
             return whole, metric.pseudo_values[truth.task](inputs) if has_pseudo_values else None
 
 
@@ -136,8 +136,8 @@ def _importance(
     reason = ""
     if has_no_interval:
         reason = f"{scorer.metric} has no interval here: it is not a mean over rows"
-    elif n_rows < FEWEST_ROWS:
-        reason = f"too few rows for an interval (n = {n_rows}, needs about {FEWEST_ROWS})"
+    elif n_rows < MIN_ROWS:
+        reason = f"too few rows for an interval (n = {n_rows}, needs about {MIN_ROWS})"
     elif not np.isfinite(of_blocks).all():
         reason = f"{scorer.metric} is not defined for every shuffle"
     if reason:

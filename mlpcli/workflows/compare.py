@@ -12,9 +12,16 @@ from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, prediction_names
 from mlpcli.errors import DataError, MlpError
-from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
-from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE, Difference, Prediction, Truth, can_decide, compare_scores
+from mlpcli.evaluation.uncertainty.paired import (
+    NO_INTERVAL_REASONS,
+    Difference,
+    Prediction,
+    Truth,
+    compare_scores,
+    has_interval,
+)
+from mlpcli.evaluation.undefined_scores import undefined_reason
 from mlpcli.messages import listed
 from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
@@ -89,10 +96,10 @@ def compare(request: CompareRequest) -> CompareResult:
     metric = request.metric or decisive_metric(target.task, names)
     if metric not in known:
         raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
-    if not can_decide(metric):
-        others = ", ".join(key for key in known if "[" not in key and can_decide(key))
+    if not has_interval(metric):
+        others = ", ".join(key for key in known if "[" not in key and has_interval(key))
         raise MlpError(
-            f"--metric {metric}: has no interval and no verdict: it {UNDECIDABLE[find_metric(metric).name]}.\n"
+            f"--metric {metric}: has no interval and no verdict: it {NO_INTERVAL_REASONS[find_metric(metric).name]}.\n"
             f"mlp eval shows it for each model. Metrics that can decide: {others}"
         )
     metrics = list(dict.fromkeys([*main_metrics(target.task, names), metric]))
@@ -121,7 +128,7 @@ def compare(request: CompareRequest) -> CompareResult:
     notes += worse_targets(found, metric)
     result = CompareResult(request, target.task, new, len(rows), metric, tuple(found), tuple(notes))
     if math.isnan(result.decisive.difference):
-        reason = lacking(target.task, truth.y, names, weights)
+        reason = undefined_reason(target.task, truth.y, names, weights)
         text = f"{metric} is not defined on these rows{f' ({reason})' if reason else ''}. Choose another --metric."
         raise DataError(f"{tables[1].name}: {text}")
     return result

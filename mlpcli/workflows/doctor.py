@@ -23,7 +23,7 @@ from mlpcli.doctor.predictions import (
 )
 from mlpcli.doctor.units import UnitCounts, gradient_sizes, idle_units, uneven_gradient
 from mlpcli.evaluation.calibration import fit_temperature
-from mlpcli.evaluation.likeness import outnumber_near_copies
+from mlpcli.evaluation.row_correlation import are_duplicates
 from mlpcli.model import Model
 from mlpcli.nn.losses import AbsoluteError, Quantile, SquaredError
 from mlpcli.probabilities import no_and_yes, tempered
@@ -184,7 +184,7 @@ def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
         return found
     X, others = run.rows.train.samples.X, run.rows.held_out.samples.X
     n, n_rows = count_shared_rows(X, others), len(others)
-    if n < max(MIN_COPIES * n_rows, 1) or not outnumber_near_copies(_hashed(X), _hashed(others)):
+    if n < max(MIN_COPIES * n_rows, 1) or not are_duplicates(_hashed(X), _hashed(others)):
         return found
     return [
         *found,

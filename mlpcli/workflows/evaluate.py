@@ -17,7 +17,7 @@ from mlpcli.errors import MlpError
 from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
 from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
 from mlpcli.evaluation.metrics.classes import confusion_matrix
-from mlpcli.evaluation.uncertainty.intervals import USUAL, IntervalOptions, gate_names
+from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions, gate_names
 from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
@@ -69,7 +69,7 @@ def evaluate(
     delimiter: str | None = None,
     encoding: str | None = None,
     on_drift: str = "ignore",
-    interval_options: IntervalOptions = USUAL,
+    interval_options: IntervalOptions = DEFAULT_OPTIONS,
     by: Grouping = UNDIVIDED,
     level: float | None = None,
     cluster: ClusterAddress | None = None,
@@ -122,7 +122,7 @@ def evaluate_table(
     as_read: Table,
     gates: Sequence[Gate] = (),
     looks_for_drift: bool = False,
-    interval_options: IntervalOptions = USUAL,
+    interval_options: IntervalOptions = DEFAULT_OPTIONS,
     by: Grouping = UNDIVIDED,
     interval_keys: Sequence[str] | None = None,
     conformal: ConformalPredictor | None = None,

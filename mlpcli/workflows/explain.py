@@ -17,7 +17,7 @@ from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, decode_outputs, predicted_columns, prediction_names
 from mlpcli.errors import DataError, MlpError, did_you_mean
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names, score
-from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE, Truth, can_decide
+from mlpcli.evaluation.uncertainty.paired import NO_INTERVAL_REASONS, Truth, has_interval
 from mlpcli.explain.contributions import contributions
 from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
 from mlpcli.explain.importance import Scorer, permutation_importance
@@ -164,8 +164,8 @@ def _metric(model: Model, asked: str) -> str:
     metric = asked or decisive_metric(model.target.task, names)
     if metric not in known:
         raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
-    if not can_decide(metric):
-        reason = UNDECIDABLE[find_metric(metric).name]
+    if not has_interval(metric):
+        reason = NO_INTERVAL_REASONS[find_metric(metric).name]
         raise MlpError(f"--metric {metric}: has no interval: it {reason}. Choose another one, such as {known[0]}.")
     return metric
 

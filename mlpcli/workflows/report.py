@@ -8,7 +8,7 @@ from typing import Any
 
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, GateResult
-from mlpcli.evaluation.uncertainty.intervals import USUAL, IntervalOptions
+from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions
 from mlpcli.messages import count
 from mlpcli.model import Model
 from mlpcli.report.drawing import styled
@@ -51,7 +51,7 @@ class ReportRequest:
     old: str = ""
     output: str = "report.html"
     gates: Sequence[Gate] = ()
-    interval_options: IntervalOptions = USUAL
+    interval_options: IntervalOptions = DEFAULT_OPTIONS
     delimiter: str | None = None
     encoding: str | None = None
     seed: int = 0

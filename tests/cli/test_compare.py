@@ -3,7 +3,7 @@
 import pytest
 
 from mlpcli.evaluation.metrics.registry import METRICS
-from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE
+from mlpcli.evaluation.uncertainty.paired import NO_INTERVAL_REASONS
 from tests.program import DATA, QUICK, done, mlp, train, write_csv
 
 PENGUINS = DATA / "penguins.csv"
@@ -156,4 +156,4 @@ def test_a_metric_that_resampled_rows_cannot_judge_is_refused_with_the_reason(pe
 
 
 def test_every_metric_without_an_interval_has_its_reason():
-    assert set(UNDECIDABLE) == {name for name, metric in METRICS.items() if not metric.has_interval}
+    assert set(NO_INTERVAL_REASONS) == {name for name, metric in METRICS.items() if not metric.has_interval}

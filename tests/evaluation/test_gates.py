@@ -6,10 +6,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.discernment import can_distinguish
 from mlpcli.evaluation.gates import Gate, evaluate_gates, make_gates, parse_gate
-from mlpcli.evaluation.metrics.scores import find_metric, gather, score_classes, score_multilabel, score_numbers
-from mlpcli.evaluation.uncertainty.intervals import USUAL, gate_names, interval_ends, score_intervals, without_end
+from mlpcli.evaluation.metrics.scores import find_metric, score_classes, score_inputs, score_multilabel, score_numbers
+from mlpcli.evaluation.uncertainty.intervals import (
+    DEFAULT_OPTIONS,
+    gate_names,
+    interval_ends,
+    score_intervals,
+    without_end,
+)
+from mlpcli.evaluation.undefined_scores import can_distinguish
 
 SCORE_ALL = {"classification": score_classes, "regression": score_numbers, "multilabel": score_multilabel}
 
@@ -125,8 +131,8 @@ def test_no_gate_on_any_metric_passes_on_a_number_without_meaning(name):
     """A metric that is the same whatever a model answers: neither the score passes, nor an end of its interval."""
     task, y, predictions, names = _without_meaning()[name]
     scores = SCORE_ALL[task](y, predictions, names)
-    inputs = gather(task, y, predictions, None, None)
-    intervals = score_intervals(task, inputs, names, scores, USUAL, np.random.default_rng(0))
+    inputs = score_inputs(task, y, predictions, None, None)
+    intervals = score_intervals(task, inputs, names, scores, DEFAULT_OPTIONS, np.random.default_rng(0))
     judged, told = scores | interval_ends(intervals), 0
     for key in gate_names(task, names):
         metric = find_metric(without_end(key))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlpcli.evaluation.metrics.ranking import RankedColumn
 from mlpcli.evaluation.metrics.registry import METRICS
-from mlpcli.evaluation.metrics.scores import gather, score_classes, score_multilabel, score_numbers
+from mlpcli.evaluation.metrics.scores import score_classes, score_inputs, score_multilabel, score_numbers
 from mlpcli.evaluation.uncertainty import resampling
 from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, gate_names, interval_ends, score_intervals
 from mlpcli.evaluation.uncertainty.proportions import Interval, wilson
@@ -28,7 +28,7 @@ def intervals_of(task, y, predicted, weights=None, seed=0, interval_options=QUIC
     names = NAMES[: predicted.shape[1]]
     scores = SCORE_ALL[task](y, predicted, names, weights)
     wanted = scores if keys is None else {key: scores[key] for key in keys}
-    inputs = gather(task, y, predicted, weights, None)
+    inputs = score_inputs(task, y, predicted, weights, None)
     return scores, score_intervals(task, inputs, names, wanted, interval_options, np.random.default_rng(seed))
 
 
@@ -98,14 +98,14 @@ def test_resamples_score_as_the_rows_that_they_repeat(task, data):
     n_rows = len(y)
     draws = data.draw(st.lists(st.lists(st.integers(0, n_rows - 1), min_size=n_rows, max_size=n_rows), min_size=3))
     counts = np.array([np.bincount(rows, minlength=n_rows) for rows in draws], dtype=float)
-    together = gather(task, y, predicted, counts, None)
+    together = score_inputs(task, y, predicted, counts, None)
     for metric in (metric for metric in METRICS.values() if metric.has_interval):
-        for measure in (of[task] for of in (metric.together, metric.each) if task in of):
-            if metric.needs_two_classes and predicted.shape[1] != 2 and measure is metric.together.get(task):
+        for measure in (of[task] for of in (metric.overall, metric.per_output) if task in of):
+            if metric.needs_two_classes and predicted.shape[1] != 2 and measure is metric.overall.get(task):
                 continue
             with np.errstate(all="ignore"):
                 found = measure(together)
-                alone = [measure(gather(task, y[rows], predicted[rows], None, None)) for rows in draws]
+                alone = [measure(score_inputs(task, y[rows], predicted[rows], None, None)) for rows in draws]
             np.testing.assert_allclose(found, alone, rtol=1e-7, atol=1e-9, err_msg=metric.name)
 
 
@@ -174,8 +174,8 @@ def test_bca_agrees_with_scipy():
     theirs = stats.bootstrap(
         (predicted[:, 0],), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)
     ).confidence_interval
-    inputs = gather("regression", y, predicted, None, None)
-    mae = METRICS["mae"].together["regression"]
+    inputs = score_inputs("regression", y, predicted, None, None)
+    mae = METRICS["mae"].overall["regression"]
     resampled = resampling.resample(inputs, {"mae": mae}, 20_000, np.random.default_rng(0))
     ours = resampling.bca(float(mae(inputs)), resampled.replicates["mae"], resampled.left_out["mae"], Z)
     assert ours == pytest.approx(tuple(theirs), rel=0.01)
@@ -184,7 +184,7 @@ def test_bca_agrees_with_scipy():
 def test_the_same_seed_gives_the_same_interval_whatever_the_size_of_the_blocks(monkeypatch):
     y, predicted = drawn_numbers(np.random.default_rng(0), 80)
     (_, before), (_, again), (_, other) = (intervals_of("regression", y, predicted, seed=seed) for seed in (0, 0, 1))
-    monkeypatch.setattr(resampling, "BLOCK_NUMBERS", 200)
+    monkeypatch.setattr(resampling, "BLOCK_WEIGHTS", 200)
     _, in_blocks = intervals_of("regression", y, predicted)
     assert before == again
     assert before["median_absolute_error"] != other["median_absolute_error"]
@@ -282,6 +282,6 @@ def test_weighted_medians_of_resamples_are_those_of_the_rows_they_repeat(data):
     weights = data.draw(weights_for(len(values)))
     if weights is not None:
         from_one = intervals_of("regression", np.zeros((len(values), 1)), values[:, None], weights)[0]
-        inputs = gather("regression", np.zeros((len(values), 1)), values[:, None], weights[None], None)
-        found = METRICS["median_absolute_error"].together["regression"](inputs)
+        inputs = score_inputs("regression", np.zeros((len(values), 1)), values[:, None], weights[None], None)
+        found = METRICS["median_absolute_error"].overall["regression"](inputs)
         assert found[0] == pytest.approx(from_one["median_absolute_error"])

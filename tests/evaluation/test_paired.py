@@ -7,7 +7,7 @@ import pytest
 
 from mlpcli.evaluation.metrics.scores import metric_names
 from mlpcli.evaluation.uncertainty import paired
-from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, can_decide, compare_scores, mcnemar
+from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, compare_scores, has_interval, mcnemar
 
 
 def rights(both, only_old, only_new, neither):
@@ -82,7 +82,9 @@ def drawn(task, rng, n_rows):
 def test_no_score_of_two_equally_good_predictions_is_often_called_different(task):
     """Of every metric, and of its classes, outputs and columns; 5 % are promised, 11 % is three deviations above."""
     rng, n_trials, names = np.random.default_rng(8), 120, ("a", "b")
-    keys = [key for key in metric_names(task, names) if can_decide(key) and not key.startswith("median_absolute_error")]
+    keys = [
+        key for key in metric_names(task, names) if has_interval(key) and not key.startswith("median_absolute_error")
+    ]
     alarms, decided = dict.fromkeys(keys, 0), dict.fromkeys(keys, 0)
     for _ in range(n_trials):
         y, predictions = drawn(task, rng, 40)

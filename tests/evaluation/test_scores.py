@@ -254,7 +254,7 @@ def test_a_metric_like_no_other_gets_the_names_alone():
 
 @pytest.mark.parametrize(
     ("task", "name"),
-    [(task, name) for task in ("classification", "multilabel") for name in METRICS if task in METRICS[name].together],
+    [(task, name) for task in ("classification", "multilabel") for name in METRICS if task in METRICS[name].overall],
 )
 def test_a_metric_judges_probabilities_or_sees_the_labels_alone(task, name):
     rng = np.random.default_rng(0)

@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 
 from mlpcli.evaluation.metrics.ranking import RankedColumn
 from mlpcli.evaluation.metrics.registry import METRICS
-from mlpcli.evaluation.metrics.scores import gather, score_classes, score_numbers
-from mlpcli.evaluation.uncertainty.intervals import USUAL, score_intervals
+from mlpcli.evaluation.metrics.scores import score_classes, score_inputs, score_numbers
+from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, score_intervals
 from mlpcli.evaluation.uncertainty.pseudo_values import of_margins
-from mlpcli.evaluation.uncertainty.skewed_means import degrees, mean_interval, student_quantile
-from mlpcli.evaluation.uncertainty.tails import AMOUNTS, LEAST_TAIL_INDEX, SQUARES, tail_index, why_heavy, widening
+from mlpcli.evaluation.uncertainty.skewed_means import degrees_of_freedom, mean_interval, student_quantile
+from mlpcli.evaluation.uncertainty.tails import (
+    ABSOLUTE_ERRORS,
+    MIN_TAIL_INDEX,
+    SQUARED_ERRORS,
+    heavy_tail_reason,
+    tail_index,
+    widening,
+)
 
 from .cases import class_cases, number_cases, yes_no_cases
 
@@ -33,7 +40,7 @@ def test_quantiles_of_students_t_are_those_of_scipy(degrees_of_freedom):
 def test_the_interval_of_a_mean_without_skewness_is_students():
     stats = pytest.importorskip("scipy.stats")
     values = np.array([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0]) + 5.0
-    t = stats.t(degrees(values)).ppf(0.975)
+    t = stats.t(degrees_of_freedom(values)).ppf(0.975)
     half = t * values.std(ddof=1) / math.sqrt(6)
     assert mean_interval(values, 0.95) == pytest.approx((5 - half, 5 + half))
 
@@ -69,17 +76,17 @@ def test_the_spread_of_pseudo_values_is_what_a_little_weight_moves(task, data):
     """Each row's pseudo-value against the derivative of the score by the row's weight."""
     y, predicted, weights = data.draw(CASES[task].filter(lambda case: len(case[0]) > 3))
     given_weights = np.ones(len(y)) if weights is None else weights + 0.5
-    inputs = gather(task, y, predicted, given_weights, None)
+    inputs = score_inputs(task, y, predicted, given_weights, None)
     step = 1e-5 * np.eye(len(y)) * given_weights
     for metric in METRICS.values():
         if task not in metric.pseudo_values or (metric.needs_two_classes and predicted.shape[1] != 2):
             continue
-        if metric.rows_of or metric.name in ("mcc", "f1", "f1_weighted", "precision", "recall"):
+        if metric.needed_rows or metric.name in ("mcc", "f1", "f1_weighted", "precision", "recall"):
             continue  # these leave whole rows out
         with np.errstate(all="ignore"):
             values = metric.pseudo_values[task](inputs)
             above, below = (
-                metric.together[task](replace(inputs, weights=given_weights + sign * step)) for sign in (1, -1)
+                metric.overall[task](replace(inputs, weights=given_weights + sign * step)) for sign in (1, -1)
             )
             moved = (above - below) / 2e-5 * len(y)
         if metric.name in ("roc_auc", "average_precision") or not np.isfinite(moved).all():
@@ -106,13 +113,13 @@ def test_the_influences_of_average_precision_are_its_derivatives(rows):
 @given(class_cases().filter(lambda case: len(case[0]) > 2))
 def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
     y, p, _ = case
-    inputs = gather("classification", y, p, None, None)
+    inputs = score_inputs("classification", y, p, None, None)
     n_rows, everything = len(y), np.arange(len(y))
     for name in ("f1_macro", "precision_macro", "mcc", "f1_weighted"):
-        measure = METRICS[name].together["classification"]
+        measure = METRICS[name].overall["classification"]
         without = np.array(
             [
-                measure(gather("classification", y[kept], p[kept], None, None))
+                measure(score_inputs("classification", y[kept], p[kept], None, None))
                 for kept in (everything != row for row in everything)
             ]
         )
@@ -130,11 +137,14 @@ def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
 def test_pseudo_values_of_a_weighted_mean_leave_out_row_after_row(case, data):
     y, p, _ = case
     weights = np.array(data.draw(st.lists(st.floats(0.1, 9.0), min_size=len(y), max_size=len(y))))
-    measure = METRICS["brier"].together["classification"]
+    measure = METRICS["brier"].overall["classification"]
     without = np.array(
-        [measure(gather("classification", y, p, weights * (np.arange(len(y)) != row), None)) for row in range(len(y))]
+        [
+            measure(score_inputs("classification", y, p, weights * (np.arange(len(y)) != row), None))
+            for row in range(len(y))
+        ]
     )
-    values = METRICS["brier"].pseudo_values["classification"](gather("classification", y, p, weights, None))
+    values = METRICS["brier"].pseudo_values["classification"](score_inputs("classification", y, p, weights, None))
     expected = -(len(y) - 1) * (without - without.mean())
     np.testing.assert_allclose(values - values.mean(), expected, atol=1e-9)
 
@@ -160,7 +170,7 @@ def test_rows_of_weight_0_change_no_interval(case, n_more):
 def test_rows_of_weight_two_say_what_rows_of_weight_one_say(case):
     y, p, _ = case
     values = [
-        METRICS["f1_macro"].pseudo_values["classification"](gather("classification", y, p, weights, None))
+        METRICS["f1_macro"].pseudo_values["classification"](score_inputs("classification", y, p, weights, None))
         for weights in (None, np.full(len(y), 2.0))
     ]
     np.testing.assert_allclose(values[0], values[1], atol=1e-9)
@@ -169,8 +179,8 @@ def test_rows_of_weight_two_say_what_rows_of_weight_one_say(case):
 def intervals(task, y, predicted, names, weights=None):
     score = score_classes if task == "classification" else score_numbers
     scores = score(y, predicted, names, weights)
-    inputs = gather(task, y, predicted, weights, None)
-    return score_intervals(task, inputs, names, scores, USUAL, np.random.default_rng(0))
+    inputs = score_inputs(task, y, predicted, weights, None)
+    return score_intervals(task, inputs, names, scores, DEFAULT_OPTIONS, np.random.default_rng(0))
 
 
 def test_a_few_rows_have_no_interval_of_what_large_errors_decide():
@@ -191,16 +201,16 @@ def test_errors_of_money_have_no_interval_of_their_mean_square():
     expected = np.exp(rng.normal(size=(1000, 1)))
     found = intervals("regression", expected * np.exp(0.7 * rng.normal(size=expected.shape) - 0.245), expected, ["y"])
     assert found["rmse"].reason.startswith("a few rows dominate it (tail index 0.")
-    assert f"an interval needs {LEAST_TAIL_INDEX})" in found["rmse"].reason
+    assert f"an interval needs {MIN_TAIL_INDEX})" in found["rmse"].reason
     assert not found["median_absolute_error"].reason
     assert not found["mae"].reason
 
 
 def one_interval(y, predicted, key):
     """Of one score of numbers: without the bootstrap of the median."""
-    inputs = gather("regression", y, predicted, None, None)
+    inputs = score_inputs("regression", y, predicted, None, None)
     score = score_numbers(y, predicted, ["y"])[key]
-    return score_intervals("regression", inputs, ["y"], {key: score}, USUAL, np.random.default_rng(0))[key]
+    return score_intervals("regression", inputs, ["y"], {key: score}, DEFAULT_OPTIONS, np.random.default_rng(0))[key]
 
 
 def shown(draw_errors, key, n_rows, repeats):
@@ -225,17 +235,17 @@ def test_errors_of_a_sound_tail_have_an_interval_and_of_a_heavy_one_have_none():
     assert given > 0.95
     assert held >= 0.9
     rng = np.random.default_rng(0)
-    heavy = [why_heavy(rng.standard_t(3.0, 3000) ** 2, SQUARES) for _ in range(100)]
+    heavy = [heavy_tail_reason(rng.standard_t(3.0, 3000) ** 2, SQUARED_ERRORS) for _ in range(100)]
     assert sum(map(bool, heavy)) >= 97
 
 
-@pytest.mark.parametrize(("rule", "indices"), [(SQUARES, (2.8, 2.4, 2.1)), (AMOUNTS, (1.9, 1.75, 1.6))])
+@pytest.mark.parametrize(("rule", "indices"), [(SQUARED_ERRORS, (2.8, 2.4, 2.1)), (ABSOLUTE_ERRORS, (1.9, 1.75, 1.6))])
 def test_an_interval_is_the_wider_the_nearer_the_tail_is_to_the_bound(rule, indices):
     ranks = (np.arange(1000) + 0.5) / 1000
-    by = [(widening(ranks ** (-1 / index), rule), why_heavy(ranks ** (-1 / index), rule)) for index in indices]
+    by = [(widening(ranks ** (-1 / index), rule), heavy_tail_reason(ranks ** (-1 / index), rule)) for index in indices]
     assert [reason for _, reason in by] == ["", "", ""]
     assert 0.0 <= by[0][0] < by[1][0] < by[2][0] <= rule.widening
-    assert why_heavy(ranks**-1.0, rule).startswith("a few rows dominate it (tail index ")
+    assert heavy_tail_reason(ranks**-1.0, rule).startswith("a few rows dominate it (tail index ")
     assert widening(np.arange(299.0), rule) == 0.0  # too few rows to tell
 
 
@@ -339,5 +349,5 @@ def test_of_weights_the_margins_leave_nothing_behind():
         seen.append(margins.truth)
         return margins.truth.sum(axis=-1)
 
-    of_margins(measure)(gather("classification", y, p, weights, None))
+    of_margins(measure)(score_inputs("classification", y, p, weights, None))
     assert (seen[0] == 0.0).sum() == 1

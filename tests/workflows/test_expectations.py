@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlpcli.errors import ConfigError
-from mlpcli.evaluation.uncertainty.intervals import USUAL
+from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS
 from mlpcli.evaluation.uncertainty.proportions import wilson
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.workflows.preparing.expectations import SELECTION_KEYS, chosen_on_validation
@@ -125,7 +125,7 @@ def test_the_validation_file_is_no_test_file(folder):
 def test_rows_of_folds_have_wider_intervals_than_rows_that_are_independent():
     """Members share training rows: k folds count as fewer rows, Nadeau & Bengio 2003."""
     for n_folds, factor in ((2, 3.0), (4, 7 / 3), (10, 19 / 9)):
-        assert USUAL.of_folds(n_folds).z == pytest.approx(USUAL.z * factor**0.5)
+        assert DEFAULT_OPTIONS.of_folds(n_folds).z == pytest.approx(DEFAULT_OPTIONS.z * factor**0.5)
     data, training = CANCER | {"validation": None}, {"epochs": 5, **NOTHING}
     ends = {"min": {"accuracy.low": 0.5}, "max": {"accuracy.high": 1.0}}
     prepared = prepare(loaded(data, training, model=FOLDS, expect=ends))
@@ -133,8 +133,8 @@ def test_rows_of_folds_have_wider_intervals_than_rows_that_are_independent():
     low, high = (result.score for result in outcome.gate_results)
     accuracy = outcome.scores["validation"]["accuracy"]
     n_rows = len(prepared.train.truth)
-    independent = wilson(accuracy, n_rows, USUAL.z)
-    wide = wilson(accuracy, n_rows, USUAL.of_folds(2).z)
+    independent = wilson(accuracy, n_rows, DEFAULT_OPTIONS.z)
+    wide = wilson(accuracy, n_rows, DEFAULT_OPTIONS.of_folds(2).z)
     assert low == pytest.approx(wide.low)
     assert high == pytest.approx(wide.high)
     assert low < independent.low < accuracy < independent.high < high

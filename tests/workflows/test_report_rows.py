@@ -47,10 +47,10 @@ def test_while_rows_fit_the_scores_are_those_of_eval_to_the_last_bit(run):
     model = load_model(str(run))
     rows = read_rows(model, str(DATA / "penguins.csv"), None, None)
     assert rows.n_rows == len(rows.sample) == len(rows.detailed.sample) == 344
-    from mlpcli.evaluation.uncertainty.intervals import USUAL
+    from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS
     from mlpcli.workflows.reporting.scores import score_rows
 
-    found = score_rows(model, rows, USUAL).scored
+    found = score_rows(model, rows, DEFAULT_OPTIONS).scored
     expected = evaluate(str(run), str(DATA / "penguins.csv")).scored
     assert found.scores == expected.scores
     assert found.intervals == expected.intervals

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from mlpcli.evaluation.metrics.averages import Floats, weighted_mean
 from mlpcli.evaluation.metrics.registry import ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES, Metric, Task
 from mlpcli.evaluation.uncertainty import pseudo_values
-from mlpcli.evaluation.uncertainty.of_numbers import fewest_rows_reason
+from mlpcli.evaluation.uncertainty.number_intervals import fewest_rows_reason
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval, wilson
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval
-from mlpcli.evaluation.uncertainty.tails import AMOUNTS, SQUARES, TailRule, why_heavy, widening
+from mlpcli.evaluation.uncertainty.tails import ABSOLUTE_ERRORS, SQUARED_ERRORS, TailRule, heavy_tail_reason, widening
 
 INTERVAL_METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -89,7 +89,7 @@ class RowScores:
             return wilson(mean, len(values), z)
         if np.isfinite(values).all() and np.ptp(values) <= 1e-9 * abs(mean):  # but for rounding: as wide in every row
             return Interval(mean, mean)
-        if reason := self._why_none(metric, values):
+        if reason := self._missing_reason(metric, values):
             return no_interval(reason)
         of_rows = pseudo_values.of_mean_loss(values, self.weights)
         of_rows = of_rows if self.weights is None else of_rows[self.weights > 0]
@@ -97,19 +97,19 @@ class RowScores:
         wider = widening(self._losses(values), _tail_rule(metric)) * float(of_rows.std()) / math.sqrt(len(of_rows))
         return Interval(max(low, 0.0), high + wider)
 
-    def _why_none(self, metric: Metric, values: Floats) -> str:
+    def _missing_reason(self, metric: Metric, values: Floats) -> str:
         if not np.isfinite(values).all():
             return "an interval is infinite"
         if reason := fewest_rows_reason(len(values), self.weights, metric.fewest_rows):
             return reason
-        return why_heavy(self._losses(values), _tail_rule(metric))
+        return heavy_tail_reason(self._losses(values), _tail_rule(metric))
 
     def _losses(self, values: Floats) -> Floats:
         return values if self.weights is None else np.asarray((values * self.weights)[self.weights > 0])
 
 
 def _tail_rule(metric: Metric) -> TailRule:
-    return SQUARES if metric.fewest_rows == ROWS_FOR_SQUARES else AMOUNTS
+    return SQUARED_ERRORS if metric.fewest_rows == ROWS_FOR_SQUARES else ABSOLUTE_ERRORS
 
 
 def rows_of_ends(y: Floats, low: Floats, high: Floats, level: float, names: Sequence[str]) -> RowScores:

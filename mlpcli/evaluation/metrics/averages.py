@@ -1,10 +1,7 @@
-"""Weighted means, quantiles and divisions along the rows, shared by all metrics.
+"""Weighted means, sums and quantiles over rows, used by all metrics.
 
-Values of many rows are computed block by block to save memory; with resamples they are computed once for all rows,
-because they are reused.
-
-`weights` is None, (n_rows,), or (R, n_rows) for R bootstrap resamples, whose results have a leading axis. So a metric
-and its uncertainty share one implementation.
+`weights` is None, (n_rows,), or (R, n_rows) for R bootstrap resamples, whose results have a leading axis R. Values of
+rows are computed block by block to save memory, except for resamples, which reuse the values of all rows.
 """
 
 import math
@@ -57,7 +54,7 @@ def is_resampled(weights: Floats | None) -> TypeGuard[Floats]:
 
 
 def mean_of(rows: AnyRows, weights: Floats | None, values_of: Callable[[AnyRows], Floats | Bools]) -> Floats:
-    """`weighted_mean` of values computed from the rows."""
+    """The weighted mean of values that `values_of` computes for a block of rows; shapes as for `weighted_mean`."""
     if is_resampled(weights):
         return weighted_mean(values_of(rows), weights)
     total, n_rows = np.zeros(()), 0
@@ -75,7 +72,7 @@ def sums_of(
     groups_of: Callable[[AnyRows], NDArray[np.int64]],
     values_of: Callable[[AnyRows], Floats] | None = None,
 ) -> Floats:
-    """`grouped_sums` with groups computed from the rows, of the values `values_of` (default 1)."""
+    """Weighted sums by group, as `grouped_sums`; the functions compute groups and values (by default 1) of a block."""
 
     def sums(some: AnyRows, own: Floats | None) -> Floats:
         if values_of is not None:
@@ -92,7 +89,7 @@ def sums_of(
 
 
 def weighted_mean(values: Floats | Bools, weights: Floats | None) -> Floats:
-    """Mean along the rows: (n_rows,) gives a 0-d result, (n_rows, M) gives (M,); of resamples (R,) and (R, M)."""
+    """Mean over rows of `values` (n_rows,) or (n_rows, M), as 0-d or (M,); for resamples (R,) or (R, M)."""
     if weights is None:
         return np.asarray(values.mean(axis=0), dtype=np.float64)
     total = weights.sum(axis=-1)
@@ -100,7 +97,7 @@ def weighted_mean(values: Floats | Bools, weights: Floats | None) -> Floats:
 
 
 def grouped_sums(groups: NDArray[np.int64], n_groups: int, weights: Floats | None) -> Floats:
-    """Total weight of each group (n_groups,), with resamples (R, n_groups); `groups` (n_rows,) are codes."""
+    """Total weight of each group (n_groups,), or (R, n_groups) for resamples; `groups` (n_rows,) are codes from 0."""
     if weights is None or weights.ndim == 1:
         return np.bincount(groups, weights=weights, minlength=n_groups).astype(np.float64)
     return np.array([np.bincount(groups, weights=row, minlength=n_groups) for row in weights])
@@ -109,7 +106,7 @@ def grouped_sums(groups: NDArray[np.int64], n_groups: int, weights: Floats | Non
 def weighted_quantile(values: Floats, quantile: float, weights: Floats | None) -> Floats:
     """A quantile, in (0, 1), of each column of `values` (n_rows, M), as (M,); a row of weight k counts as k rows.
 
-    The inverse of the weighted distribution function, averaged at discontinuities (Hyndman & Fan 1996, definition 2;
+    The inverse of the weighted cumulative distribution, averaged at discontinuities (Hyndman & Fan 1996, definition 2;
     scikit-learn's median since 1.7).
     """
     if weights is None:
@@ -131,14 +128,14 @@ def _quantile_of_column(column: Floats, quantile: float, weights: Floats) -> flo
 
 
 class SortedColumn:
-    """A sorted column (n_rows,), for its medians under many weights."""
+    """A sorted column (n_rows,), to compute medians for many weights."""
 
     def __init__(self, column: Floats) -> None:
         self.order = np.argsort(column)
         self.values = column[self.order]
 
     def medians(self, weights: Floats) -> Floats:
-        """The median under each row of `weights` (R, n_rows), as (R,), by the rule of `weighted_quantile`."""
+        """The median for each row of `weights` (R, n_rows), as (R,), defined as in `weighted_quantile`."""
         reached = np.cumsum(weights[:, self.order], axis=1)
         half = reached[:, -1] / 2
         tolerance = TOLERANCE * reached[:, -1]

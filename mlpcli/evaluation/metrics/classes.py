@@ -44,7 +44,8 @@ def _matrix(sums: Floats, n_classes: int) -> Floats:
 class ClassRows:
     """True codes `y` (n_rows,) and `probabilities` (n_rows, K), with derived values that are independent of weights.
 
-    With two classes the second is predicted above `threshold` (1,), with more that of the largest p / threshold (K,).
+    With two classes the second is predicted if its probability is above `threshold` (1,); with more classes, the one
+    with the largest ratio of probability to `threshold` (K,).
     """
 
     y: NDArray[np.integer]
@@ -52,7 +53,7 @@ class ClassRows:
     threshold: Floats | None = None
 
     def blocks(self) -> Iterator[tuple[slice, "ClassRows"]]:
-        """See `averages.Rows`."""
+        """Slices of rows, each with an object for these rows alone."""
         for some in row_blocks(self.probabilities.shape):
             yield some, ClassRows(self.y[some], self.probabilities[some], self.threshold)
 
@@ -126,12 +127,12 @@ class ClassRows:
 
     @cached_property
     def is_class(self) -> Bools:
-        """Whether each row is of the class, (n_rows, K'): of the class coded 1 if there are two, else of each class."""
+        """One-hot true classes (n_rows, K'); with two classes the column of the second only, K' = 1."""
         return np.asarray(self.y[:, None] == (np.array([1]) if self.n_classes == 2 else np.arange(self.n_classes)))
 
     @property
     def ranking(self) -> Floats:
-        """The probabilities by which the columns of `is_class` are ranked, (n_rows, K')."""
+        """The probabilities of the classes in `is_class` (n_rows, K')."""
         return self.p[:, 1:] if self.n_classes == 2 else self.p
 
     def rank(self) -> Iterator[RankedColumn]:
@@ -140,7 +141,7 @@ class ClassRows:
 
     @cached_property
     def ranked(self) -> list[RankedColumn]:
-        """The same, kept for many weights."""
+        """`rank()` as a list, cached for many weights."""
         return list(self.rank())
 
 
@@ -163,13 +164,13 @@ class ClassInputs:
 
     @cached_property
     def occurs(self) -> Bools:
-        """Which classes occur in truth or prediction, (K,): absent ones stay out of macro averages."""
+        """Which classes occur in truth or prediction (K,); macro averages ignore the others."""
         counts = self.confusion if is_resampled(self.weights) else self.rows.counts
         return margins.occurs(margins_of(counts))
 
     @cached_property
     def rankings(self) -> Rankings:
-        """ROC AUC and average precision: of the class coded 1 if there are two, else of each class against the rest."""
+        """ROC AUC and average precision of the second of two classes, or of each class against the rest."""
         rows = self.rows
         if self.weights is None:
             n = 1 if rows.n_classes == 2 else rows.n_classes
@@ -194,7 +195,7 @@ def weight_of_predicted(inputs: ClassInputs) -> Floats:
 
 def weight_of_either(inputs: ClassInputs) -> Floats:
     """The weight of rows of a class or predicted as it (K,), the denominator of the Jaccard index F1 / (2 - F1)."""
-    return weight_of_class(inputs) + weight_of_predicted(inputs) - inputs.margins.hits
+    return weight_of_class(inputs) + weight_of_predicted(inputs) - inputs.margins.correct
 
 
 def accuracy(inputs: ClassInputs) -> Floats:
@@ -263,14 +264,14 @@ def mcc(inputs: ClassInputs) -> Floats:
 
 
 def brier(inputs: ClassInputs) -> Floats:
-    """Mean squared error of the probabilities: of the class coded 1 if there are two, else summed over the classes."""
+    """Mean squared error of the probability of the second of two classes, or summed over more classes."""
     return mean_of(inputs.rows, inputs.weights, lambda rows: rows.squared_error)
 
 
 def ece(inputs: ClassInputs) -> Floats:
     """Expected calibration error: |accuracy - mean top probability| over 15 bins of equal width (Guo et al. 2017).
 
-    Bin i holds the top probabilities in (i/15, (i+1)/15].
+    Bin i has the top probabilities in (i/15, (i+1)/15].
     """
     rows, weights = inputs.rows, inputs.weights
     gaps = sums_of(

@@ -10,14 +10,14 @@ import numpy as np
 
 from mlpcli.evaluation.metrics.averages import Bools, Floats, safe_divide
 
-# Fraction of the weight that is lost in the rounding of sums of squares.
+# A smaller fraction of the weight is rounding error of the sums of squares.
 NEGLIGIBLE = 1e-12
 
 
 class Margins(NamedTuple):
     """Weight of the correct rows, the true rows and the predicted rows of each class, (..., K) each."""
 
-    hits: Floats
+    correct: Floats
     truth: Floats
     predicted: Floats
 
@@ -34,17 +34,17 @@ def occurs(margins: Margins) -> Bools:
 
 def recall(margins: Margins) -> Floats:
     """Recall of each class; 0 where a class does not occur in the truth."""
-    return safe_divide(margins.hits, margins.truth)
+    return safe_divide(margins.correct, margins.truth)
 
 
 def precision(margins: Margins) -> Floats:
     """Precision of each class; 0 where a class is never predicted."""
-    return safe_divide(margins.hits, margins.predicted)
+    return safe_divide(margins.correct, margins.predicted)
 
 
 def f1(margins: Margins) -> Floats:
     """F1 of each class; 0 where a class is neither true nor predicted."""
-    return safe_divide(2 * margins.hits, margins.predicted + margins.truth)
+    return safe_divide(2 * margins.correct, margins.predicted + margins.truth)
 
 
 def mean_of_classes(values: Floats, counts: Bools) -> Floats:
@@ -73,20 +73,22 @@ def f1_macro(margins: Margins) -> Floats:
 
 
 def f1_weighted(margins: Margins) -> Floats:
-    """Mean F1 of the classes, each weighted by its share of the truth."""
+    """Mean F1 of the classes, each weighted by its fraction of the true rows."""
     return np.asarray((f1(margins) * margins.truth).sum(axis=-1) / margins.truth.sum(axis=-1))
 
 
 def mcc(margins: Margins) -> Floats:
-    """Matthews correlation for K classes (Gorodkin 2004); 0 where the prediction has one class only.
+    """Matthews correlation for K classes (Gorodkin 2004); 0 if all rows are predicted as one class.
 
     NaN if only one class occurs, where scikit-learn returns 0. A class with all but a fraction 1e-12 of the weight
-    counts as the only one, because the rest is lost in rounding.
+    counts as the only one, because the rest is within rounding error.
     """
-    hits, truth, predicted = margins
+    correct, truth, predicted = margins
     total = truth.sum(axis=-1)
-    covariance = hits.sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
-    of_truth, of_predicted = (total**2 - (counts**2).sum(axis=-1) for counts in (truth, predicted))
-    has_one = np.minimum(of_truth, of_predicted) <= NEGLIGIBLE * total**2
-    found = np.where(has_one, 0.0, covariance / np.sqrt(np.where(has_one, 1.0, of_truth * of_predicted)))
-    return np.where(of_truth <= NEGLIGIBLE * total**2, np.nan, found)
+    covariance = correct.sum(axis=-1) * total - (truth * predicted).sum(axis=-1)
+    truth_variance, predicted_variance = (total**2 - (counts**2).sum(axis=-1) for counts in (truth, predicted))
+    is_constant = np.minimum(truth_variance, predicted_variance) <= NEGLIGIBLE * total**2
+    correlation = np.where(
+        is_constant, 0.0, covariance / np.sqrt(np.where(is_constant, 1.0, truth_variance * predicted_variance))
+    )
+    return np.where(truth_variance <= NEGLIGIBLE * total**2, np.nan, correlation)

@@ -22,7 +22,7 @@ class BooleanRows:
     threshold: Floats | None = None
 
     def blocks(self) -> Iterator[tuple[slice, "BooleanRows"]]:
-        """See `averages.Rows`."""
+        """Slices of rows, each with an object for these rows alone."""
         for some in row_blocks(self.probabilities.shape):
             yield some, BooleanRows(self.y[some], self.probabilities[some], self.threshold)
 
@@ -60,7 +60,7 @@ class BooleanRows:
 
     @cached_property
     def squared_error(self) -> Floats:
-        """Of the probabilities, (n_rows, M)."""
+        """Squared error of the probabilities (n_rows, M)."""
         return np.asarray((self.p - self.y) ** 2)
 
     def rank(self) -> Iterator[RankedColumn]:
@@ -69,7 +69,7 @@ class BooleanRows:
 
     @cached_property
     def ranked(self) -> list[RankedColumn]:
-        """The same, kept for many weights."""
+        """`rank()` as a list, cached for many weights."""
         return list(self.rank())
 
 
@@ -89,11 +89,12 @@ class BooleanInputs:
         return measure_ranks(rows.ranked if is_resampled(self.weights) else rows.rank(), self.weights)
 
     @cached_property
-    def hits_and_claims(self) -> tuple[Floats, Floats]:
+    def f1_counts(self) -> tuple[Floats, Floats]:
         """Fractions of rows per column (M,): true positives, and true plus predicted positives."""
         rows, weights = self.rows, self.weights
-        hits = mean_of(rows, weights, lambda some: some.y & some.predicted)
-        return hits, mean_of(rows, weights, lambda some: some.y) + mean_of(rows, weights, lambda some: some.predicted)
+        true_positives = mean_of(rows, weights, lambda block: block.y & block.predicted)
+        true = mean_of(rows, weights, lambda block: block.y)
+        return true_positives, true + mean_of(rows, weights, lambda block: block.predicted)
 
 
 def weight_of_all(inputs: BooleanInputs) -> Floats:
@@ -140,14 +141,14 @@ def average_precision(inputs: BooleanInputs) -> Floats:
 
 def f1(inputs: BooleanInputs) -> Floats:
     """F1 of each column (M,); 0 without true or predicted positives."""
-    hits, claims = inputs.hits_and_claims
-    return safe_divide(2 * hits, claims)
+    true_positives, positives = inputs.f1_counts
+    return safe_divide(2 * true_positives, positives)
 
 
 def f1_micro(inputs: BooleanInputs) -> Floats:
     """F1 of true over the predictions of all columns."""
-    hits, claims = inputs.hits_and_claims
-    return safe_divide(2 * hits.sum(axis=-1), claims.sum(axis=-1))
+    true_positives, positives = inputs.f1_counts
+    return safe_divide(2 * true_positives.sum(axis=-1), positives.sum(axis=-1))
 
 
 def brier(inputs: BooleanInputs) -> Floats:

@@ -27,12 +27,12 @@ class NumberRows:
     predicted: Predicted
 
     def blocks(self) -> Iterator[tuple[slice, "NumberRows"]]:
-        """See `averages.Rows`."""
+        """Slices of rows, each with an object for these rows alone."""
         for some in row_blocks(self.predicted.shape):
             yield some, NumberRows(self.y[some], self.predicted[some])
 
     @cached_property
-    def distance(self) -> Floats:
+    def absolute_error(self) -> Floats:
         """Absolute error of each row and output, (n_rows, M)."""
         distance = self.predicted[:] - self.y
         return np.abs(distance, out=distance)
@@ -40,12 +40,12 @@ class NumberRows:
     @cached_property
     def squared_error(self) -> Floats:
         """Squared error of each row and output (n_rows, M)."""
-        return np.asarray(self.distance**2)
+        return np.asarray(self.absolute_error**2)
 
     @cached_property
-    def share(self) -> Floats:
+    def relative_error(self) -> Floats:
         """Relative absolute error (n_rows, M); a true value of 0 counts as the eps of float64."""
-        return np.asarray(self.distance / np.maximum(np.abs(self.y), np.finfo(np.float64).eps))
+        return np.asarray(self.absolute_error / np.maximum(np.abs(self.y), np.finfo(np.float64).eps))
 
     @cached_property
     def centered(self) -> Floats:
@@ -53,9 +53,9 @@ class NumberRows:
         return np.asarray(self.y - self.y.mean(axis=0))
 
     @cached_property
-    def sorted_distances(self) -> list[SortedColumn]:
+    def sorted_errors(self) -> list[SortedColumn]:
         """The absolute errors of each output in ascending order."""
-        return [SortedColumn(column) for column in self.distance.T]
+        return [SortedColumn(column) for column in self.absolute_error.T]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def rmse(inputs: NumberInputs) -> Floats:
 
 def mae(inputs: NumberInputs) -> Floats:
     """Mean absolute error."""
-    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.distance)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.absolute_error)
 
 
 def median_absolute_error(inputs: NumberInputs) -> Floats:
@@ -82,15 +82,15 @@ def median_absolute_error(inputs: NumberInputs) -> Floats:
     if not is_resampled(weights):
         distance = np.empty(rows.y.shape)
         for some, block in rows.blocks():
-            distance[some] = block.distance
+            distance[some] = block.absolute_error
         return weighted_quantile(distance, 0.5, weights)
-    return np.stack([column.medians(weights) for column in rows.sorted_distances], axis=-1)
+    return np.stack([column.medians(weights) for column in rows.sorted_errors], axis=-1)
 
 
 def r2(inputs: NumberInputs) -> Floats:
     """Fraction of the variance of the truth that is explained; NaN for one row, and where the truth is constant.
 
-    A constant target has no variance to explain. scikit-learn returns 1 or 0, which a gate would take for a score.
+    A constant target has no variance to explain. scikit-learn returns 1 or 0, which a gate would accept as a score.
     """
     y, weights = inputs.rows.y, inputs.weights
     if len(y) < 2:
@@ -104,7 +104,7 @@ def r2(inputs: NumberInputs) -> Floats:
     else:
         mean_square = weighted_mean(inputs.rows.centered**2, weights)
         variance = mean_square - weighted_mean(inputs.rows.centered, weights) ** 2
-        is_constant = variance <= 1e-12 * mean_square  # what rounding leaves of a resample of equal truths
+        is_constant = variance <= 1e-12 * mean_square  # rounding error in a resample with a constant truth
     return np.where(is_constant, np.nan, 1 - residual / np.where(is_constant, 1.0, variance))
 
 
@@ -127,9 +127,9 @@ def _in_units(values: Floats, units: Floats) -> Floats:
 
 def mape(inputs: NumberInputs) -> Floats:
     """Mean absolute error as a fraction of the truth (0.1 is 10 %)."""
-    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.share)
+    return mean_of(inputs.rows, inputs.weights, lambda rows: rows.relative_error)
 
 
 def max_error(inputs: NumberInputs) -> Floats:
     """Largest absolute error of any row, independent of weights."""
-    return np.asarray(np.max([block.distance.max(axis=0) for _, block in inputs.rows.blocks()], axis=0))
+    return np.asarray(np.max([block.absolute_error.max(axis=0) for _, block in inputs.rows.blocks()], axis=0))

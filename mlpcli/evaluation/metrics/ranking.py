@@ -1,8 +1,8 @@
-"""How well a score ranks the rows of one class above the others: ROC AUC and average precision.
+"""Ranking metrics of one class against the others: ROC AUC and average precision.
 
-Both are means over the positive rows, so no curve is built and ties need no care: ROC AUC of the share of negatives
-below a positive (a tie counts half; Mann & Whitney 1947), average precision of the precision among the rows at or above
-it (the step-wise sum without interpolation, as in scikit-learn).
+Both are means over the positive rows, so no curve is built. ROC AUC is the mean fraction of negatives that score below
+a positive, where ties count half (Mann & Whitney 1947). Average precision is the mean precision among the rows that
+score at least as high as a positive (the step-wise sum without interpolation, as in scikit-learn).
 """
 
 import math
@@ -18,10 +18,10 @@ from mlpcli.evaluation.metrics.averages import Bools, Floats, safe_divide
 Positions = NDArray[np.intp]
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
-# For rows in blocks: the largest number of passes over them, each for some of the columns.
-MOST_PASSES = 8
-# Sorted scores that are looked up at a time.
-LOOKED_UP = 1 << 14
+# Of `rank_blocks` over the rows, each for some of the columns.
+MAX_PASSES = 8
+# Positives whose ranks are searched at once.
+SEARCH_BLOCK = 1 << 14
 
 
 class Rankings(NamedTuple):
@@ -32,9 +32,9 @@ class Rankings(NamedTuple):
 
 
 class RankedColumn:
-    """Sorted scores of positive and negative rows, and their ranks, independent of weights.
+    """Sorted scores of the positive and the negative rows of a column, and their ranks, independent of weights.
 
-    Row indices are sorted only if weights need them, because sorting values is several times faster.
+    Row indices are sorted only if there are weights, because sorting values is several times faster.
     """
 
     def __init__(self, is_positive: Bools, scores: Floats) -> None:
@@ -43,7 +43,7 @@ class RankedColumn:
 
     @cached_property
     def rows(self) -> tuple[Positions, Positions]:
-        """The rows of `positives` and of `negatives`."""
+        """Row indices of `positives` and of `negatives`."""
         positive, negative = np.flatnonzero(self.is_positive), np.flatnonzero(~self.is_positive)
         return positive[np.argsort(self._scores[positive])], negative[np.argsort(self._scores[negative])]
 
@@ -63,10 +63,7 @@ class RankedColumn:
         return np.searchsorted(self.negatives, self.positives, side="right")
 
     def measure(self, weights: Floats | None) -> tuple[Floats, Floats]:
-        """ROC AUC and average precision, 0-d, or (R,) with resamples.
-
-        NaN if there are only positives or only negatives.
-        """
+        """ROC AUC and average precision, 0-d, or (R,) for R resamples; NaN without positives or without negatives."""
         if weights is None:
             return _measure_sorted(self.positives, self.negatives)
         own, up_to_positive = self._weight_up_to(weights, 0)
@@ -79,43 +76,45 @@ class RankedColumn:
         return _means((own * (below + not_above) / 2).sum(axis=-1), (own * precision).sum(axis=-1), total, n_negative)
 
     def auc_variance(self, weights: Floats | None) -> float:
-        """Variance of ROC AUC (DeLong et al. 1988), by sorting (Sun & Xu 2014); NaN with under two rows of a kind."""
+        """Variance of ROC AUC (DeLong et al. 1988), by sorting (Sun & Xu 2014); NaN if a side has one row or none."""
         return float(sum(deviations @ deviations for deviations in self._sorted_deviations(weights)))
 
     def precision_deviations(self, weights: Floats | None) -> Floats:
-        """What each row adds to the difference of average precision from its expectation, (n_rows,).
+        """The contribution of each row to the deviation of average precision from its expectation (n_rows,).
 
-        The row's influence, times its weight: a positive has a precision of its own and adds to that of every positive
-        that scores no higher, a negative takes from these. NaN with fewer than two positives.
+        The influence of the row times its weight: a positive has a precision of its own, and increases that of every
+        positive that scores no higher; a negative decreases these. NaN with fewer than two positives.
         """
         positive, up_to_positive = self._weight_up_to(weights, 0)
         _, up_to_negative = self._weight_up_to(weights, 1)
-        hits = up_to_positive[-1] - up_to_positive[self.positives_below]
-        claims = hits + up_to_negative[-1] - up_to_negative[self.negatives_below]
-        precision, total = hits / claims, up_to_positive[-1]
+        true_positives = up_to_positive[-1] - up_to_positive[self.positives_below]
+        retrieved = true_positives + up_to_negative[-1] - up_to_negative[self.negatives_below]
+        precision, total = true_positives / retrieved, up_to_positive[-1]
         n = total**2 / float(positive @ positive)
         per_weight = math.sqrt(n / (n - 1)) / total if n > 1 else math.nan
         rises, falls = (
-            np.concatenate([[0.0], np.cumsum(positive * part / claims**2)]) for part in (claims - hits, hits)
+            np.concatenate([[0.0], np.cumsum(positive * counts / retrieved**2)])
+            for counts in (retrieved - true_positives, true_positives)
         )
         own = precision - positive @ precision / total
-        found = np.empty(len(self.is_positive))
-        for rows, side in zip(self.rows, (self.positives, self.negatives), strict=True):
-            no_higher = np.searchsorted(self.positives, side, side="right")
-            found[rows] = own + rises[no_higher] if side is self.positives else -falls[no_higher]
-        return np.asarray(found * per_weight * (1.0 if weights is None else weights))
+        influence = np.empty(len(self.is_positive))
+        for rows, scores in zip(self.rows, (self.positives, self.negatives), strict=True):
+            no_higher = np.searchsorted(self.positives, scores, side="right")
+            influence[rows] = own + rises[no_higher] if scores is self.positives else -falls[no_higher]
+        return np.asarray(influence * per_weight * (1.0 if weights is None else weights))
 
     def auc_deviations(self, weights: Floats | None) -> Floats:
-        """What each row adds to the difference of ROC AUC from its expectation, (n_rows,); see `auc_variance`."""
-        found = np.empty(len(self.is_positive))
+        """The contribution of each row to the deviation of ROC AUC from its expectation (n_rows,)."""
+        in_row_order = np.empty(len(self.is_positive))
         for rows, deviations in zip(self.rows, self._sorted_deviations(weights), strict=True):
-            found[rows] = deviations
-        return found
+            in_row_order[rows] = deviations
+        return in_row_order
 
     def _sorted_deviations(self, weights: Floats | None) -> tuple[Floats, Floats]:
-        """Of positives and negatives: the deviation of each placement among the other kind, times the row's share.
+        """Deviations of the placement values of positives and of negatives, times the normalized weights of the rows.
 
-        Weights (n_rows,) weight each row's placement, and its share. The sum of the squares is the variance.
+        The placement value of a row is the weighted fraction of the other side that it is ranked correctly against. The
+        sum of the squared deviations is the variance of ROC AUC.
         """
         positive, up_to_positive = self._weight_up_to(weights, 0)
         negative, up_to_negative = self._weight_up_to(weights, 1)
@@ -128,7 +127,7 @@ class RankedColumn:
         )
 
     def _weight_up_to(self, weights: Floats | None, side: int) -> tuple[Floats, Floats]:
-        """Weight of each sorted score of a side, and of the first 0, 1, 2, ... of them."""
+        """Weights of the sorted rows of a side (0 positive, 1 negative), and their cumulative sums from 0."""
         if weights is None:
             n = len((self.positives, self.negatives)[side])
             return np.ones(n), np.arange(n + 1.0)
@@ -138,81 +137,81 @@ class RankedColumn:
 
 
 def _measure_sorted(positives: NDArray[np.floating], negatives: NDArray[np.floating]) -> tuple[Floats, Floats]:
-    """The same from the sorted scores of rows that all count as one, looked up some at a time."""
-    halfway_sum = precision_sum = 0.0
-    for start in range(0, len(positives), LOOKED_UP):
-        own = positives[start : start + LOOKED_UP]
+    """ROC AUC and average precision from sorted scores without weights; ranks are searched block by block."""
+    placement_sum = precision_sum = 0.0
+    for start in range(0, len(positives), SEARCH_BLOCK):
+        own = positives[start : start + SEARCH_BLOCK]
         below, not_above = (np.searchsorted(negatives, own, side=side) for side in _SIDES)
         at_or_above = len(positives) - np.searchsorted(positives, own, side="left")
-        halfway_sum += float(((below + not_above) / 2).sum())
+        placement_sum += float(((below + not_above) / 2).sum())
         precision_sum += float((at_or_above / (at_or_above + len(negatives) - below)).sum())
     return _means(
-        *(np.asarray(part, np.float64) for part in (halfway_sum, precision_sum, len(positives), len(negatives)))
+        *(np.asarray(part, np.float64) for part in (placement_sum, precision_sum, len(positives), len(negatives)))
     )
 
 
-def _means(halfway_sum: Floats, precision_sum: Floats, total: Floats, n_negative: Floats) -> tuple[Floats, Floats]:
-    """ROC AUC and average precision from sums over positives of weight `total`, among negatives of `n_negative`."""
+def _means(placement_sum: Floats, precision_sum: Floats, total: Floats, n_negative: Floats) -> tuple[Floats, Floats]:
+    """ROC AUC and average precision from sums over positives of weight `total`; negatives weigh `n_negative`."""
     pairs = total * n_negative
     is_ranked = pairs > 0
-    auc = np.where(is_ranked, halfway_sum / np.where(is_ranked, pairs, 1.0), np.nan)
+    auc = np.where(is_ranked, placement_sum / np.where(is_ranked, pairs, 1.0), np.nan)
     return auc, np.where(is_ranked, safe_divide(precision_sum, total), np.nan)
 
 
 def _deviations_of_mean(values: Floats, weights: Floats) -> Floats:
-    """What each value adds to the deviation of their weighted mean, (n,): the squares sum to its variance."""
-    share = weights / weights.sum()
-    n = 1 / (share @ share)
-    return np.asarray(
-        share * (values - share @ values) * math.sqrt(n / (n - 1)) if n > 1 else np.full(len(values), np.nan)
-    )
+    """The contribution of each value (n,) to the deviation of their weighted mean; the squares sum to its variance."""
+    fractions = weights / weights.sum()
+    n = 1 / (fractions @ fractions)
+    if not n > 1:
+        return np.full(len(values), np.nan)
+    return np.asarray(fractions * (values - fractions @ values) * math.sqrt(n / (n - 1)))
 
 
 def rank_columns(is_positive: Bools, scores: Floats) -> Iterator[RankedColumn]:
-    """Rank each column of `scores` (n_rows, K) by the same column of `is_positive` (n_rows, K), one after the other."""
+    """The ranking of each column of `scores` and `is_positive` (n_rows, K), computed one at a time."""
     return (RankedColumn(is_positive[:, k], scores[:, k]) for k in range(scores.shape[1]))
 
 
 def measure_ranks(ranked: Iterable[RankedColumn], weights: Floats | None) -> Rankings:
-    """The two metrics of each column."""
+    """ROC AUC and average precision of each column."""
     columns = [column.measure(weights) for column in ranked]
     return Rankings(*(np.stack(values, axis=-1) for values in zip(*columns, strict=True)))
 
 
 def rank_blocks(n_rows: int, n_columns: int, blocks: Callable[[], Iterable[tuple[Bools, Floats]]]) -> Rankings:
-    """The two metrics of each column, where all rows count as one; what is held is the scores of a few columns.
+    """ROC AUC and average precision of each column without weights, with the scores of a few columns in memory at once.
 
-    `blocks` goes through the rows: which are positive, and their scores, (n, n_columns) each.
+    `blocks()` iterates over all rows: whether they are positive, and their scores, (n, n_columns) each.
     """
-    n_together = math.ceil(n_columns / MOST_PASSES)
-    found = []
-    for first in range(0, n_columns, n_together):
-        columns = range(first, min(first + n_together, n_columns))
-        found += [_measure_sorted(*sides) for sides in _sorted_sides(n_rows, columns, blocks())]
-    return Rankings(*(np.stack(values, axis=-1) for values in zip(*found, strict=True)))
+    n_per_pass = math.ceil(n_columns / MAX_PASSES)
+    measured = []
+    for first in range(0, n_columns, n_per_pass):
+        columns = range(first, min(first + n_per_pass, n_columns))
+        measured += [_measure_sorted(*sides) for sides in _sorted_sides(n_rows, columns, blocks())]
+    return Rankings(*(np.stack(values, axis=-1) for values in zip(*measured, strict=True)))
 
 
 def _sorted_sides(
     n_rows: int, columns: range, blocks: Iterable[tuple[Bools, Floats]]
 ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.floating]]]:
-    """The scores of positive and of negative rows of each column, sorted: both in one array, from either end of it."""
-    held: NDArray[np.floating] = np.empty((0, 0))
+    """Sorted scores of the positive and the negative rows of each column, which share an array."""
+    sorted_scores: NDArray[np.floating] = np.empty((0, 0))
     ends = [(0, n_rows)] * len(columns)
     for is_positive, scores in blocks:
-        if not held.size or held.dtype == np.float32:
-            # What a network gives in float32 is held in float32: half the memory, and sorted in half the time.
+        if not sorted_scores.size or sorted_scores.dtype == np.float32:
+            # Keep float32 outputs of a network as float32: half the memory, and half the time to sort.
             some = scores[:, columns.start : columns.stop]
             dtype = np.float32 if (some.astype(np.float32) == some).all() else np.float64
-            if not held.size:
-                held = np.empty((len(columns), n_rows), dtype)
-            held = held.astype(dtype, copy=False)
+            if not sorted_scores.size:
+                sorted_scores = np.empty((len(columns), n_rows), dtype)
+            sorted_scores = sorted_scores.astype(dtype, copy=False)
         for place, column in enumerate(columns):
             is_own, own, (low, high) = is_positive[:, column], scores[:, column], ends[place]
             n_positive = int(np.count_nonzero(is_own))
             ends[place] = low + n_positive, high - (len(own) - n_positive)
-            held[place, low : ends[place][0]] = own[is_own]
-            held[place, ends[place][1] : high] = own[~is_own]
-    for scores, (end, _) in zip(held, ends, strict=True):
+            sorted_scores[place, low : ends[place][0]] = own[is_own]
+            sorted_scores[place, ends[place][1] : high] = own[~is_own]
+    for scores, (end, _) in zip(sorted_scores, ends, strict=True):
         scores[:end].sort()
         scores[end:].sort()
         yield scores[:end], scores[end:]

@@ -17,29 +17,27 @@ ROWS_FOR_NUMBERS, ROWS_FOR_SQUARES = 30, 300
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: `together` computes the overall score from the score inputs, `each` that of every class or output.
+    """A metric: `overall` computes its score from the score inputs, `per_output` that of each class, output or column.
 
-    `share_of` computes the denominator of a proportion, per class or output if the metric has such scores; its
-    interval is Wilson's. Otherwise `pseudo_values` computes the pseudo-values of `together` (n_rows,), and
-    `differences` those of the difference of two predictions if it is not the difference of these; without pseudo-
-    values the interval is a bootstrap one. `losses` (n_rows,) are unbounded, so that their tail must be light enough;
-    an interval needs `fewest_rows` in any case. `rows_of` is whether a mean over classes needs true or predicted rows
-    of each. `has_interval` is false if no interval would have its coverage: for a maximum, or an absolute difference
-    with expectation above zero by chance. `has_unit` is true for a score in the unit of its target, so that the
-    largest unit dominates a mean of several.
+    Intervals: Wilson's for a proportion with this `denominator`; Student's t of `pseudo_values` (n_rows,), where those
+    of the difference of two predictions are `differences`, if given; otherwise the bootstrap. None if not
+    `has_interval`: for a maximum, or an absolute difference, whose expectation is positive by chance alone. An interval
+    needs `fewest_rows`, no heavy tail of unbounded `losses` (n_rows,), and true or predicted rows (`needed_rows`) of
+    each class of an average. `has_unit` is true for a score in the unit of its target; the output with the largest unit
+    dominates a mean of such scores.
     """
 
     name: str
     doc: str
     higher_is_better: bool = field(kw_only=True)
-    together: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
-    each: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    overall: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    per_output: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     needs_two_classes: bool = False
-    judges_probabilities: bool = False  # otherwise it scores labels or numbers
-    share_of: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
+    judges_probabilities: bool = False  # otherwise labels or numbers
+    denominator: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     pseudo_values: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
     losses: Mapping[Task, Callable[[Any], Floats]] = field(default_factory=dict)
-    rows_of: frozenset[Literal["truth", "predicted"]] = frozenset()
+    needed_rows: frozenset[Literal["truth", "predicted"]] = frozenset()
     fewest_rows: int = 0
     differences: Mapping[Task, Callable[[Any, Any], Floats]] = field(default_factory=dict)
     has_interval: bool = True
@@ -50,19 +48,19 @@ class Metric:
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The tasks of the metric."""
-        return tuple(dict.fromkeys([*self.together, *self.each]))
+        return tuple(dict.fromkeys([*self.overall, *self.per_output]))
 
 
-def _mean(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
-    return lambda inputs: each(inputs).mean(axis=-1)
+def _mean(per_output: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
+    return lambda inputs: per_output(inputs).mean(axis=-1)
 
 
-def _largest(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
-    return lambda inputs: each(inputs).max(axis=-1)
+def _largest(per_output: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
+    return lambda inputs: per_output(inputs).max(axis=-1)
 
 
-def _second_class(each: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
-    return lambda inputs: each(inputs)[..., 1]
+def _second_class(per_output: Callable[[Any], Floats]) -> Callable[[Any], Floats]:
+    return lambda inputs: per_output(inputs)[..., 1]
 
 
 _classes = pseudo_values.of_margins
@@ -80,32 +78,32 @@ METRICS: dict[str, Metric] = {
             "accuracy",
             "Fraction of correct predictions.",
             higher_is_better=True,
-            together={"classification": classes.accuracy},
-            each={"multilabel": multilabel.accuracy},
-            share_of={"classification": classes.weight_of_all, "multilabel": multilabel.weight_of_all},
+            overall={"classification": classes.accuracy},
+            per_output={"multilabel": multilabel.accuracy},
+            denominator={"classification": classes.weight_of_all, "multilabel": multilabel.weight_of_all},
             pseudo_values={"classification": _rows("is_right")},
         ),
         Metric(
             "subset_accuracy",
             "Fraction of rows with every column correct.",
             higher_is_better=True,
-            together={"multilabel": multilabel.subset_accuracy},
-            share_of={"multilabel": multilabel.weight_of_all},
+            overall={"multilabel": multilabel.subset_accuracy},
+            denominator={"multilabel": multilabel.weight_of_all},
             pseudo_values={"multilabel": _rows("is_all_right")},
         ),
         Metric(
             "balanced_accuracy",
             "Mean recall of the classes that occur in the truth.",
             higher_is_better=True,
-            together={"classification": classes.balanced_accuracy},
+            overall={"classification": classes.balanced_accuracy},
             pseudo_values={"classification": _classes(margins.balanced_accuracy)},
-            rows_of=frozenset({"truth"}),
+            needed_rows=frozenset({"truth"}),
         ),
         Metric(
             "hamming_loss",
             "Fraction of wrong predictions over all columns.",
             higher_is_better=False,
-            together={"multilabel": multilabel.hamming_loss},
+            overall={"multilabel": multilabel.hamming_loss},
             pseudo_values={"multilabel": _rows("is_wrong")},
         ),
         Metric(
@@ -113,7 +111,7 @@ METRICS: dict[str, Metric] = {
             "Mean of -log of the probability of the true class or value.",
             higher_is_better=False,
             highest=inf,
-            together={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
+            overall={"classification": classes.log_loss, "multilabel": multilabel.log_loss},
             judges_probabilities=True,
             pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("negative_log_likelihood")),
         ),
@@ -121,8 +119,8 @@ METRICS: dict[str, Metric] = {
             "roc_auc",
             "Area under the ROC curve; mean of the classes for more than two.",
             higher_is_better=True,
-            together={"classification": classes.roc_auc, "multilabel": _mean(multilabel.roc_auc)},
-            each={"multilabel": multilabel.roc_auc},
+            overall={"classification": classes.roc_auc, "multilabel": _mean(multilabel.roc_auc)},
+            per_output={"multilabel": multilabel.roc_auc},
             judges_probabilities=True,
             pseudo_values=dict.fromkeys(("classification", "multilabel"), pseudo_values.roc_auc),
         ),
@@ -130,7 +128,7 @@ METRICS: dict[str, Metric] = {
             "average_precision",
             "Area under the precision-recall curve; mean of the classes for more than two.",
             higher_is_better=True,
-            together={"classification": classes.average_precision, "multilabel": _mean(multilabel.average_precision)},
+            overall={"classification": classes.average_precision, "multilabel": _mean(multilabel.average_precision)},
             judges_probabilities=True,
             pseudo_values=dict.fromkeys(("classification", "multilabel"), pseudo_values.average_precision),
         ),
@@ -138,55 +136,55 @@ METRICS: dict[str, Metric] = {
             "f1_macro",
             "Mean F1 of the classes or columns.",
             higher_is_better=True,
-            together={"classification": classes.f1_macro, "multilabel": _mean(multilabel.f1)},
+            overall={"classification": classes.f1_macro, "multilabel": _mean(multilabel.f1)},
             pseudo_values={"classification": _classes(margins.f1_macro), "multilabel": pseudo_values.f1_macro},
-            rows_of=frozenset({"truth", "predicted"}),
+            needed_rows=frozenset({"truth", "predicted"}),
         ),
         Metric(
             "f1_weighted",
             "Mean F1 of the classes, each weighted by its fraction of the rows.",
             higher_is_better=True,
-            together={"classification": classes.f1_weighted},
+            overall={"classification": classes.f1_weighted},
             pseudo_values={"classification": _classes(margins.f1_weighted)},
         ),
         Metric(
             "f1_micro",
             "F1 of true over the predictions of all columns.",
             higher_is_better=True,
-            together={"multilabel": multilabel.f1_micro},
+            overall={"multilabel": multilabel.f1_micro},
             pseudo_values={"multilabel": pseudo_values.f1_micro},
         ),
         Metric(
             "precision_macro",
             "Mean precision of the classes.",
             higher_is_better=True,
-            together={"classification": classes.precision_macro},
+            overall={"classification": classes.precision_macro},
             pseudo_values={"classification": _classes(margins.precision_macro)},
-            rows_of=frozenset({"predicted"}),
+            needed_rows=frozenset({"predicted"}),
         ),
         Metric(
             "recall_macro",
             "Mean recall of the classes.",
             higher_is_better=True,
-            together={"classification": classes.recall_macro},
+            overall={"classification": classes.recall_macro},
             pseudo_values={"classification": _classes(margins.recall_macro)},
-            rows_of=frozenset({"truth"}),
+            needed_rows=frozenset({"truth"}),
         ),
         Metric(
             "mcc",
             "Matthews correlation of truth and prediction, from -1 to 1.",
             higher_is_better=True,
             lowest=-1.0,
-            together={"classification": classes.mcc},
+            overall={"classification": classes.mcc},
             pseudo_values={"classification": _classes(margins.mcc)},
-            rows_of=frozenset({"truth", "predicted"}),
+            needed_rows=frozenset({"truth", "predicted"}),
         ),
         Metric(
             "brier",
             "Mean squared error of the probabilities, summed over the classes for more than two.",
             higher_is_better=False,
             highest=2.0,
-            together={"classification": classes.brier, "multilabel": multilabel.brier},
+            overall={"classification": classes.brier, "multilabel": multilabel.brier},
             judges_probabilities=True,
             pseudo_values=dict.fromkeys(("classification", "multilabel"), _rows("squared_error")),
         ),
@@ -194,7 +192,7 @@ METRICS: dict[str, Metric] = {
             "ece",
             "Expected calibration error: mean gap between the top probability and the accuracy, in 15 bins.",
             higher_is_better=False,
-            together={"classification": classes.ece},
+            overall={"classification": classes.ece},
             judges_probabilities=True,
             has_interval=False,
         ),
@@ -202,9 +200,9 @@ METRICS: dict[str, Metric] = {
             "f1",
             "Harmonic mean of precision and recall; of the second class if there are two.",
             higher_is_better=True,
-            together={"classification": _second_class(classes.f1)},
-            each={"classification": classes.f1, "multilabel": multilabel.f1},
-            share_of={"classification": classes.weight_of_either, "multilabel": multilabel.weight_of_either},
+            overall={"classification": _second_class(classes.f1)},
+            per_output={"classification": classes.f1, "multilabel": multilabel.f1},
+            denominator={"classification": classes.weight_of_either, "multilabel": multilabel.weight_of_either},
             needs_two_classes=True,
             pseudo_values={"classification": pseudo_values.of_class(margins.f1, 1)},
         ),
@@ -212,9 +210,9 @@ METRICS: dict[str, Metric] = {
             "precision",
             "Fraction of the rows predicted as the class that are of it; of the second class if there are two.",
             higher_is_better=True,
-            together={"classification": _second_class(classes.precision)},
-            each={"classification": classes.precision},
-            share_of={"classification": classes.weight_of_predicted},
+            overall={"classification": _second_class(classes.precision)},
+            per_output={"classification": classes.precision},
+            denominator={"classification": classes.weight_of_predicted},
             needs_two_classes=True,
             pseudo_values={"classification": pseudo_values.of_class(margins.precision, 1)},
         ),
@@ -222,9 +220,9 @@ METRICS: dict[str, Metric] = {
             "recall",
             "Fraction of the rows of the class that are predicted as it; of the second class if there are two.",
             higher_is_better=True,
-            together={"classification": _second_class(classes.recall)},
-            each={"classification": classes.recall},
-            share_of={"classification": classes.weight_of_class},
+            overall={"classification": _second_class(classes.recall)},
+            per_output={"classification": classes.recall},
+            denominator={"classification": classes.weight_of_class},
             needs_two_classes=True,
             pseudo_values={"classification": pseudo_values.of_class(margins.recall, 1)},
         ),
@@ -233,8 +231,8 @@ METRICS: dict[str, Metric] = {
             "Root of the mean squared error, in the unit of the target; mean of the outputs.",
             higher_is_better=False,
             highest=inf,
-            together={"regression": _mean(numbers.rmse)},
-            each={"regression": numbers.rmse},
+            overall={"regression": _mean(numbers.rmse)},
+            per_output={"regression": numbers.rmse},
             has_unit=True,
             pseudo_values={"regression": pseudo_values.rmse},
             differences={"regression": pseudo_values.rmse_differences},
@@ -246,11 +244,11 @@ METRICS: dict[str, Metric] = {
             "Mean absolute error, in the unit of the target; mean of the outputs.",
             higher_is_better=False,
             highest=inf,
-            together={"regression": _mean(numbers.mae)},
-            each={"regression": numbers.mae},
+            overall={"regression": _mean(numbers.mae)},
+            per_output={"regression": numbers.mae},
             has_unit=True,
-            pseudo_values={"regression": _rows("distance")},
-            losses={"regression": lambda inputs: inputs.rows.distance.mean(axis=1)},
+            pseudo_values={"regression": _rows("absolute_error")},
+            losses={"regression": lambda inputs: inputs.rows.absolute_error.mean(axis=1)},
             fewest_rows=ROWS_FOR_NUMBERS,
         ),
         Metric(
@@ -258,8 +256,8 @@ METRICS: dict[str, Metric] = {
             "Median of the absolute errors, in the unit of the target; mean of the outputs.",
             higher_is_better=False,
             highest=inf,
-            together={"regression": _mean(numbers.median_absolute_error)},
-            each={"regression": numbers.median_absolute_error},
+            overall={"regression": _mean(numbers.median_absolute_error)},
+            per_output={"regression": numbers.median_absolute_error},
             has_unit=True,
             fewest_rows=ROWS_FOR_NUMBERS,
         ),
@@ -268,8 +266,8 @@ METRICS: dict[str, Metric] = {
             "Fraction of the variance explained, at most 1; mean of the outputs.",
             higher_is_better=True,
             lowest=-inf,
-            together={"regression": _mean(numbers.r2)},
-            each={"regression": numbers.r2},
+            overall={"regression": _mean(numbers.r2)},
+            per_output={"regression": numbers.r2},
             pseudo_values={"regression": pseudo_values.r2},
             differences={"regression": pseudo_values.r2_differences},
             losses={"regression": numbers.losses_of_r2},
@@ -280,10 +278,10 @@ METRICS: dict[str, Metric] = {
             "Mean absolute error as a fraction of the true value (0.1 is 10 %); mean of the outputs.",
             higher_is_better=False,
             highest=inf,
-            together={"regression": _mean(numbers.mape)},
-            each={"regression": numbers.mape},
-            pseudo_values={"regression": _rows("share")},
-            losses={"regression": lambda inputs: inputs.rows.share.mean(axis=1)},
+            overall={"regression": _mean(numbers.mape)},
+            per_output={"regression": numbers.mape},
+            pseudo_values={"regression": _rows("relative_error")},
+            losses={"regression": lambda inputs: inputs.rows.relative_error.mean(axis=1)},
             fewest_rows=ROWS_FOR_SQUARES,
         ),
         Metric(
@@ -291,8 +289,8 @@ METRICS: dict[str, Metric] = {
             "Largest absolute error of any row and output, whatever its weight.",
             higher_is_better=False,
             highest=inf,
-            together={"regression": _largest(numbers.max_error)},
-            each={"regression": numbers.max_error},
+            overall={"regression": _largest(numbers.max_error)},
+            per_output={"regression": numbers.max_error},
             has_unit=True,
             has_interval=False,
         ),

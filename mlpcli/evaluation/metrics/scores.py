@@ -1,8 +1,8 @@
-"""The scores of a prediction, all of them or one.
+"""Scores of predictions.
 
-A score has a key: the name of a metric (`f1_macro`), or a name and a part of the target in brackets: a class
-(`f1[Adelie]`), an output (`rmse[height]`) or a boolean column (`roc_auc[late]`). A score that is not defined is NaN; so
-are all scores where no row has weight.
+The key of a score is the name of a metric (`f1_macro`), followed in brackets by a class (`f1[Adelie]`), an output
+(`rmse[height]`) or a boolean column (`roc_auc[late]`) if the metric is computed for each. An undefined score is NaN.
+Without a row of positive weight all scores are NaN.
 """
 
 import difflib
@@ -20,7 +20,7 @@ from mlpcli.evaluation.metrics.multilabel import BooleanInputs, BooleanRows
 from mlpcli.evaluation.metrics.numbers import NumberInputs, NumberRows
 from mlpcli.evaluation.metrics.registry import METRICS, Metric, Task
 
-ENDS = (".low", ".high")  # of an interval, as a gate names them: `roc_auc.low`
+ENDS = (".low", ".high")  # of an interval, in the keys of gates: `roc_auc.low`
 
 ScoreInputs: TypeAlias = ClassInputs | NumberInputs | BooleanInputs
 
@@ -34,8 +34,8 @@ def score_classes(
 ) -> dict[str, float]:
     """All scores of class `probabilities` (n_rows, K) for the codes `y` (n_rows,); `labels` names the K classes.
 
-    The predicted class is the most probable one, the first on ties. With two classes the second is the positive one; it
-    is predicted where its probability is above `threshold` (1,), if there is one.
+    The predicted class is the most probable one, the first on ties. With two classes the second is the positive class,
+    which is predicted if its probability is above `threshold` (1,), by default 0.5.
     """
     return _score_all("classification", y, probabilities, labels, weights, threshold)
 
@@ -70,21 +70,21 @@ def score(
     weights: Floats | None = None,
     threshold: Floats | None = None,
 ) -> float:
-    """The one score `key`, without the cost of the others; arrays as in the function that scores all of `task`."""
+    """The score `key` alone; arguments as for the function that computes all scores of `task`."""
     if not _has_weight(y, weights):
         return np.nan
-    inputs = gather(task, y, predicted, weights, threshold)
+    inputs = score_inputs(task, y, predicted, weights, threshold)
     with np.errstate(all="ignore"):
-        return float(measure_of(task, key, names)(inputs))
+        return float(metric_function(task, key, names)(inputs))
 
 
-def measure_of(task: Task, key: str, names: Sequence[str]) -> Callable[[Any], Floats]:
-    """The function of the score inputs that gives a score, 0-d, or (R,) of resamples."""
+def metric_function(task: Task, key: str, names: Sequence[str]) -> Callable[[Any], Floats]:
+    """The function that computes a score from the score inputs, 0-d, or (R,) for resamples."""
     metric = find_metric(key)
     if key == metric.name:
-        return metric.together[task]
-    part = keys_of_parts(metric, names).index(key)
-    return lambda inputs: np.asarray(metric.each[task](inputs)[..., part])
+        return metric.overall[task]
+    output = keys_per_output(metric, names).index(key)
+    return lambda inputs: np.asarray(metric.per_output[task](inputs)[..., output])
 
 
 def find_metric(key: str) -> Metric:
@@ -96,36 +96,36 @@ def find_metric(key: str) -> Metric:
 def metric_names(task: Task, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """The keys of all scores of a task, in the order of display.
 
-    `names` are the class labels, outputs or boolean columns of the target; without them the names that any target
-    of the task can have, which includes `f1`, `precision` and `recall` though only targets with two classes have these.
+    `names` are the class labels, outputs or boolean columns of the target. Without them the keys for any target of the
+    task, including `f1`, `precision` and `recall`, which only targets with two classes have.
     """
-    together = [
+    overall = [
         metric.name
         for metric in METRICS.values()
-        if task in metric.together and (names is None or len(names) == 2 or not metric.needs_two_classes)
+        if task in metric.overall and (names is None or len(names) == 2 or not metric.needs_two_classes)
     ]
-    in_parts = _metrics_in_parts(task, names or ())
-    return (*together, *(f"{metric.name}[{name}]" for name in names or () for metric in in_parts))
+    per_output = _metrics_per_output(task, names or ())
+    return (*overall, *(f"{metric.name}[{name}]" for name in names or () for metric in per_output))
 
 
 def explain_unknown_metric(key: str, keys: Sequence[str]) -> str:
-    """Two lines for the user who asked for a score that is not among `keys`: the nearest one, and all of them."""
+    """Two lines of an error message for a score that is not among `keys`: the most similar key, and all of them."""
     known_ends = [known for known in keys if known.endswith(ENDS)]
     keys = [known for known in keys if not known.endswith(ENDS)]
     if known_ends and "." in key.rpartition("]")[2]:
         keys += known_ends
-    whole = [known for known in keys if "[" not in known]
+    overall = [known for known in keys if "[" not in known]
     wanted = key.strip().lower().replace("-", "_")
-    # Another program's word first, then an abbreviation: acc is short for accuracy, though mcc is spelt more like it.
+    # Aliases from other programs first, then abbreviations: acc is short for accuracy, although mcc is more similar.
     near = (
-        [ours for ours in (value_of(wanted, whole),) if ours]
-        or [known for known in whole if len(wanted) > 1 and known.startswith(wanted)]
-        or difflib.get_close_matches(wanted, whole, n=1)
+        [ours for ours in (value_of(wanted, overall),) if ours]
+        or [known for known in overall if len(wanted) > 1 and known.startswith(wanted)]
+        or difflib.get_close_matches(wanted, overall, n=1)
         or difflib.get_close_matches(key, keys, n=1)
     )
-    in_parts = dict.fromkeys(f"{known.partition('[')[0]}[NAME]" for known in keys if "[" in known)
+    per_output = dict.fromkeys(f"{known.partition('[')[0]}[NAME]" for known in keys if "[" in known)
     hint = f" Did you mean {near[0]}?" if near else ""
-    listed = [*(known for known in whole if not known.endswith(ENDS)), *in_parts]
+    listed = [*(known for known in overall if not known.endswith(ENDS)), *per_output]
     of_ends = f"; NAME{ENDS[0]} and NAME{ENDS[1]} are the ends of its interval" if known_ends else ""
     return f"unknown metric {key!r}.{hint}\nMetrics: {', '.join(listed)}{of_ends}"
 
@@ -141,14 +141,14 @@ def _score_all(
     scores = dict.fromkeys(metric_names(task, names), np.nan)
     if not _has_weight(y, weights):
         return scores
-    inputs = gather(task, y, predicted, weights, threshold)
+    inputs = score_inputs(task, y, predicted, weights, threshold)
     # Predictions of a diverging network overflow when squared: the score is then infinite, and no gate passes it.
     with np.errstate(all="ignore"):
         for key in scores:
             if "[" not in key:
-                scores[key] = float(METRICS[key].together[task](inputs))
-        for metric in _metrics_in_parts(task, names):
-            scores.update(zip(keys_of_parts(metric, names), metric.each[task](inputs).tolist(), strict=True))
+                scores[key] = float(METRICS[key].overall[task](inputs))
+        for metric in _metrics_per_output(task, names):
+            scores.update(zip(keys_per_output(metric, names), metric.per_output[task](inputs).tolist(), strict=True))
     return scores
 
 
@@ -156,11 +156,11 @@ def _has_weight(y: NDArray[Any], weights: Floats | None) -> bool:
     return len(y) > 0 and (weights is None or bool(weights.any()))
 
 
-def gather(
+def score_inputs(
     task: Task, y: NDArray[Any], predicted: Predicted, weights: Floats | None, threshold: Floats | None
 ) -> ScoreInputs:
-    """What the metrics of a task ask: arrays as in the function that scores all of it."""
-    if isinstance(predicted, np.ndarray):  # else it gives float64 by itself
+    """The score inputs of a task; arguments as for the function that computes all its scores."""
+    if isinstance(predicted, np.ndarray):  # `Predicted` objects compute float64
         predicted = np.asarray(predicted, dtype=np.float64)
     weights = None if weights is None else np.asarray(weights, dtype=np.float64)
     if task == "classification":
@@ -170,13 +170,13 @@ def gather(
     return BooleanInputs(BooleanRows(y.astype(np.bool_, copy=False), predicted, threshold), weights)
 
 
-def _metrics_in_parts(task: Task, names: Sequence[str]) -> list[Metric]:
-    """The metrics shown per class, output or column; a single output has no parts."""
+def _metrics_per_output(task: Task, names: Sequence[str]) -> list[Metric]:
+    """The metrics with a score per class, output or column; none for a single numeric output."""
     if task == "regression" and len(names) < 2:
         return []
-    return [metric for metric in METRICS.values() if task in metric.each]
+    return [metric for metric in METRICS.values() if task in metric.per_output]
 
 
-def keys_of_parts(metric: Metric, names: Sequence[str]) -> list[str]:
+def keys_per_output(metric: Metric, names: Sequence[str]) -> list[str]:
     """The keys of a metric's scores per class, output or column."""
     return [f"{metric.name}[{name}]" for name in names]

@@ -1,9 +1,9 @@
 """Scores of the folds of a cross-validation, their mean and its confidence interval.
 
-Training sets overlap, so that the scores of folds vary less than those of separate draws of the data. Nadeau & Bengio
-2003 ("Inference for the Generalization Error", Machine Learning 52) take the correlation of two folds for
-n_test / (n_test + n_train), by which the variance of the mean of J scores of variance s^2 is (1 / J + n_test / n_train)
-s^2. No unbiased estimate exists (Bengio & Grandvalet 2004).
+The training sets overlap, so the scores of folds are correlated. Nadeau & Bengio 2003 ("Inference for the
+Generalization Error", Machine Learning 52) assume a correlation of n_test / (n_test + n_train). The mean of J scores
+with variance s^2 then has the variance (1 / J + n_test / n_train) s^2. No unbiased estimate exists (Bengio & Grandvalet
+2004).
 """
 
 import math
@@ -30,9 +30,9 @@ class FoldScores:
 
 
 def summarize(key: str, values: Sequence[float], test_ratio: float, confidence: float) -> FoldScores:
-    """Mean, deviation and interval of a score; `test_ratio` is n_test / n_train, or the mean of it over the folds.
+    """Mean, standard deviation and interval of a score; `test_ratio` is n_test / n_train, averaged over the folds.
 
-    The interval is that of the expected score of a model trained on as many rows, clipped to the range of the metric.
+    The interval is for the expected score of a model trained on as many rows, clipped to the range of the metric.
     """
     mean, deviation, interval = _mean_interval(values, test_ratio, confidence)
     if not interval.reason:
@@ -44,9 +44,9 @@ def summarize(key: str, values: Sequence[float], test_ratio: float, confidence: 
 def compare_folds(
     key: str, old: Sequence[float], new: Sequence[float], test_ratio: float, confidence: float, margin: float = 0.0
 ) -> Difference:
-    """The corrected resampled t-test on scores of the same folds.
+    """The corrected resampled t-test (Nadeau & Bengio 2003) on scores of the same folds.
 
-    The new one is worse (better) if the whole interval is, by more than `margin`.
+    The new score is worse (better) if the whole interval of the difference is, by more than `margin`.
     """
     values = [after - before for before, after in zip(old, new, strict=True)]
     _, _, interval = _mean_interval(values, test_ratio, confidence)
@@ -63,14 +63,14 @@ def compare_folds(
 def _mean_interval(values: Sequence[float], test_ratio: float, confidence: float) -> tuple[float, float, Interval]:
     mean = _mean(values)
     if not math.isfinite(mean):
-        n_odd = sum(not math.isfinite(value) for value in values)
-        return mean, math.nan, no_interval(f"it is undefined in {n_odd} of {len(values)} folds")
+        n_undefined = sum(not math.isfinite(value) for value in values)
+        return mean, math.nan, no_interval(f"it is undefined in {n_undefined} of {len(values)} folds")
     deviation = float(np.std(values, ddof=1))
     if not deviation > 0.0:
         return mean, deviation, no_interval("all folds have the same score")
     error = deviation * math.sqrt(1.0 / len(values) + test_ratio)
-    reach = student_quantile((1.0 + confidence) / 2.0, len(values) - 1.0) * error
-    return mean, deviation, Interval(mean - reach, mean + reach)
+    half_width = student_quantile((1.0 + confidence) / 2.0, len(values) - 1.0) * error
+    return mean, deviation, Interval(mean - half_width, mean + half_width)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,11 +1,11 @@
 """Confidence intervals of scores, or the reason why there is none.
 
-- Proportions (accuracy, recall, precision, and F1 by way of the Jaccard index F1 / (2 - F1)): Wilson's interval, with
-  the effective sample size (sum w)^2 / sum w^2 if rows have weights.
+- Proportions (accuracy, recall, precision, and F1 as a function of the Jaccard index F1 / (2 - F1)): Wilson's interval,
+  with the effective sample size (sum w)^2 / sum w^2 if rows have weights.
 - ROC AUC and average precision: the variance of their influence function (for ROC AUC that of DeLong et al. 1988), on
   the logit scale, with Student's t.
 - Median absolute error: BCa bootstrap, see `resampling`.
-- All others: Student's t of pseudo-values with a correction for skewness, see `uncertainty`.
+- All others: Student's t interval of pseudo-values with a correction for skewness.
 
 No interval has its nominal coverage if a few unseen rows can determine the score. So each needs as many rows, errors or
 rows of a class as simulation shows to be sufficient (`python -m benchmarks coverage`), and unbounded losses need a tail
@@ -22,13 +22,13 @@ import numpy as np
 from mlpcli.evaluation.metrics.averages import Floats, safe_divide
 from mlpcli.evaluation.metrics.numbers import NumberInputs
 from mlpcli.evaluation.metrics.registry import METRICS, Task
-from mlpcli.evaluation.metrics.scores import ENDS, ScoreInputs, find_metric, keys_of_parts, metric_names
-from mlpcli.evaluation.uncertainty.of_classes import ClassSample, class_interval
-from mlpcli.evaluation.uncertainty.of_numbers import number_interval, output_alone
+from mlpcli.evaluation.metrics.scores import ENDS, ScoreInputs, find_metric, keys_per_output, metric_names
+from mlpcli.evaluation.uncertainty.class_intervals import ClassSample, class_interval
+from mlpcli.evaluation.uncertainty.number_intervals import number_interval, select_output
 from mlpcli.evaluation.uncertainty.proportions import Interval, no_interval, wilson, wilson_of_f1
 from mlpcli.evaluation.uncertainty.resampling import NORMAL, bca, replicates_for, resample
 
-FEWEST_FOR_F1 = 5  # rows of the class or predicted as it
+MIN_F1_ROWS = 5  # rows of the class or predicted as it
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class IntervalOptions:
         return NORMAL.inv_cdf((1 + self.confidence) / 2)
 
     def of_folds(self, n_folds: int) -> "IntervalOptions":
-        """The options with which intervals of out-of-fold predictions have this confidence level.
+        """Options with a raised confidence level, so that intervals of out-of-fold predictions have this level.
 
         Models that share training rows have correlated errors, so a mean over k folds has a larger variance than one
         over as many independent rows, by the factor 1 + k / (k - 1) for the correlation 1 / k of Nadeau & Bengio 2003
@@ -55,7 +55,7 @@ class IntervalOptions:
         return replace(self, confidence=2 * NORMAL.cdf(z) - 1)
 
 
-USUAL = IntervalOptions()
+DEFAULT_OPTIONS = IntervalOptions()
 
 
 def score_intervals(
@@ -70,33 +70,33 @@ def score_intervals(
 
     `names` are the class labels, outputs or boolean columns of the target.
     """
-    parts = {key: place for name in METRICS for place, key in enumerate(keys_of_parts(METRICS[name], names))}
+    outputs = {key: index for name in METRICS for index, key in enumerate(keys_per_output(METRICS[name], names))}
     wanted = {key: score for key, score in scores.items() if find_metric(key).has_interval}
     defined = {key: score for key, score in wanted.items() if math.isfinite(score)}
     found: dict[str, Interval | None] = {
         key: no_interval(f"{key} itself is not defined for these rows") for key in wanted if key not in defined
     }
     with np.errstate(all="ignore"):
-        found |= _proportion_intervals(task, inputs, parts, defined, options.z)
+        found |= _proportion_intervals(task, inputs, outputs, defined, options.z)
         others = {key: score for key, score in defined.items() if key not in found}
         if isinstance(inputs, NumberInputs):
-            of_numbers = {key: output_alone(inputs, parts[key]) if key in parts else inputs for key in others}
+            inputs_of = {key: select_output(inputs, outputs[key]) if key in outputs else inputs for key in others}
             found |= {
-                key: number_interval(find_metric(key), of_numbers[key], score, options.confidence)
+                key: number_interval(find_metric(key), inputs_of[key], score, options.confidence)
                 for key, score in others.items()
             }
         else:
             sample = ClassSample(task, inputs, names)
             for key, score in others.items():
-                of_key = sample.only(parts[key]) if key in parts else sample
-                found[key] = class_interval(of_key, find_metric(key), score, options.confidence, options.z)
+                selected = sample.select_column(outputs[key]) if key in outputs else sample
+                found[key] = class_interval(selected, find_metric(key), score, options.confidence, options.z)
         resampled = {key: scores[key] for key, interval in found.items() if interval is None}
-        found |= _bootstrapped(inputs, parts, resampled, options, rng) if resampled else {}
+        found |= _bootstrapped(inputs, outputs, resampled, options, rng) if resampled else {}
     return {key: interval for key in wanted if (interval := found[key]) is not None}
 
 
 def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
-    """The ends by name, `roc_auc.low` and `roc_auc.high`, as in gates."""
+    """The interval ends by their names in gates, such as `roc_auc.low` and `roc_auc.high`."""
     return {
         key + end: value
         for key, interval in intervals.items()
@@ -105,33 +105,33 @@ def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
 
 
 def without_end(key: str) -> str:
-    """The score of a gate's key: `roc_auc` for `roc_auc.low`."""
+    """The key of the score of a gate: `roc_auc` for `roc_auc.low`."""
     return next((key.removesuffix(end) for end in ENDS if key.endswith(end)), key)
 
 
 def gate_names(task: Task, names: Sequence[str], further: Sequence[str] = ()) -> tuple[str, ...]:
-    """All keys that gates may have: the scores of a target, `further` ones, and the ends of their intervals."""
+    """All valid keys of gates: the scores of a target, those in `further`, and the ends of their intervals."""
     scores = (*metric_names(task, names), *further)
     return (*scores, *(key + end for key in scores if find_metric(key).has_interval for end in ENDS))
 
 
 def _proportion_intervals(
-    task: Task, inputs: ScoreInputs, parts: Mapping[str, int], scores: Mapping[str, float], z: float
+    task: Task, inputs: ScoreInputs, outputs: Mapping[str, int], scores: Mapping[str, float], z: float
 ) -> dict[str, Interval]:
-    """The intervals of scores that are proportions; `parts` has the index of each key with brackets."""
+    """Wilson's intervals of scores that are proportions; `outputs` has the output index of each key with brackets."""
     found = {}
     n_rows = _effective_rows(task, inputs, scores)
     for key, score in scores.items():
         name = find_metric(key).name
         if name in n_rows:
-            of_parts = n_rows[name].ravel()
-            n = float(of_parts[parts.get(key, 1) if len(of_parts) > 1 else 0])
+            counts = n_rows[name].ravel()
+            n = float(counts[outputs.get(key, 1) if len(counts) > 1 else 0])
             found[key] = wilson_of_f1(score, n, z) if name == "f1" else wilson(score, n, z)
             if not n:
                 found[key] = no_interval(f"no row is {'predicted as' if name == 'precision' else 'of'} the class")
-            elif name == "f1" and n < FEWEST_FOR_F1:
+            elif name == "f1" and n < MIN_F1_ROWS:
                 found[key] = no_interval(
-                    f"too few rows of the class, true or predicted (n = {n:.0f}, needs {FEWEST_FOR_F1})"
+                    f"too few rows of the class, true or predicted (n = {n:.0f}, needs {MIN_F1_ROWS})"
                 )
     return found
 
@@ -142,29 +142,31 @@ def _effective_rows(task: Task, inputs: ScoreInputs, scores: Iterable[str]) -> d
     squared = inputs if weights is None else replace(inputs, weights=weights**2)
     found = {}
     for name in dict.fromkeys(find_metric(key).name for key in scores):
-        if task in METRICS[name].share_of:
-            weight_of = METRICS[name].share_of[task]
+        if task in METRICS[name].denominator:
+            weight_of = METRICS[name].denominator[task]
             found[name] = safe_divide(weight_of(inputs) ** 2, weight_of(squared))
     return found
 
 
 def _bootstrapped(
     inputs: ScoreInputs,
-    parts: Mapping[str, int],
+    outputs: Mapping[str, int],
     scores: Mapping[str, float],
     options: IntervalOptions,
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
-    """The bootstrap intervals of regression scores."""
+    """Bootstrap intervals of regression scores."""
     metrics = {key: find_metric(key) for key in scores}
-    measures = {key: metric.together["regression"] for key, metric in metrics.items() if key not in parts}
-    measures |= {f"{metric.name}[]": metric.each["regression"] for key, metric in metrics.items() if key in parts}
+    measures = {key: metric.overall["regression"] for key, metric in metrics.items() if key not in outputs}
+    measures |= {
+        f"{metric.name}[]": metric.per_output["regression"] for key, metric in metrics.items() if key in outputs
+    }
     n_replicates = options.replicates or replicates_for(len(inputs.rows.y))
     resampled = resample(inputs, measures, n_replicates, rng)
     found = {}
     for key, metric in metrics.items():
         replicates, left_out = (
-            of[f"{metric.name}[]"][:, parts[key]] if key in parts else of[key]
+            of[f"{metric.name}[]"][:, outputs[key]] if key in outputs else of[key]
             for of in (resampled.replicates, resampled.left_out)
         )
         low, high = bca(scores[key], replicates, left_out, options.z)

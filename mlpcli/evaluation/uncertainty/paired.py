@@ -18,29 +18,36 @@ from mlpcli.evaluation.metrics.classes import ClassInputs
 from mlpcli.evaluation.metrics.multilabel import BooleanInputs
 from mlpcli.evaluation.metrics.numbers import NumberInputs
 from mlpcli.evaluation.metrics.registry import Metric, Task
-from mlpcli.evaluation.metrics.scores import ScoreInputs, find_metric, gather, keys_of_parts, measure_of, score
+from mlpcli.evaluation.metrics.scores import (
+    ScoreInputs,
+    find_metric,
+    keys_per_output,
+    metric_function,
+    score,
+    score_inputs,
+)
 from mlpcli.evaluation.uncertainty import pseudo_values
-from mlpcli.evaluation.uncertainty.of_classes import ClassSample, why_few_wrong, why_scarce
-from mlpcli.evaluation.uncertainty.of_numbers import output_alone
+from mlpcli.evaluation.uncertainty.class_intervals import ClassSample, few_errors_reason, scarce_classes_reason
+from mlpcli.evaluation.uncertainty.number_intervals import select_output
 from mlpcli.evaluation.uncertainty.proportions import Interval, effective_rows, no_interval
 from mlpcli.evaluation.uncertainty.resampling import draw_counts
 from mlpcli.evaluation.uncertainty.skewed_means import mean_interval
-from mlpcli.evaluation.uncertainty.tails import AMOUNTS, why_heavy
+from mlpcli.evaluation.uncertainty.tails import ABSOLUTE_ERRORS, heavy_tail_reason
 
 N_RESAMPLES = 2000
 # Why metrics without an interval have none.
-UNDECIDABLE = {
+NO_INTERVAL_REASONS = {
     "max_error": "is the error of a single row and does not generalise to other rows",
     "ece": "is an absolute difference, which chance alone makes positive",
 }
-# Scores of single classes, and pseudo-values of scores of single boolean columns.
-_OF_CLASSES = {"f1": margins.f1, "precision": margins.precision, "recall": margins.recall}
-_OF_COLUMNS: dict[str, Callable[[Any], Floats]] = {
+# Scores per class, and pseudo-values of scores per boolean column.
+_CLASS_SCORES = {"f1": margins.f1, "precision": margins.precision, "recall": margins.recall}
+_COLUMN_PSEUDO_VALUES: dict[str, Callable[[Any], Floats]] = {
     "accuracy": lambda inputs: pseudo_values.of_mean_loss(inputs.rows.is_right, inputs.weights),
     "f1": pseudo_values.f1_macro,
 }
 # Fewest rows for an interval.
-FEWEST_ROWS = 30
+MIN_ROWS = 30
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Numbers of rows that only one prediction has correct, and the p-value of their difference."""
+    """Numbers of rows that only the old or only the new prediction has correct, and the p-value of their difference."""
 
     only_old: int
     only_new: int
@@ -99,16 +106,18 @@ def compare_scores(
     """The difference of each score, with its interval.
 
     The new prediction is worse (better) in a metric if the whole interval is, by more than the metric's `margin`. A
-    metric that cannot decide has no interval, and no verdict.
+    metric without an interval has no verdict.
     """
-    both_inputs = [gather(truth.task, truth.y, one.predictions, truth.weights, one.threshold) for one in (old, new)]
+    both_inputs = [
+        score_inputs(truth.task, truth.y, one.predictions, truth.weights, one.threshold) for one in (old, new)
+    ]
     is_same = np.array_equal(old.predictions, new.predictions) and _is_same_threshold(old, new)
     compared = []
     for metric in metrics:
-        before, after = (_score(truth, metric, one, truth.weights) for one in (old, new))
+        before, after = (_score(truth, metric, prediction, truth.weights) for prediction in (old, new))
         with np.errstate(all="ignore"):
             interval = _interval(truth, both_inputs, metric, after - before, confidence)
-        if is_same and can_decide(metric) and before == after:
+        if is_same and has_interval(metric) and before == after:
             interval = Interval(0.0, 0.0)
         low, high = interval.low, interval.high
         test = None
@@ -129,8 +138,8 @@ def _is_same_threshold(old: Prediction, new: Prediction) -> bool:
     return np.array_equal(old.threshold, new.threshold)
 
 
-def can_decide(metric: str) -> bool:
-    """Whether a difference in the metric can be tested; see UNDECIDABLE."""
+def has_interval(metric: str) -> bool:
+    """Whether differences in the metric have a confidence interval; if not, NO_INTERVAL_REASONS has the reason."""
     return find_metric(metric).has_interval
 
 
@@ -149,90 +158,94 @@ def _interval(
 ) -> Interval:
     """The interval of the difference of a score, or the reason why there is none."""
     metric = find_metric(key)
-    if not can_decide(key):
-        return no_interval(f"{key} {UNDECIDABLE[metric.name]}")
+    if not has_interval(key):
+        return no_interval(f"{key} {NO_INTERVAL_REASONS[metric.name]}")
     if math.isnan(difference):
         return no_interval(f"{key} itself is not defined for these rows")
     n_rows = float(effective_rows(truth.weights, np.ones((len(truth.y), 1), np.bool_))[0])
-    if n_rows < FEWEST_ROWS:
-        return no_interval(f"too few rows for an interval (n = {n_rows:.0f}, needs about {FEWEST_ROWS})")
-    part = None if key == metric.name else keys_of_parts(metric, truth.names).index(key)
-    if part is not None and truth.task != "classification":
-        truth, both_inputs = _column_alone(truth, both_inputs, part)
-    values_of = _values_of(truth.task, metric, part)
-    if values_of is None:
+    if n_rows < MIN_ROWS:
+        return no_interval(f"too few rows for an interval (n = {n_rows:.0f}, needs about {MIN_ROWS})")
+    output = None if key == metric.name else keys_per_output(metric, truth.names).index(key)
+    if output is not None and truth.task != "classification":
+        truth, both_inputs = _select_column(truth, both_inputs, output)
+    pseudo_values_of = _pseudo_values_function(truth.task, metric, output)
+    if pseudo_values_of is None:
         return _percentiles(_resampled_differences(truth, both_inputs, metric.name), confidence)
-    reason = _why_too_few(truth, both_inputs, metric)
+    reason = _insufficient_rows_reason(truth, both_inputs, metric)
     if reason:
         return no_interval(reason)
     if truth.task in metric.differences:
-        moved = metric.differences[truth.task](*both_inputs)
+        differences = metric.differences[truth.task](*both_inputs)
     else:
-        before, after = (values_of(inputs) for inputs in both_inputs)
-        moved = np.asarray(after - before)
-    moved = moved if truth.weights is None else moved[truth.weights > 0]
-    reason = why_heavy(np.abs(moved - np.median(moved)), AMOUNTS) if metric.losses and np.ptp(moved) > 0 else ""
+        before, after = (pseudo_values_of(inputs) for inputs in both_inputs)
+        differences = np.asarray(after - before)
+    differences = differences if truth.weights is None else differences[truth.weights > 0]
+    reason = (
+        heavy_tail_reason(np.abs(differences - np.median(differences)), ABSOLUTE_ERRORS)
+        if metric.losses and np.ptp(differences) > 0
+        else ""
+    )
     if reason:
         return no_interval(reason)
     # Differences of equally good predictions are symmetric, so the correction for skewness may only widen the interval.
-    ends = (*mean_interval(moved, confidence), *mean_interval(moved, confidence, is_skewed=False))
+    ends = (*mean_interval(differences, confidence), *mean_interval(differences, confidence, is_skewed=False))
     return Interval(min(*ends, difference), max(*ends, difference))
 
 
-def _column_alone(
+def _select_column(
     truth: Truth, both_inputs: Sequence[ScoreInputs], column: int
 ) -> tuple[Truth, Sequence[NumberInputs | BooleanInputs]]:
-    """The data of a single output or boolean column."""
-    alone = [
-        output_alone(inputs, column)
+    """Truth and score inputs of a single output or boolean column."""
+    selected = [
+        select_output(inputs, column)
         if isinstance(inputs, NumberInputs)
-        else ClassSample(truth.task, inputs, truth.names).only(column).inputs
+        else ClassSample(truth.task, inputs, truth.names).select_column(column).inputs
         for inputs in both_inputs
         if not isinstance(inputs, ClassInputs)
     ]
-    some = slice(column, column + 1)
-    return replace(truth, y=truth.y[:, some], names=truth.names[some]), alone  # type: ignore[return-value]
+    columns = slice(column, column + 1)
+    return replace(truth, y=truth.y[:, columns], names=truth.names[columns]), selected  # type: ignore[return-value]
 
 
-def _values_of(task: Task, metric: Metric, part: int | None) -> Callable[[Any], Floats] | None:
-    """The function for pseudo-values of a score, or of the score of a class; None if there are none."""
-    if part is not None and task == "classification":
-        return pseudo_values.of_class(_OF_CLASSES[metric.name], part)
-    if part is not None and task == "multilabel":
-        return _OF_COLUMNS.get(metric.name, metric.pseudo_values.get(task))
+def _pseudo_values_function(task: Task, metric: Metric, output: int | None) -> Callable[[Any], Floats] | None:
+    """The function that computes the pseudo-values of a score, overall or per output; None if it has none."""
+    if output is not None and task == "classification":
+        return pseudo_values.of_class(_CLASS_SCORES[metric.name], output)
+    if output is not None and task == "multilabel":
+        return _COLUMN_PSEUDO_VALUES.get(metric.name, metric.pseudo_values.get(task))
     return metric.pseudo_values.get(task)
 
 
-def _why_too_few(truth: Truth, both_inputs: Sequence[ScoreInputs], metric: Metric) -> str:
-    """Why there are too few rows to compare two class scores, "" if there are enough.
+def _insufficient_rows_reason(truth: Truth, both_inputs: Sequence[ScoreInputs], metric: Metric) -> str:
+    """Why there are too few rows to compare the scores of two predictions; "" if there are enough.
 
-    Enough errors of one prediction suffice; enough rows of a class are needed for both.
+    One prediction with enough errors suffices, but both need enough rows of each class.
     """
     samples = [
         ClassSample(truth.task, inputs, truth.names) for inputs in both_inputs if not isinstance(inputs, NumberInputs)
     ]
-    few_wrong = [why_few_wrong(sample, metric) for sample in samples]
-    scarce = [why_scarce(sample, metric) for sample in samples]
+    few_wrong = [few_errors_reason(sample, metric) for sample in samples]
+    scarce = [scarce_classes_reason(sample, metric) for sample in samples]
     return min(few_wrong, default="") or max(scarce, default="")
 
 
 def _resampled_differences(truth: Truth, both_inputs: Sequence[ScoreInputs], key: str) -> Floats:
-    """`new - old` in resamples of seed 0, (N_RESAMPLES,); NaN where a resample does not define it."""
-    measure, rng = measure_of(truth.task, key, truth.names), np.random.default_rng(0)
-    found = []
+    """`new - old` in bootstrap resamples with seed 0 (N_RESAMPLES,); NaN where a score is undefined."""
+    measure, rng = metric_function(truth.task, key, truth.names), np.random.default_rng(0)
+    blocks = []
     for counts in draw_counts(len(truth.y), N_RESAMPLES, rng):
         weights = counts if truth.weights is None else counts * truth.weights
         before, after = (measure(replace(inputs, weights=weights)) for inputs in both_inputs)
-        found.append(np.broadcast_to(after - before, len(counts)))
-    return np.concatenate(found)
+        blocks.append(np.broadcast_to(after - before, len(counts)))
+    return np.concatenate(blocks)
 
 
 def _percentiles(differences: Floats, confidence: float) -> Interval:
     """The percentile interval (Efron 1982, chapter 10)."""
-    known = differences[np.isfinite(differences)]
-    if 2 * len(known) < len(differences):
+    defined = differences[np.isfinite(differences)]
+    if 2 * len(defined) < len(differences):
         return no_interval("it is undefined in most resamples of these rows")
-    low, high = np.quantile(known, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]).tolist()
+    low, high = np.quantile(defined, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]).tolist()
     return Interval(low, high)
 
 
@@ -241,6 +254,6 @@ def _score(truth: Truth, metric: str, prediction: Prediction, weights: Floats | 
 
 
 def _is_right(truth: Truth, prediction: Prediction) -> Bools:
-    inputs: Any = gather(truth.task, truth.y, prediction.predictions, None, prediction.threshold)
+    inputs: Any = score_inputs(truth.task, truth.y, prediction.predictions, None, prediction.threshold)
     right: Bools = inputs.rows.is_right.reshape(len(truth.y), -1).all(axis=1)
     return right

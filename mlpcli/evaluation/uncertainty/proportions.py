@@ -1,4 +1,4 @@
-"""Intervals of proportions, and of scores with no larger variance."""
+"""Confidence intervals of proportions, and of other means of values in [0, 1]."""
 
 import math
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ def no_interval(reason: str) -> Interval:
     return Interval(math.nan, math.nan, reason)
 
 
-def wilson(share: float, n_rows: float, z: float) -> Interval:
-    """Wilson's score interval (1927) of a share of `n_rows`; of no rows all of [0, 1].
+def wilson(proportion: float, n_rows: float, z: float) -> Interval:
+    """Wilson's score interval (1927) of a proportion of `n_rows` rows; [0, 1] for 0 rows.
 
-    It holds any mean of values in [0, 1] at least as surely: none has a larger variance than the share.
+    It is conservative for other means of values in [0, 1], whose variance is at most that of a proportion.
     """
-    center, radius = share * n_rows + z**2 / 2, z * math.sqrt(n_rows * share * (1 - share) + z**2 / 4)
+    center = proportion * n_rows + z**2 / 2
+    radius = z * math.sqrt(n_rows * proportion * (1 - proportion) + z**2 / 4)
     low, high = ((center + side) / (n_rows + z**2) for side in (-radius, radius))
-    return Interval(max(0.0, min(low, share)), min(1.0, max(high, share)))
+    return Interval(max(0.0, min(low, proportion)), min(1.0, max(high, proportion)))
 
 
 def wilson_of_f1(score: float, n_rows: float, z: float) -> Interval:
@@ -38,18 +39,16 @@ def wilson_of_f1(score: float, n_rows: float, z: float) -> Interval:
     return Interval(2 * ends.low / (1 + ends.low), 2 * ends.high / (1 + ends.high))
 
 
-def logit_interval(share: float, error: float, z: float) -> Interval:
-    """The interval of a proportion in (0, 1) with this standard error, on the logit scale."""
-    center, radius = math.log(share / (1 - share)), z * error / (share * (1 - share))
+def logit_interval(proportion: float, error: float, z: float) -> Interval:
+    """The interval, on the logit scale, of a proportion in (0, 1) with standard error `error`."""
+    center = math.log(proportion / (1 - proportion))
+    radius = z * error / (proportion * (1 - proportion))
     low, high = (0.5 + 0.5 * math.tanh((center + side) / 2) for side in (-radius, radius))
     return Interval(low, high)
 
 
 def effective_rows(weights: Floats | None, counted: Bools) -> Floats:
-    """The effective sample size of the counted rows of each column (n_rows, K), as (K,).
-
-    (sum w)^2 / sum w^2 (Kish 1965).
-    """
+    """Effective sample size (K,) of the `counted` rows (n_rows, K) of each column: (sum w)^2 / sum w^2 (Kish 1965)."""
     if weights is None:
         return np.asarray(counted.sum(axis=0), dtype=np.float64)
     return safe_divide((weights @ counted) ** 2, weights**2 @ counted)

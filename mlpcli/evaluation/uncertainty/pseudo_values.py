@@ -1,10 +1,13 @@
-"""What each row says of a score: pseudo-values (n_rows,), whose mean estimates it and whose spread says how well.
+"""Pseudo-values of scores: a value for each row, (n_rows,), whose mean estimates the score and its standard error.
 
-Of a mean over rows they are the rows' own values; of a smooth function of means the score plus the row's influence
-(the infinitesimal jackknife: Jaeckel 1972; Efron 1982, chapter 6). Of what follows from a confusion matrix they are
-those of the jackknife, n times the score less n - 1 times the score without the row (Quenouille 1956; Tukey 1958), so
-that their mean is free of the bias that scores of classes with few rows have. A row of weight w moves the score w times
-as much, and a little more, as without it there is less weight. Rows of weight 0 are not counted.
+- A mean over rows: the values of the rows.
+- A smooth function of means: the score plus the influence of the row (the infinitesimal jackknife, Jaeckel 1972; Efron
+  1982, chapter 6).
+- A function of the confusion matrix: the jackknife, n times the score minus n - 1 times the score without the row
+  (Quenouille 1956; Tukey 1958). Their mean has no bias of order 1 / n, which matters for classes with few rows.
+
+A row of weight w has w times the influence, and slightly more, because the total weight is smaller without it. Rows
+with weight 0 do not count.
 """
 
 from collections.abc import Callable
@@ -20,20 +23,20 @@ from mlpcli.evaluation.metrics.multilabel import BooleanInputs
 from mlpcli.evaluation.metrics.numbers import NumberInputs
 from mlpcli.evaluation.metrics.ranking import RankedColumn
 
-CELLS_TOGETHER = 1 << 20  # classes x cells of a confusion matrix that lose a row at a time
-ROUNDING = 1e-9  # of a sum: what is left of it where all of its rows are taken out
+BLOCK_CELLS = 1 << 20  # limit of classes x cells of the confusion matrix in a block
+ROUNDING = 1e-9  # a smaller fraction of a sum is the rounding error of removing all its rows
 
 
 def of_mean(values: Floats, weights: Floats | None) -> Floats:
-    """Pseudo-values of the mean of `values` (n_rows,); with weights the jackknife's, but for the bias of their mean.
+    """Pseudo-values of the mean of `values` (n_rows,); with weights the jackknife's, centered on the mean.
 
-    Without the row the mean is away by w / (sum w - w) times the row's distance from it.
+    Leaving out a row moves the mean by w / (sum w - w) times the distance of the row from the mean.
     """
     if weights is None:
         return np.asarray(values, dtype=np.float64)
     mean, n_counted = float(weighted_mean(values, weights)), np.count_nonzero(weights)
-    moved = (n_counted - 1) * safe_divide(weights, weights.sum() - weights) * (values - mean)
-    return np.asarray(mean + np.where(weights > 0, moved - moved.sum() / max(n_counted, 1), 0.0))
+    influence = (n_counted - 1) * safe_divide(weights, weights.sum() - weights) * (values - mean)
+    return np.asarray(mean + np.where(weights > 0, influence - influence.sum() / max(n_counted, 1), 0.0))
 
 
 def of_mean_loss(losses: Floats | Bools, weights: Floats | None) -> Floats:
@@ -44,52 +47,53 @@ def of_mean_loss(losses: Floats | Bools, weights: Floats | None) -> Floats:
 def of_margins(measure: Callable[[Margins], Floats]) -> Callable[[ClassInputs], Floats]:
     """Pseudo-values of a score computed from the margins of the confusion matrix.
 
-    Rows of one cell of the matrix are alike. With weights, a cell counts as (sum w)^2 / sum w^2 rows of equal weight.
+    All rows of a cell of the matrix have the same influence. With weights, a cell counts as (sum w)^2 / sum w^2 rows of
+    equal weight.
     """
 
     def values_of(inputs: ClassInputs) -> Floats:
         rows, weights, n_classes = inputs.rows, inputs.weights, inputs.rows.n_classes
-        cells = rows.y.astype(np.int64) * n_classes + rows.predicted
-        cell, of_row = np.unique(cells, return_inverse=True)
-        own = np.ones(len(cells)) if weights is None else weights
-        weight = grouped_sums(of_row, len(cell), own)
-        row_weight = safe_divide(grouped_sums(of_row, len(cell), own**2), weight)
+        cells, cell_of_row = np.unique(rows.y.astype(np.int64) * n_classes + rows.predicted, return_inverse=True)
+        row_weights = np.ones(len(rows.y)) if weights is None else weights
+        cell_weights = grouped_sums(cell_of_row, len(cells), row_weights)
+        effective_weights = safe_divide(grouped_sums(cell_of_row, len(cells), row_weights**2), cell_weights)  # of a row
         whole = margins_of(inputs.confusion)
-        without = _without_a_row(measure, whole, cell, row_weight)
+        without = _scores_without_row(measure, whole, cells, effective_weights)
         score = float(measure(whole))
-        moved = safe_divide(score - without, row_weight)  # by a unit of weight
-        n_rows = float(safe_divide(weight, row_weight).sum())
-        bias = (n_rows - 1) / n_rows * float(moved @ weight)  # what leaving out each row moves the score, summed
-        return np.asarray(score + bias + (own * np.count_nonzero(own) * moved[of_row] - float(moved @ weight)))
+        influence = safe_divide(score - without, effective_weights)  # per unit of weight
+        total = float(influence @ cell_weights)
+        n_rows = float(safe_divide(cell_weights, effective_weights).sum())
+        bias = (n_rows - 1) / n_rows * total  # of the jackknife
+        return np.asarray(score + bias + (row_weights * np.count_nonzero(row_weights) * influence[cell_of_row] - total))
 
     return values_of
 
 
-def _without_a_row(
+def _scores_without_row(
     measure: Callable[[Margins], Floats], whole: Margins, cells: NDArray[np.int64], row_weight: Floats
 ) -> Floats:
-    """The score without a row of each cell of the confusion matrix, (n_cells,)."""
+    """The score without one row of each of the `cells` of the confusion matrix, (n_cells,)."""
     n_classes = len(whole.truth)
     truth, predicted = np.divmod(cells, n_classes)
-    found = np.empty(len(cells))
-    n_together = max(1, CELLS_TOGETHER // n_classes)
-    for first in range(0, len(cells), n_together):
-        some = slice(first, first + n_together)
-        place = np.arange(len(cells[some]))
-        less = [np.repeat(of[None, :], len(place), axis=0) for of in whole]
-        is_hit = truth[some] == predicted[some]
-        less[0][place[is_hit], truth[some][is_hit]] -= row_weight[some][is_hit]
-        less[1][place, truth[some]] -= row_weight[some]
-        less[2][place, predicted[some]] -= row_weight[some]
-        found[some] = measure(
-            Margins(*(np.where(part <= ROUNDING * of, 0.0, part) for part, of in zip(less, whole, strict=True)))
+    scores = np.empty(len(cells))
+    n_per_block = max(1, BLOCK_CELLS // n_classes)
+    for first in range(0, len(cells), n_per_block):
+        block = slice(first, first + n_per_block)
+        index = np.arange(len(cells[block]))
+        reduced = [np.repeat(margin[None, :], len(index), axis=0) for margin in whole]
+        is_hit = truth[block] == predicted[block]
+        reduced[0][index[is_hit], truth[block][is_hit]] -= row_weight[block][is_hit]
+        reduced[1][index, truth[block]] -= row_weight[block]
+        reduced[2][index, predicted[block]] -= row_weight[block]
+        scores[block] = measure(
+            Margins(*(np.where(rest <= ROUNDING * sums, 0.0, rest) for rest, sums in zip(reduced, whole, strict=True)))
         )
-    return found
+    return scores
 
 
 def of_class(measure: Callable[[Margins], Floats], which: int) -> Callable[[ClassInputs], Floats]:
-    """Pseudo-values of the score of one class by `measure`, which computes one for each."""
-    return of_margins(lambda some: np.asarray(measure(some)[..., which]))
+    """Pseudo-values of the score of class `which`, where `measure` computes the scores of all classes."""
+    return of_margins(lambda margins: np.asarray(measure(margins)[..., which]))
 
 
 def roc_auc(inputs: ClassInputs | BooleanInputs) -> Floats:
@@ -108,61 +112,62 @@ def _of_columns(
     deviations_of: Callable[[RankedColumn, Floats | None], Floats],
 ) -> Floats:
     """Pseudo-values of the mean score of ranked columns, one column at a time."""
-    moved, n_rows = np.zeros(len(inputs.rows.y)), len(inputs.rows.y)
+    influence, n_rows = np.zeros(len(inputs.rows.y)), len(inputs.rows.y)
     for column in inputs.rows.rank():
-        moved += deviations_of(column, inputs.weights)
-    return np.asarray(scores.mean() + moved / len(scores) * n_rows)
+        influence += deviations_of(column, inputs.weights)
+    return np.asarray(scores.mean() + influence / len(scores) * n_rows)
 
 
 def f1_macro(inputs: BooleanInputs) -> Floats:
     """Pseudo-values of the mean F1 of boolean columns."""
-    hits, claims = inputs.hits_and_claims
-    score, rows = safe_divide(2 * hits, claims), inputs.rows
-    counted: Floats = rows.y.astype(np.float64) + rows.predicted
-    own: Floats = 2.0 * (rows.y & rows.predicted) - score * counted
-    moved = safe_divide(own, np.broadcast_to(claims, own.shape))
-    return of_mean(np.asarray(score.mean() + moved.mean(axis=1)), inputs.weights)
+    true_positives, positives = inputs.f1_counts
+    score, rows = safe_divide(2 * true_positives, positives), inputs.rows
+    row_positives: Floats = rows.y.astype(np.float64) + rows.predicted
+    residuals: Floats = 2.0 * (rows.y & rows.predicted) - score * row_positives
+    influence = safe_divide(residuals, np.broadcast_to(positives, residuals.shape))
+    return of_mean(np.asarray(score.mean() + influence.mean(axis=1)), inputs.weights)
 
 
 def f1_micro(inputs: BooleanInputs) -> Floats:
     """Pseudo-values of F1 over the predictions of all boolean columns."""
-    hits, claims = (float(part.sum()) for part in inputs.hits_and_claims)
-    if not claims:
+    true_positives, positives = (float(counts.sum()) for counts in inputs.f1_counts)
+    if not positives:
         return np.zeros(len(inputs.rows.y))
-    score, rows = 2 * hits / claims, inputs.rows
-    own = 2.0 * (rows.y & rows.predicted).sum(axis=1) - score * (rows.y.sum(axis=1) + rows.predicted.sum(axis=1))
-    return of_mean(np.asarray(score + own / claims), inputs.weights)
+    score, rows = 2 * true_positives / positives, inputs.rows
+    row_positives = rows.y.sum(axis=1) + rows.predicted.sum(axis=1)
+    residuals = 2.0 * (rows.y & rows.predicted).sum(axis=1) - score * row_positives
+    return of_mean(np.asarray(score + residuals / positives), inputs.weights)
 
 
 def rmse(inputs: NumberInputs) -> Floats:
     """Pseudo-values of the mean RMSE of the outputs."""
-    own, squares = numbers.rmse(inputs), inputs.rows.squared_error
-    moved = safe_divide(np.asarray(squares - own**2), np.broadcast_to(2 * own, squares.shape))
-    return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), inputs.weights)
+    scores, squares = numbers.rmse(inputs), inputs.rows.squared_error
+    influence = safe_divide(np.asarray(squares - scores**2), np.broadcast_to(2 * scores, squares.shape))
+    return of_mean(np.asarray(scores.mean() + influence.mean(axis=1)), inputs.weights)
 
 
 def r2(inputs: NumberInputs) -> Floats:
     """Pseudo-values of the mean R2 of the outputs."""
-    own, rows, weights = numbers.r2(inputs), inputs.rows, inputs.weights
+    scores, rows, weights = numbers.r2(inputs), inputs.rows, inputs.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
     variance = weighted_mean(squares, weights)
-    moved = safe_divide((1 - own) * squares - rows.squared_error, np.broadcast_to(variance, squares.shape))
-    return of_mean(np.asarray(own.mean() + moved.mean(axis=1)), weights)
+    influence = safe_divide((1 - scores) * squares - rows.squared_error, np.broadcast_to(variance, squares.shape))
+    return of_mean(np.asarray(scores.mean() + influence.mean(axis=1)), weights)
 
 
 def rmse_differences(old: NumberInputs, new: NumberInputs) -> Floats:
-    """What each row says of the difference of the mean RMSE: of squares, over the sum of both roots.
+    """Pseudo-values of the difference of the mean RMSE of the outputs.
 
-    So rows that are as good for both cancel whatever the roots are, and a large error moves no scale.
+    The difference of two RMSEs is that of their squares divided by their sum, so a row with equal errors contributes 0.
     """
-    both = numbers.rmse(old) + numbers.rmse(new)
-    moved = np.asarray(new.rows.squared_error - old.rows.squared_error)
-    return of_mean(safe_divide(moved, np.broadcast_to(both, moved.shape)).mean(axis=1), old.weights)
+    rmse_sum = numbers.rmse(old) + numbers.rmse(new)
+    differences = np.asarray(new.rows.squared_error - old.rows.squared_error)
+    return of_mean(safe_divide(differences, np.broadcast_to(rmse_sum, differences.shape)).mean(axis=1), old.weights)
 
 
 def r2_differences(old: NumberInputs, new: NumberInputs) -> Floats:
-    """What each row says of the difference of the mean R2: of squares, over the variance of the truth of these rows."""
+    """Pseudo-values of the difference of the mean R2: those of squared errors, divided by the variance of the truth."""
     rows, weights = old.rows, old.weights
     variance = weighted_mean(np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2), weights)
-    moved = np.asarray(rows.squared_error - new.rows.squared_error)
-    return of_mean(safe_divide(moved, np.broadcast_to(variance, moved.shape)).mean(axis=1), weights)
+    differences = np.asarray(rows.squared_error - new.rows.squared_error)
+    return of_mean(safe_divide(differences, np.broadcast_to(variance, differences.shape)).mean(axis=1), weights)

@@ -1,9 +1,9 @@
-"""Whether the tail of losses allows an interval of their mean, and what rows that are not seen add to it.
+"""Tail index of losses: whether their mean has a confidence interval, and by how much to widen it.
 
-A sample is judged by its own tail, and one whose tail is light by luck has too low a mean by the same luck: of errors
-whose tail is near what an interval needs, those samples that get one are such. So near that bound the interval is wider
-at the end where the losses are larger. The figures are by simulation, of errors of twenty distributions from uniform to
-Student's t of 1.5 degrees (`python -m benchmarks coverage` has some of them).
+The variance of a mean cannot be estimated from a sample if the distribution has a heavy tail. A sample whose tail is
+light by chance underestimates both the tail and the mean, so intervals near the bound are widened towards larger
+losses. The constants are from simulations of twenty error distributions, from uniform to Student's t with 1.5 degrees
+of freedom (`python -m benchmarks coverage` runs some of them).
 """
 
 import math
@@ -13,28 +13,26 @@ import numpy as np
 
 from mlpcli.evaluation.metrics.averages import Floats
 
-# Below it rows do not tell the variance of a mean. Hill's index reads 1.7 of squares of exponential errors in 10,000
-# rows, 1.4 of squares of Student's t of 3 degrees, 1.0 of squares of lognormal amounts.
-LEAST_TAIL_INDEX = 1.45
-ENOUGH_FOR_A_TAIL = 300  # rows
-WIDENED_FOR = 2.25  # standard errors of the index above the bound
+# Below this index a sample does not determine the variance of its mean. Hill's estimator on 10,000 rows gives 1.7 for
+# squared exponential errors, 1.4 for squared errors of Student's t with 3 degrees of freedom, and 1.0 for squared
+# lognormal errors.
+MIN_TAIL_INDEX = 1.45
+MIN_TAIL_ROWS = 300  # for an estimate of the index
+WIDENING_RANGE = 2.25  # above MIN_TAIL_INDEX, in standard errors of the index
 
 
 @dataclass(frozen=True)
 class TailRule:
-    """How much the index must be above LEAST_TAIL_INDEX, and by how much intervals are wider at the bound.
+    """Safety margin of the index, in its standard errors; widening at MIN_TAIL_INDEX, in those of the mean."""
 
-    `off` counts standard errors of the index, `widening` those of the mean.
-    """
-
-    off: float
+    margin: float
     widening: float
 
 
-# Squares and shares have a heavy tail more often than not; amounts seldom have, but miss by more where they have.
-SQUARES, AMOUNTS = TailRule(1.8, 1.8), TailRule(0.3, 4.5)
-# Of a truth about 3 deviations from 0 rows seldom tell that it passes it.
-INVERSES = TailRule(3.0, 0.0)
+# Squared and relative errors often have a heavy tail; absolute errors rarely, but then intervals miss by more.
+SQUARED_ERRORS, ABSOLUTE_ERRORS = TailRule(1.8, 1.8), TailRule(0.3, 4.5)
+# For 1 / truth: a sample of a truth whose mean is 3 standard deviations from 0 rarely contains values beyond 0.
+RECIPROCALS = TailRule(3.0, 0.0)
 
 
 def tail_rows(n_rows: int) -> int:
@@ -43,9 +41,9 @@ def tail_rows(n_rows: int) -> int:
 
 
 def tail_index(losses: Floats) -> float:
-    """Hill's index of the largest `losses` (n_rows,), not negative (Hill 1975); its standard error is 1 / sqrt(k).
+    """Hill's estimator (1975) of the tail index, from the largest k non-negative `losses` (n_rows,).
 
-    0 where they are all that is not 0, infinite where they are equal.
+    Its relative standard error is 1 / sqrt(k). 0 if at most k losses are positive, infinity if the largest are equal.
     """
     k = tail_rows(len(losses))
     largest = np.sort(np.partition(losses, len(losses) - k - 1)[len(losses) - k - 1 :])
@@ -55,32 +53,32 @@ def tail_index(losses: Floats) -> float:
     return 1 / slope if slope > 0 else math.inf
 
 
-def why_heavy(losses: Floats, rule: TailRule) -> str:
-    """Why the tail of `losses` (n_rows,), not negative, allows no interval of their mean; "" where it does.
+def heavy_tail_reason(losses: Floats, rule: TailRule) -> str:
+    """Why non-negative `losses` (n_rows,) are too heavy-tailed for an interval of their mean; "" if they are not.
 
-    Fewer than ENOUGH_FOR_A_TAIL rows do not tell.
+    Fewer than MIN_TAIL_ROWS rows are not tested.
     """
-    index = sure_index(losses, rule)
-    if index >= LEAST_TAIL_INDEX:
+    index = tail_index_bound(losses, rule)
+    if index >= MIN_TAIL_INDEX:
         return ""
     return (
-        f"a few rows dominate it (tail index {index:.2f}, an interval needs {LEAST_TAIL_INDEX}); "
+        f"a few rows dominate it (tail index {index:.2f}, an interval needs {MIN_TAIL_INDEX}); "
         "median_absolute_error is robust to them"
     )
 
 
 def widening(losses: Floats, rule: TailRule) -> float:
-    """The widening of the interval at the end of larger `losses` (n_rows,), in standard errors of the mean."""
-    index = sure_index(losses, rule)
+    """By how many standard errors of the mean to widen the interval of `losses` (n_rows,) towards larger ones."""
+    index = tail_index_bound(losses, rule)
     if math.isinf(index):
         return 0.0
     k = tail_rows(len(losses))
-    above = (index - LEAST_TAIL_INDEX) / (tail_index(losses) / math.sqrt(k))
-    return rule.widening * min(max(1.0 - above / WIDENED_FOR, 0.0), 1.0)
+    above = (index - MIN_TAIL_INDEX) / (tail_index(losses) / math.sqrt(k))
+    return rule.widening * min(max(1.0 - above / WIDENING_RANGE, 0.0), 1.0)
 
 
-def sure_index(losses: Floats, rule: TailRule) -> float:
-    """The index, less what the rule takes off; infinite where there are too few rows to tell."""
-    if len(losses) < ENOUGH_FOR_A_TAIL:
+def tail_index_bound(losses: Floats, rule: TailRule) -> float:
+    """A lower confidence bound of the tail index of `losses` (n_rows,); infinity with fewer than MIN_TAIL_ROWS rows."""
+    if len(losses) < MIN_TAIL_ROWS:
         return math.inf
-    return tail_index(losses) * (1 - rule.off / math.sqrt(tail_rows(len(losses))))
+    return tail_index(losses) * (1 - rule.margin / math.sqrt(tail_rows(len(losses))))

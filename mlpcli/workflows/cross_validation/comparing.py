@@ -8,7 +8,7 @@ from typing import Any
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric
 from mlpcli.evaluation.uncertainty.fold_scores import compare_folds
-from mlpcli.evaluation.uncertainty.paired import UNDECIDABLE, Difference, can_decide
+from mlpcli.evaluation.uncertainty.paired import NO_INTERVAL_REASONS, Difference, has_interval
 from mlpcli.storage.strict_json import parse_json
 
 PLAN, RESULT = "plan.json", "cv.json"
@@ -65,10 +65,10 @@ def _compared(old: dict[str, Any], new: dict[str, Any], metric: str, margin: flo
     decisive = metric or old["metric"]
     if old["task"] != new["task"] or decisive not in known:
         raise MlpError(f"--metric {decisive}: {explain_unknown_metric(decisive, known)}")
-    if not can_decide(decisive):
-        raise MlpError(f"--metric {decisive}: gives no verdict: it {UNDECIDABLE[find_metric(decisive).name]}.")
+    if not has_interval(decisive):
+        raise MlpError(f"--metric {decisive}: gives no verdict: it {NO_INTERVAL_REASONS[find_metric(decisive).name]}.")
     found = []
-    for key in (one for one in known if "[" not in one and can_decide(one)):
+    for key in (one for one in known if "[" not in one and has_interval(one)):
         before, after = (
             [math.nan if value is None else float(value) for value in of["scores"][key]["folds"]] for of in (old, new)
         )

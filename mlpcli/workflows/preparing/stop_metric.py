@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
-from mlpcli.evaluation.discernment import can_distinguish, lacking
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
+from mlpcli.evaluation.undefined_scores import can_distinguish, undefined_reason
 from mlpcli.nn.losses import AbsoluteError, BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
 from mlpcli.workflows.preparing.resolution import has_validation
 from mlpcli.workflows.preparing.rows.splits import Split
@@ -64,7 +64,7 @@ def discriminating_metric(
         return metric, []
     sound = "log_loss" if task != "regression" else "loss" if len(names) > 1 else "rmse"
     sound = sound if sound == "loss" or can_distinguish(task, sound, truth, names, weights) else "loss"
-    reason = "there is a single one" if len(truth) == 1 else lacking(task, truth, names, weights)
+    reason = "there is a single one" if len(truth) == 1 else undefined_reason(task, truth, names, weights)
     return sound, [
         f"{metric} cannot distinguish epochs on the validation rows ({reason}): {sound} chooses the epoch instead."
     ]
@@ -77,7 +77,7 @@ def threshold_notes(loaded: LoadedConfig, names: tuple[str, ...], validation: Sp
         return []
     if can_distinguish("classification", metric, validation.truth, names, validation.weights):
         return []
-    reason = lacking("classification", validation.truth, names, validation.weights)
+    reason = undefined_reason("classification", validation.truth, names, validation.weights)
     return [f"{metric} cannot distinguish thresholds on the validation rows ({reason}): the threshold stays 0.5."]
 
 

@@ -16,17 +16,17 @@ from mlpcli.evaluation.conformal.metrics import (
     rows_of_ends,
     rows_of_quantile,
 )
-from mlpcli.evaluation.discernment import lacking
 from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, is_always_met
-from mlpcli.evaluation.metrics.scores import ENDS, find_metric, gather
+from mlpcli.evaluation.metrics.scores import ENDS, find_metric, score_inputs
 from mlpcli.evaluation.uncertainty.intervals import (
-    USUAL,
+    DEFAULT_OPTIONS,
     IntervalOptions,
     interval_ends,
     score_intervals,
     without_end,
 )
 from mlpcli.evaluation.uncertainty.proportions import Interval
+from mlpcli.evaluation.undefined_scores import undefined_reason
 from mlpcli.training.seeding import rng_of
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.predicting.intervals import PredictionRegions
@@ -79,7 +79,9 @@ def reasons_undefined(
     undefined = [key for key, score in scores.items() if math.isnan(score)]
     if not undefined:
         return {}
-    reason = "a single row" if len(truth) == 1 else lacking(target.task, truth, prediction_names(target), weights)
+    reason = (
+        "a single row" if len(truth) == 1 else undefined_reason(target.task, truth, prediction_names(target), weights)
+    )
     return {key: f"{key} is not defined on these rows{': ' if reason else ''}{reason}" for key in undefined}
 
 
@@ -116,7 +118,7 @@ class Predictions:
         scores = score_predictions(target, self.truth, self.predictions, self.weights, self.threshold)
         names, further = prediction_names(target), self._further()
         wanted = scores if keys is None else {key: scores[key] for key in keys if key in scores}
-        inputs = gather(target.task, self.truth, self.predictions, self.weights, self.threshold)
+        inputs = score_inputs(target.task, self.truth, self.predictions, self.weights, self.threshold)
         with blas_threads(1):  # resampling products are small, and one thread is reproducible on every machine
             rng = rng_of(seed, "bootstrap")
             intervals = score_intervals(target.task, inputs, names, wanted, interval_options, rng)
@@ -153,6 +155,8 @@ class Predictions:
             self, truth=self.truth[rows], predictions=self.predictions[rows], weights=weights, regions=regions
         )
 
-    def judge(self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = USUAL) -> list[GateResult]:
+    def judge(
+        self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = DEFAULT_OPTIONS
+    ) -> list[GateResult]:
         """The results of gates on these rows, with the intervals that they need."""
         return self.score(interval_options, [without_end(gate.metric) for gate in gates], seed).judge(gates)

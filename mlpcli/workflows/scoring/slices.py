@@ -12,7 +12,7 @@ from mlpcli.data.targets.target import prediction_names
 from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.metrics.scores import find_metric
 from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, without_end
-from mlpcli.evaluation.uncertainty.resampling import FEWEST_REPLICATES, replicates_for
+from mlpcli.evaluation.uncertainty.resampling import MIN_REPLICATES, replicates_for
 from mlpcli.watching import tell
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions, Scored
@@ -94,7 +94,7 @@ def _slice_table(
     metric = gated[0] if gated else first[0]
     keys = tuple(dict.fromkeys([*first, *(["coverage"] if predictions.regions is not None else []), *gated]))
     if options.replicates is None:
-        affordable = max(TOTAL_REPLICATES // len(groups.names), FEWEST_REPLICATES)
+        affordable = max(TOTAL_REPLICATES // len(groups.names), MIN_REPLICATES)
         options = replace(options, replicates=min(affordable, replicates_for(len(predictions.truth))))
     slices = []
     for code, name in enumerate(groups.names):

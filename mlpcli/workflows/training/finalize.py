@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import decode_outputs
 from mlpcli.evaluation.gates import GateResult, evaluate_gates, make_gates
-from mlpcli.evaluation.uncertainty.intervals import USUAL
+from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits, shift_logits
@@ -203,9 +203,9 @@ def _gate_results(
     gates = make_gates(expect.min, expect.max)
     if all(gate.metric in scores for gate in gates):
         return evaluate_gates(gates, scores, "", reasons_undefined(prepared.target, last.truth, last.weights, scores))
-    interval_options = USUAL
+    interval_options = DEFAULT_OPTIONS
     if last is prepared.validation and (n_folds := _n_folds(prepared)):
-        interval_options = USUAL.of_folds(n_folds)
+        interval_options = DEFAULT_OPTIONS.of_folds(n_folds)
     return predictions_of(last).judge(gates, prepared.spec.seed, interval_options)
 
 
@@ -224,7 +224,9 @@ def _predictions(
 def _caution(prepared: Prepared, predictions_of: PredictionsOf) -> str:
     """How little a few validation rows prove."""
     validation, n_folds = prepared.validation, _n_folds(prepared)
-    if validation is None or len(validation.truth) >= min_rows(USUAL.of_folds(n_folds) if n_folds else USUAL):
+    if validation is None or len(validation.truth) >= min_rows(
+        DEFAULT_OPTIONS.of_folds(n_folds) if n_folds else DEFAULT_OPTIONS
+    ):
         return ""
     return few_rows_note(predictions_of(validation), n_folds, prepared.spec.seed)
 

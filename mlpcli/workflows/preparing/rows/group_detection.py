@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from mlpcli.data.grouping import value_codes
 from mlpcli.data.schema.profile import ColumnProfile, is_entity_name
 from mlpcli.data.table import Rows, Table
-from mlpcli.evaluation.likeness import ALIKE, DEVIATIONS, FEWEST_GROUPS, as_columns, intraclass_correlation
+from mlpcli.evaluation.row_correlation import (
+    MIN_CORRELATION,
+    MIN_GROUPS,
+    MIN_Z_SCORE,
+    as_columns,
+    intraclass_correlation,
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,9 @@ def find_group(table: Table, rows: Rows, truth: NDArray[Any], profiles: Sequence
         codes = value_codes(table.columns[one.name].take(rows))
         known = codes >= 0
         n_groups = len(np.unique(codes[known]))
-        if n_groups < FEWEST_GROUPS or 2 * n_groups > np.count_nonzero(known):
+        if n_groups < MIN_GROUPS or 2 * n_groups > np.count_nonzero(known):
             continue
         correlation, deviations = intraclass_correlation(codes[known], as_columns(truth)[known])
-        if deviations >= DEVIATIONS and correlation >= max(ALIKE, found.correlation if found else 0.0):
+        if deviations >= MIN_Z_SCORE and correlation >= max(MIN_CORRELATION, found.correlation if found else 0.0):
             found = FoundGroup(one.name, correlation, n_groups)
     return found

@@ -5,7 +5,7 @@ from math import ceil
 import numpy as np
 
 from mlpcli.data.targets.target import prediction_names
-from mlpcli.evaluation.uncertainty.intervals import USUAL, IntervalOptions
+from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions
 from mlpcli.messages import number
 from mlpcli.workflows.scoring.predictions import Predictions
 
@@ -17,7 +17,7 @@ def min_rows(options: IntervalOptions) -> int:
     return ceil((options.z / 2 / MARGIN) ** 2)
 
 
-MIN_ROWS = min_rows(USUAL)  # that stand for themselves
+MIN_ROWS = min_rows(DEFAULT_OPTIONS)  # that stand for themselves
 # What is metrics of each task: a score between 0 and 1, or of numbers one whose 0 is the baseline.
 METRICS = {"classification": ("accuracy",), "multilabel": ("hamming_loss",), "regression": ("r2",)}
 BINARY_METRICS = ("roc_auc", "accuracy")
@@ -28,7 +28,7 @@ def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
 
     Rows of folds, `n_folds` of them or 0, leave it open further: their scores go together.
     """
-    options = USUAL.of_folds(n_folds) if n_folds else USUAL
+    options = DEFAULT_OPTIONS.of_folds(n_folds) if n_folds else DEFAULT_OPTIONS
     n_rows, task, enough = len(predictions.truth), predictions.target.task, min_rows(options)
     if n_rows >= enough:
         return ""

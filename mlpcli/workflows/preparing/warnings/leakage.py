@@ -14,14 +14,14 @@ from mlpcli.data.reading.faults import in_yaml
 from mlpcli.data.row_hashes import row_hashes
 from mlpcli.data.schema.profile import is_entity_name
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows
-from mlpcli.evaluation.likeness import (
-    ALIKE,
-    DEVIATIONS,
-    FEWEST_GROUPS,
+from mlpcli.evaluation.row_correlation import (
+    MIN_CORRELATION,
+    MIN_GROUPS,
+    MIN_Z_SCORE,
+    are_duplicates,
     as_columns,
     intraclass_correlation,
     neighbour_correlation,
-    outnumber_near_copies,
 )
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
 from mlpcli.workflows.preparing.warnings.near_duplicates import column_hashes, find_near_duplicates, is_older
@@ -151,7 +151,7 @@ def _exceed_chance(training_table: TrainingTable, splits: SplitRows) -> bool:
     for half in (splits.rows[is_left], splits.rows[~is_left]):
         sample = half if len(half) <= SAMPLED_ROWS else np.sort(rng.choice(half, SAMPLED_ROWS, replace=False))
         halves.append(column_hashes(training_table.table, training_table.columns.features, sample))
-    return outnumber_near_copies(halves[0], halves[1])
+    return are_duplicates(halves[0], halves[1])
 
 
 def _shared_groups(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
@@ -162,15 +162,15 @@ def _shared_groups(training_table: TrainingTable, splits: SplitRows) -> list[Lea
         n_groups = len(np.unique(codes[known]))
         if n_groups < 2 or 2 * n_groups > np.count_nonzero(known):
             continue
-        if not is_named and (n_groups < FEWEST_GROUPS or known.sum() / n_groups > MAX_MEAN_GROUP_SIZE):
+        if not is_named and (n_groups < MIN_GROUPS or known.sum() / n_groups > MAX_MEAN_GROUP_SIZE):
             continue
         alone = np.where(known, codes, codes.max() + 1 + np.arange(len(codes)))
         share = splits.is_repeated(alone).sum() / splits.is_held_out.sum()
         if share < MIN_SHARED:
             continue
         of_target, deviations = intraclass_correlation(codes[known], splits.targets[known])
-        least = ALIKE if is_named else HIGH_CORRELATION
-        if of_target < least or deviations < DEVIATIONS:
+        least = MIN_CORRELATION if is_named else HIGH_CORRELATION
+        if of_target < least or deviations < MIN_Z_SCORE:
             continue
         if is_named or _input_correlation(training_table, splits.rows, name, codes) >= least:
             found.append(
@@ -216,12 +216,12 @@ def _temporal_neighbours(training_table: TrainingTable, splits: SplitRows) -> li
         times = _numbers(training_table.table.columns[schema.name].take(splits.rows))
         known, last = ~np.isnan(times), np.nanmax(np.where(splits.part == 0, times, -np.inf), initial=-np.inf)
         is_passed = known & splits.is_held_out & (times < last)
-        if len(np.unique(times[known])) < FEWEST_GROUPS or is_passed.sum() < MIN_SHARED * splits.is_held_out.sum():
+        if len(np.unique(times[known])) < MIN_GROUPS or is_passed.sum() < MIN_SHARED * splits.is_held_out.sum():
             continue
         shuffled = np.random.default_rng(0).permutation(np.flatnonzero(known))  # rows of one time have no order
         order = shuffled[np.argsort(times[shuffled], kind="stable")]
         correlation, deviations = neighbour_correlation(splits.targets[order])
-        if correlation >= ALIKE and deviations >= DEVIATIONS:
+        if correlation >= MIN_CORRELATION and deviations >= MIN_Z_SCORE:
             found.append(
                 Leak(
                     f"validation rows lie between training rows in {schema.name}, and neighbours in it are alike "

@@ -9,7 +9,7 @@ from mlpcli.data.reading.faults import in_yaml
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.row_hashes import Hashes, cell_hashes, combine_hashes
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
-from mlpcli.evaluation.likeness import pairs_alike
+from mlpcli.evaluation.row_correlation import count_equal_pairs
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
 
 # So many rows of each side, and columns, are looked at; near copies are told from this fraction of the rows.
@@ -60,10 +60,10 @@ def column_hashes(table: Table, names: tuple[str, ...], rows: Rows) -> Hashes:
 
 def _exceed_chance(left: Hashes, right: Hashes, left_sum: Hashes, right_sum: Hashes) -> bool:
     """Whether more pairs differ in exactly one of the tried columns than in exactly two."""
-    n, equal = left.shape[1], pairs_alike(left_sum, right_sum)
-    but_one = sum(pairs_alike(left_sum - left[:, j], right_sum - right[:, j]) for j in range(n)) - n * equal
+    n, equal = left.shape[1], count_equal_pairs(left_sum, right_sum)
+    but_one = sum(count_equal_pairs(left_sum - left[:, j], right_sum - right[:, j]) for j in range(n)) - n * equal
     but_two = sum(
-        pairs_alike(left_sum - left[:, i] - left[:, j], right_sum - right[:, i] - right[:, j])
+        count_equal_pairs(left_sum - left[:, i] - left[:, j], right_sum - right[:, i] - right[:, j])
         for i, j in combinations(range(n), 2)
     )
     return bool(but_two - (n - 1) * but_one - n * (n - 1) // 2 * equal < but_one)

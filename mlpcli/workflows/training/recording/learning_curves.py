@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.targets.target import prediction_names
-from mlpcli.evaluation.metrics.scores import gather, measure_of
+from mlpcli.evaluation.metrics.scores import metric_function, score_inputs
 from mlpcli.training.ensemble import Evaluator
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -48,9 +48,9 @@ class LearningCurves:
     def _scores(self, part: Split, outputs: Array) -> dict[str, float]:
         task, names = self._target.task, prediction_names(self._target)
         predictions = Decoded(self._target, self._state, outputs)
-        inputs = gather(task, part.truth, predictions, part.weights, self._state.get("threshold"))
+        inputs = score_inputs(task, part.truth, predictions, part.weights, self._state.get("threshold"))
         with np.errstate(all="ignore"):
-            return {metric: float(measure_of(task, metric, names)(inputs)) for metric in self._metrics}
+            return {metric: float(metric_function(task, metric, names)(inputs)) for metric in self._metrics}
 
 
 def curve_metrics(prepared: Prepared) -> tuple[str, ...]:

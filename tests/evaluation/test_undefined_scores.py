@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.evaluation.discernment import can_distinguish, lacking
 from mlpcli.evaluation.metrics.scores import metric_names, score
+from mlpcli.evaluation.undefined_scores import can_distinguish, undefined_reason
 
 CLASSES, NUMBERS, COLUMNS = ("a", "b", "c"), ("x", "y"), ("late", "lost")
 
@@ -35,7 +35,7 @@ def test_every_metric_of_columns_tells_answers_apart_where_each_has_both(key):
 def test_a_class_that_does_not_occur_leaves_some_metrics_without_a_say(key):
     y = np.zeros(40, np.int64)
     assert not can_distinguish("classification", key, y, ("a", "b"))
-    assert lacking("classification", y, ("a", "b")) == "no row is of class b"
+    assert undefined_reason("classification", y, ("a", "b")) == "no row is of class b"
     assert can_distinguish("classification", "log_loss", y, ("a", "b"))
 
 
@@ -45,7 +45,7 @@ def test_the_mean_of_a_ranking_needs_both_answers_in_every_column():
     assert not can_distinguish("multilabel", "f1[lost]", y, COLUMNS)
     assert can_distinguish("multilabel", "roc_auc[late]", y, COLUMNS)
     assert can_distinguish("multilabel", "log_loss", y, COLUMNS)
-    assert lacking("multilabel", y, COLUMNS) == "lost is no in every row"
+    assert undefined_reason("multilabel", y, COLUMNS) == "lost is no in every row"
 
 
 def test_r2_needs_a_truth_that_varies():
@@ -53,14 +53,14 @@ def test_r2_needs_a_truth_that_varies():
     assert not can_distinguish("regression", "r2", y, NUMBERS)
     assert can_distinguish("regression", "r2[y]", y, NUMBERS)
     assert can_distinguish("regression", "rmse", y, NUMBERS)
-    assert lacking("regression", y, NUMBERS) == "x is 7 in every row"
+    assert undefined_reason("regression", y, NUMBERS) == "x is 7 in every row"
 
 
 def test_rows_without_weight_do_not_count():
     y, weights = np.array([0, 0, 1]), np.array([1.0, 1.0, 0.0])
     assert not can_distinguish("classification", "roc_auc", y, ("a", "b"), weights)
     assert not can_distinguish("classification", "log_loss", y, ("a", "b"), np.zeros(3))
-    assert lacking("classification", y, ("a", "b"), np.zeros(3)) == "no row has a positive weight"
+    assert undefined_reason("classification", y, ("a", "b"), np.zeros(3)) == "no row has a positive weight"
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,4 @@
-"""Tests whether rows of a group or neighbouring rows are correlated, which makes a random split leak."""
+"""Tests for correlated rows, within groups, between neighbours or as duplicates, which make a random split leak."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
-# Significance in standard deviations, and correlation, from which rows count as correlated; needs this many groups.
-DEVIATIONS = 6.0
-ALIKE = 0.15
-FEWEST_GROUPS = 20
-MOST_CLASSES = 20
+# Rows count as correlated from this z-score and correlation on, in at least this many groups.
+MIN_Z_SCORE = 6.0
+MIN_CORRELATION = 0.15
+MIN_GROUPS = 20
+MAX_CLASSES = 20  # whose indicators are compared
 
 
 def as_columns(truth: NDArray[Any]) -> Floats:
     """Targets as scaled columns (n_rows, k); class codes (n_rows,) become indicators of the most frequent classes."""
     if truth.ndim == 1:
-        classes = np.argsort(-np.bincount(truth), kind="stable")[:MOST_CLASSES]
+        classes = np.argsort(-np.bincount(truth), kind="stable")[:MAX_CLASSES]
         return np.asarray(truth[:, None] == classes, np.float64)
     deviations = truth.std(axis=0)
     return np.asarray(truth / np.where(deviations > 0.0, deviations, 1.0), np.float64)
@@ -63,23 +63,23 @@ def neighbour_correlation(values: Floats) -> tuple[float, float]:
     return correlation, correlation * float(np.sqrt(len(values)))
 
 
-def pairs_alike(left: NDArray[Any], right: NDArray[Any]) -> int:
-    """The number of pairs of a row of `left` (n,) and one of `right` (m,) with equal hashes."""
-    names, counts = np.unique(right, return_counts=True)
-    place = np.minimum(np.searchsorted(names, left), len(names) - 1)
-    return int(counts[place[names[place] == left]].sum()) if len(names) else 0
+def count_equal_pairs(left: NDArray[Any], right: NDArray[Any]) -> int:
+    """The number of pairs of an element of `left` (n,) and one of `right` (m,) that are equal."""
+    values, counts = np.unique(right, return_counts=True)
+    index = np.minimum(np.searchsorted(values, left), len(values) - 1)
+    return int(counts[index[values[index] == left]].sum()) if len(values) else 0
 
 
-def outnumber_near_copies(left: Hashes, right: Hashes, most_columns: int = 32) -> bool:
-    """Whether more pairs of rows agree in all columns than in all but one, so that they are duplicates.
+def are_duplicates(left: Hashes, right: Hashes, most_columns: int = 32) -> bool:
+    """Whether equal rows are duplicates: more pairs of rows agree in all columns than in all but one.
 
-    `left` (n, n_columns) and `right` (m, n_columns) are hashes of cells. If rows agree by chance, because columns have
-    few distinct values, far more pairs differ in one column than in none. Of many columns a sample is tested.
+    `left` (n, n_columns) and `right` (m, n_columns) are hashes of cells. If columns have few distinct
+    values, rows agree by chance, and far more pairs differ in one column than in none. Tests at most `most_columns`.
     """
     left_sum, right_sum = left.sum(axis=1, dtype=np.uint64), right.sum(axis=1, dtype=np.uint64)
-    n_equal, n_columns = pairs_alike(left_sum, right_sum), left.shape[1]
+    n_equal, n_columns = count_equal_pairs(left_sum, right_sum), left.shape[1]
     if n_columns == 1:
         return False
-    tried = np.unique(np.linspace(0, n_columns - 1, min(n_columns, most_columns)).astype(np.int64)).tolist()
-    n_near = sum(pairs_alike(left_sum - left[:, j], right_sum - right[:, j]) - n_equal for j in tried)
-    return bool(n_near * n_columns < n_equal * len(tried))
+    tested = np.unique(np.linspace(0, n_columns - 1, min(n_columns, most_columns)).astype(np.int64)).tolist()
+    n_near = sum(count_equal_pairs(left_sum - left[:, j], right_sum - right[:, j]) - n_equal for j in tested)
+    return bool(n_near * n_columns < n_equal * len(tested))

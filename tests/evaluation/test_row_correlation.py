@@ -5,11 +5,11 @@ import pytest
 
 from mlpcli.data.row_hashes import cell_hashes, combine_hashes
 from mlpcli.data.table import NumericColumn
-from mlpcli.evaluation.likeness import (
+from mlpcli.evaluation.row_correlation import (
+    are_duplicates,
+    count_equal_pairs,
     intraclass_correlation,
     neighbour_correlation,
-    outnumber_near_copies,
-    pairs_alike,
 )
 
 RNG = np.random.default_rng(0)
@@ -52,8 +52,8 @@ def test_nothing_that_varies_is_alike_to_nothing():
 
 def test_pairs_of_equal_hashes_are_counted_as_by_comparing_each_with_each():
     left, right = RNG.integers(0, 30, 200), RNG.integers(0, 40, 300)
-    assert pairs_alike(left, right) == int((left[:, None] == right[None]).sum())
-    assert pairs_alike(left, right[:0]) == 0
+    assert count_equal_pairs(left, right) == int((left[:, None] == right[None]).sum())
+    assert count_equal_pairs(left, right[:0]) == 0
 
 
 @pytest.mark.parametrize("n_levels", [2, 3, 8])
@@ -62,7 +62,7 @@ def test_rows_of_few_values_agree_by_chance_and_are_no_copies(n_levels):
     latent = RNG.normal(size=(1500, 1))
     alike = np.clip(np.round(latent + 0.5 * RNG.normal(size=(1500, 8))), -2, 2) + 2
     for table in (rows, alike):
-        assert not outnumber_near_copies(cells(table[:300]), cells(table[300:]))
+        assert not are_duplicates(cells(table[:300]), cells(table[300:]))
 
 
 @pytest.mark.parametrize("n_columns", [3, 6, 50])
@@ -70,4 +70,4 @@ def test_copies_of_rows_with_many_values_are_copies(n_columns):
     rows = RNG.integers(0, 1000, size=(1000, n_columns))
     rows[:, 0] = RNG.integers(0, 2, 1000)
     rows[:200] = rows[500:700]
-    assert outnumber_near_copies(cells(rows[:300]), cells(rows[300:]))
+    assert are_duplicates(cells(rows[:300]), cells(rows[300:]))
