@@ -37,34 +37,34 @@ def smoothed_log_loss(log_loss: float, probabilities: Values) -> float:
 def fit_temperature(probabilities: Values, truth: NDArray[Any], weights: Values | None = None) -> float:
     """The temperature that minimizes the log loss, between 0.05 and 20; 1 if it brings no improvement.
 
-    `probabilities` are (n_rows, n_classes) with codes `truth` (n_rows,), or of true (n_rows, n_targets) with
-    `truth` of 0 and 1 and one temperature for all columns. The loss is convex in b = 1 / T, so Newton's method with a
-    bracket finds the minimum. `smoothing` limits confidence to what so many rows can support; if every row is correct,
-    the temperature is 1.
+    `probabilities` are (n_rows, n_classes) with codes `truth` (n_rows,). For boolean targets they are those of true
+    (n_rows, n_targets) with `truth` of 0 and 1, and all columns share a temperature. The loss is convex in b = 1 / T,
+    so Newton's method with a bracket finds the minimum. `smoothing` keeps the temperature of few rows from its bounds;
+    if every row is correct, it is 1.
     """
     codes = truth
     if truth.ndim == 2:
         probabilities, codes = no_and_yes(probabilities).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
         weights = None if weights is None else np.repeat(weights, truth.shape[1])
     counted = np.ones(len(codes)) if weights is None else weights
-    # A true class with probability 0 keeps it at any temperature, so such rows are left out.
+    # A true class with probability 0 has it at any temperature, so such rows are left out.
     is_used = (np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0] > 0.0) & (counted > 0.0)
     if (probabilities.argmax(axis=1) == codes)[is_used].all():
         return 1.0
     logs = np.log(np.maximum(probabilities[is_used], np.finfo(np.float64).tiny))
-    shares = counted[is_used] / counted[is_used].sum()
-    true_log = float(shares @ np.take_along_axis(logs, codes[is_used][:, None], axis=1)[:, 0])
+    fractions = counted[is_used] / counted[is_used].sum()
+    true_log = float(fractions @ np.take_along_axis(logs, codes[is_used][:, None], axis=1)[:, 0])
     weight = smoothing(float(counted[is_used].sum()))
-    true_log = (1.0 - weight) * true_log + weight * float(shares @ np.maximum(logs, _LEAST_LOG).mean(axis=1))
+    true_log = (1.0 - weight) * true_log + weight * float(fractions @ np.maximum(logs, _LEAST_LOG).mean(axis=1))
     low, high, b = 1.0 / HIGHEST_TEMPERATURE, 1.0 / LOWEST_TEMPERATURE, 1.0
     for _ in range(_NEWTON_STEPS):
-        slope, curvature = _derivatives(logs, shares, true_log, b)
+        slope, curvature = _derivatives(logs, fractions, true_log, b)
         low, high = (low, b) if slope > 0.0 else (b, high)
         step = b - slope / curvature if curvature > 0.0 else low
-        before, b = b, step if low < step < high else (low + high) / 2
-        if abs(b - before) <= 1e-10 * b:
+        previous, b = b, step if low < step < high else (low + high) / 2
+        if abs(b - previous) <= 1e-10 * b:
             break
-    # The log loss clips probabilities near 0, so the minimum found may be no improvement of it.
+    # The log loss clips probabilities near 0, so the minimum may be no improvement.
     fitted, as_is = (
         score("classification", "log_loss", codes, tempered(probabilities, temperature), (), weights)
         for temperature in (1.0 / b, 1.0)
@@ -74,15 +74,17 @@ def fit_temperature(probabilities: Values, truth: NDArray[Any], weights: Values 
 
 def _derivatives(logs: Values, weights: Values, true_log: float, b: float) -> tuple[float, float]:
     """First and second derivative with respect to b of the mean of log(sum over k of exp(b l_k)) - b l_true."""
-    shares = np.exp((logs - logs.max(axis=1, keepdims=True)) * b)
-    shares /= shares.sum(axis=1, keepdims=True)
-    means = (shares * logs).sum(axis=1)
-    spreads = (shares * (logs - means[:, None]) ** 2).sum(axis=1)
-    return float(weights @ means) - true_log, float(weights @ spreads)
+    p = np.exp((logs - logs.max(axis=1, keepdims=True)) * b)
+    p /= p.sum(axis=1, keepdims=True)
+    means = (p * logs).sum(axis=1)
+    variances = (p * (logs - means[:, None]) ** 2).sum(axis=1)
+    return float(weights @ means) - true_log, float(weights @ variances)
 
 
 def extrapolated(alone: float, together: float, n_together: float, n_members: float) -> float:
-    """Extrapolate a score to an ensemble of `n_members`, from that of one member and of an ensemble of `n_together`.
+    """Extrapolate a score to an ensemble of `n_members`.
+
+    `alone` is the score of a single member, `together` that of an ensemble of `n_together`.
 
     The error of an ensemble is a constant plus a term proportional to 1 / n: exactly for squared errors of exchangeable
     members (Krogh & Vedelsby 1995), approximately for other scores.
@@ -97,21 +99,21 @@ def fit_members_temperature(
 ) -> float:
     """The temperature of the logits of each of `n_members` networks, whose probabilities are averaged afterwards.
 
-    `log_loss_at(temperature, which)` is the log loss of the mean over the networks `which`, out of fold, with weights
+    `log_loss_at(temperature, networks)` is the out-of-fold log loss of the mean over these networks, with weights
     `counts` (r,). Unequally weighted networks are equivalent to 1 / sum(w^2) equally weighted ones (Kish 1965).
     """
 
-    def least(which: tuple[int, ...]) -> float:
-        return _least(lambda temperature: log_loss_at(temperature, which))
+    def best_log(networks: tuple[int, ...]) -> float:
+        return _best_log_temperature(lambda temperature: log_loss_at(temperature, networks))
 
     total = sum(counts)
     n_together = total**2 / sum(count**2 for count in counts)
-    alone = sum(least((one,)) * count for one, count in enumerate(counts)) / total
-    together = least(tuple(range(len(counts)))) if len(counts) > 1 else alone
+    alone = sum(best_log((network,)) * count for network, count in enumerate(counts)) / total
+    together = best_log(tuple(range(len(counts)))) if len(counts) > 1 else alone
     return exp(extrapolated(alone, together, n_together, n_members * n_together / len(counts)))
 
 
-def _least(loss: Callable[[float], float]) -> float:
+def _best_log_temperature(loss: Callable[[float], float]) -> float:
     """The logarithm of the temperature that minimizes a unimodal loss, by golden-section search."""
     low, high = log(LOWEST_TEMPERATURE), log(HIGHEST_TEMPERATURE)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)

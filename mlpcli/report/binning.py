@@ -9,18 +9,19 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-MOST_CURVE_POINTS = 160
+MAX_CURVE_POINTS = 160
 RELIABILITY_BINS = 10
 HISTOGRAM_BINS = 40
 DENSITY_BINS = (30, 22)  # along x and y
-OUTSIDE = 0.002  # part of the rows that may lie beyond either end of a density
+OUTSIDE = 0.002  # fraction of the rows that may lie beyond each end of a density
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The rates at each threshold, from the strictest on, where rows are called positive whose p is above it.
+    """Recall, false positive rate and precision at each threshold, from the highest; (n_points,) each.
 
-    `area` is under (false_rate, recall), by trapezoids, so a tie counts half; NaN where one side has no rows.
+    `area` is the area under (false_rate, recall) by the trapezoidal rule, so ties count half; NaN without positive or
+    without negative rows.
     """
 
     recall: Values
@@ -38,45 +39,45 @@ class Ranking:
 def ranking(is_positive: Bools, p: Values, weights: Values | None = None) -> Ranking:
     """The curve over all thresholds; arrays are (n_points,), and the first point has no rows."""
     order = np.argsort(-p, kind="stable")
-    ordered, own = p[order], is_positive[order]
+    sorted_p, sorted_positive = p[order], is_positive[order]
     counted = np.ones(len(p)) if weights is None else weights[order]
-    is_last = np.append(ordered[1:] != ordered[:-1], True)  # of equal p: rows come together
-    hits = np.cumsum(np.where(own, counted, 0.0))[is_last]
-    claims = np.cumsum(counted)[is_last]
-    n_positive, n_negative = hits[-1], claims[-1] - hits[-1]
+    is_last = np.append(sorted_p[1:] != sorted_p[:-1], True)  # of rows with equal p, which share a point
+    true_positives = np.cumsum(np.where(sorted_positive, counted, 0.0))[is_last]
+    retrieved = np.cumsum(counted)[is_last]
+    n_positive, n_negative = true_positives[-1], retrieved[-1] - true_positives[-1]
     with np.errstate(all="ignore"):
-        recall = np.concatenate([[0.0], hits / n_positive])
-        false_rate = np.concatenate([[0.0], (claims - hits) / n_negative])
-        precision = np.concatenate([[1.0], hits / claims])
+        recall = np.concatenate([[0.0], true_positives / n_positive])
+        false_rate = np.concatenate([[0.0], (retrieved - true_positives) / n_negative])
+        precision = np.concatenate([[1.0], true_positives / retrieved])
     area = float(np.diff(false_rate) @ (recall[1:] + recall[:-1])) / 2
     average = float(np.diff(recall) @ precision[1:])
-    # The threshold of a point: the p of its last row, which a row must reach; that of the first is above all.
-    thresholds = np.concatenate([[np.inf], ordered[is_last]])
+    # The threshold of a point is the p of its last row; that of the first point is above all.
+    thresholds = np.concatenate([[np.inf], sorted_p[is_last]])
     return Ranking(recall, false_rate, precision, thresholds, area, average)
 
 
-def thinned(x: Values, y: Values, most: int = MOST_CURVE_POINTS) -> tuple[Values, Values]:
-    """At most `most` points of a curve, evenly spaced along its length, with both ends."""
-    if len(x) <= most:
+def thinned(x: Values, y: Values, max_points: int = MAX_CURVE_POINTS) -> tuple[Values, Values]:
+    """About `max_points` points of a curve, evenly spaced along its length, with both ends."""
+    if len(x) <= max_points:
         return x, y
     length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
-    places = np.searchsorted(length, np.linspace(0.0, length[-1], most))
-    places = np.unique(np.concatenate([[0], np.minimum(places, len(x) - 1), [len(x) - 1]]))
-    return x[places], y[places]
+    indices = np.searchsorted(length, np.linspace(0.0, length[-1], max_points))
+    indices = np.unique(np.concatenate([[0], np.minimum(indices, len(x) - 1), [len(x) - 1]]))
+    return x[indices], y[indices]
 
 
 @dataclass(frozen=True)
 class Reliability:
     """A reliability diagram: mean probability, observed frequency and rows of bins of equal width (n_bins,)."""
 
-    said: Values
-    true: Values
-    n: Values
+    predicted: Values
+    observed: Values
+    n_rows: Values
 
     @property
-    def gap(self) -> float:
+    def calibration_error(self) -> float:
         """The expected calibration error over these bins."""
-        return float((self.n * np.abs(self.said - self.true)).sum() / self.n.sum())
+        return float((self.n_rows * np.abs(self.predicted - self.observed)).sum() / self.n_rows.sum())
 
 
 def reliability(
@@ -86,10 +87,10 @@ def reliability(
     bins = np.minimum((p * n_bins).astype(np.int64), n_bins - 1)
     n = np.bincount(bins, weights, n_bins).astype(np.float64)
     counted = np.ones(len(p)) if weights is None else weights
-    said = np.bincount(bins, p * counted, n_bins)
-    true = np.bincount(bins, is_true * counted, n_bins)
-    has = n > 0
-    return Reliability(said[has] / n[has], true[has] / n[has], n[has])
+    predicted = np.bincount(bins, p * counted, n_bins)
+    observed = np.bincount(bins, is_true * counted, n_bins)
+    is_filled = n > 0
+    return Reliability(predicted[is_filled] / n[is_filled], observed[is_filled] / n[is_filled], n[is_filled])
 
 
 def probability_histogram(p: Values, weights: Values | None = None, n_bins: int = HISTOGRAM_BINS) -> Values:
@@ -121,9 +122,9 @@ def density(x: Values, y: Values, has_one_range: bool = False, weights: Values |
 def _inner(values: Values) -> tuple[float, float]:
     """The range without outliers, of positive width; the full range if it is not much wider."""
     low, high = (float(end) for end in np.quantile(values, (OUTSIDE, 1 - OUTSIDE)))
-    least, most = float(values.min()), float(values.max())
-    if most - least <= 1.5 * (high - low):
-        low, high = least, most
+    minimum, maximum = float(values.min()), float(values.max())
+    if maximum - minimum <= 1.5 * (high - low):
+        low, high = minimum, maximum
     if not high > low:
         low, high = low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
     return low, high
@@ -131,7 +132,7 @@ def _inner(values: Values) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Band:
-    """For groups of equal size by x: the mean of x, and quantiles of y (n_groups, n_quantiles)."""
+    """Groups of about equal size by x: mean, range and number `n` of x, and quantiles of y (n_groups, n_quantiles)."""
 
     x: Values
     quantiles: Values
@@ -146,11 +147,11 @@ def quantile_band(x: Values, y: Values, quantiles: tuple[float, ...], n_groups: 
     codes = np.searchsorted(edges, x, side="left")
     rows = [np.flatnonzero(codes == code) for code in np.unique(codes)]
     return Band(
-        np.asarray([x[own].mean() for own in rows]),
-        np.stack([np.quantile(y[own], quantiles) for own in rows]),
-        np.asarray([x[own].min() for own in rows]),
-        np.asarray([x[own].max() for own in rows]),
-        np.asarray([len(own) for own in rows]),
+        np.asarray([x[group].mean() for group in rows]),
+        np.stack([np.quantile(y[group], quantiles) for group in rows]),
+        np.asarray([x[group].min() for group in rows]),
+        np.asarray([x[group].max() for group in rows]),
+        np.asarray([len(group) for group in rows]),
     )
 
 

@@ -24,12 +24,12 @@ from mlpcli.report.binning import (
 from mlpcli.report.drawing import FAINT, PAPER, SERIES, inline, legend_above, legend_text
 from mlpcli.report.page import Block, Cell, Column, Figure, Prose, Section, Table
 
-Z = 1.96  # of the lines at the points of a reliability
+Z = 1.96  # normal quantile of the 95% intervals in a reliability diagram
 SIZE = (4.5, 3.3)  # inches, of most figures
-MOST_CURVES = 6  # in one figure
-MOST_MATRIX = 30  # classes
-MOST_PAIRS = 15
-MOST_NAME = 20  # letters of a name in a figure
+MAX_CURVES = 6  # in one figure
+MAX_MATRIX = 30  # classes
+MAX_PAIRS = 15
+MAX_NAME = 20  # characters of a name in a figure
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Outcome:
 
 def short(name: str) -> str:
     """A name, shortened to fit into a figure."""
-    return middle_cut(name, MOST_NAME)
+    return middle_cut(name, MAX_NAME)
 
 
 def percent(part: float) -> str:
@@ -60,14 +60,14 @@ def confusion_section(matrix: NDArray[Any], labels: Sequence[str]) -> Section:
     rows = matrix.sum(axis=1)
     total, right = float(matrix.sum()), float(np.trace(matrix))
     blocks: list[Block] = []
-    if len(labels) <= MOST_MATRIX:
+    if len(labels) <= MAX_MATRIX:
         blocks.append(_matrix(matrix, labels))
     pairs = [(float(matrix[i, j]), i, j) for i, j in zip(*np.nonzero(matrix), strict=True) if i != j]
     pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
     blocks.append(_by_class(matrix, labels))
     if pairs:
         n, i, j = pairs[0]
-        shown = pairs[:MOST_PAIRS]
+        shown = pairs[:MAX_PAIRS]
         blocks.append(
             Table(
                 "Most confused pairs",
@@ -114,15 +114,17 @@ def _matrix(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
 
 
 def _by_class(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
-    hits, truth, said = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    correct, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     rows = []
-    for label, hit, n, claimed in zip(labels, hits, truth, said, strict=True):
-        found, right = fraction(hit, n), fraction(hit, claimed)
-        of_found = Cell(percent(found), found, bar=found) if n else Cell("no such row", -1.0, "faint")
-        of_right = Cell(percent(right), right, bar=right) if claimed else Cell("never predicted", -1.0, "warning")
-        rows.append((label, Cell(_amount(float(n)), float(n)), of_found, of_right))
-    known = [(fraction(hit, n), label) for label, hit, n in zip(labels, hits, truth, strict=True) if n]
-    worst = min(known, default=(1.0, ""))
+    for label, n_correct, n, n_predicted in zip(labels, correct, truth, predicted, strict=True):
+        recall, precision = fraction(n_correct, n), fraction(n_correct, n_predicted)
+        recall_cell = Cell(percent(recall), recall, bar=recall) if n else Cell("no such row", -1.0, "faint")
+        precision_cell = Cell(percent(precision), precision, bar=precision)
+        if not n_predicted:
+            precision_cell = Cell("never predicted", -1.0, "warning")
+        rows.append((label, Cell(_amount(float(n)), float(n)), recall_cell, precision_cell))
+    recalls = [(fraction(n_correct, n), label) for label, n_correct, n in zip(labels, correct, truth, strict=True) if n]
+    worst = min(recalls, default=(1.0, ""))
     sentence = f"The class with the lowest recall is {worst[1]} ({percent(worst[0])})."
     if worst[0] == 1.0:
         sentence = "The recall of every class is 100 %."
@@ -132,43 +134,43 @@ def _by_class(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
 
 def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Section | None:
     """ROC and precision-recall curves; None if no outcome has both positive and negative rows."""
-    known = [one for one in outcomes if one.is_true.any() and not one.is_true.all()]
-    if not known:
+    rankable = [outcome for outcome in outcomes if outcome.is_true.any() and not outcome.is_true.all()]
+    if not rankable:
         return None
-    found = [ranking(one.is_true, one.p, weights) for one in known]
-    # Of many the ones that are told from the others worst, in their own order.
-    worst = sorted(np.argsort([curve.area for curve in found], kind="stable")[:MOST_CURVES].tolist())
-    shown, curves = [known[place] for place in worst], [found[place] for place in worst]
+    rankings = [ranking(outcome.is_true, outcome.p, weights) for outcome in rankable]
+    # Draw only the curves with the smallest areas, in the order of the outcomes.
+    worst = sorted(np.argsort([curve.area for curve in rankings], kind="stable")[:MAX_CURVES].tolist())
+    shown, curves = [rankable[index] for index in worst], [rankings[index] for index in worst]
     first, best = shown[0], curves[0]
-    is_one = len(shown) == 1
+    is_single = len(shown) == 1
     roc = f"A row of {first.name} gets a higher probability of it than another row in "
     roc += f"{percent(best.area)} of all pairs (area under the ROC curve)."
     precision = f"The average precision for {first.name} is {percent(best.average_precision)}; "
     precision += f"predicting it for every row would give {percent(float(np.average(first.is_true, weights=weights)))}."
-    if not is_one:
+    if not is_single:
         order = np.argsort([curve.area for curve in curves])
-        low, high = (int(order[place]) for place in (0, -1))
+        low, high = (int(order[index]) for index in (0, -1))
         areas = number(curves[high].area), number(curves[low].area)
         roc = f"{shown[high].name} has the largest area ({areas[0]}), {shown[low].name} the smallest ({areas[1]})."
         if areas[0] == areas[1]:
             roc = f"The area is {areas[0]} for all classes."
         order = np.argsort([curve.average_precision for curve in curves])
-        low, high = (int(order[place]) for place in (0, -1))
+        low, high = (int(order[index]) for index in (0, -1))
         averages = number(curves[high].average_precision), number(curves[low].average_precision)
         precision = (
             f"Average precision is {averages[0]} for {shown[high].name} and {averages[1]} for {shown[low].name}."
         )
         if averages[0] == averages[1]:
             precision = f"The average precision is {averages[0]} for all of them."
-    if is_one and first.threshold is not None:
-        place = best.at(first.threshold)
+    if is_single and first.threshold is not None:
+        point = best.at(first.threshold)
         roc += (
-            f" At the threshold {number(first.threshold)} the recall is {percent(best.recall[place])} and the "
+            f" At the threshold {number(first.threshold)} the recall is {percent(best.recall[point])} and the "
             f"false positive rate "
         )
-        roc += f"{percent(best.false_rate[place])}."
-        precision += f" At the threshold {number(first.threshold)} it is {percent(best.precision[place])}."
-    lead = "Trade-off over all thresholds. " + ("The point marks the threshold in use." if is_one else "")
+        roc += f"{percent(best.false_rate[point])}."
+        precision += f" At the threshold {number(first.threshold)} it is {percent(best.precision[point])}."
+    lead = "Trade-off over all thresholds. " + ("The point marks the threshold in use." if is_single else "")
     blocks: list[Block] = [
         Figure("ROC curve", inline("ROC curve", *SIZE, partial(_draw_roc, shown, curves)), roc),
         Figure(
@@ -177,35 +179,35 @@ def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Sect
             precision,
         ),
     ]  # fmt: skip
-    if len(known) > len(shown):
-        blocks.append(Prose(f"{len(known) - len(shown)} more, with larger areas, are not drawn.", "faint"))
+    if len(rankable) > len(shown):
+        blocks.append(Prose(f"{len(rankable) - len(shown)} more, with larger areas, are not drawn.", "faint"))
     return Section("thresholds", "Thresholds", blocks, lead)
 
 
 def _draw_roc(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: Any) -> None:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1)
-    for place, (one, curve) in enumerate(zip(outcomes, curves, strict=True)):
-        label = legend_text(f"{short(one.name)}  {number(curve.area)}")
-        axes.plot(*thinned(curve.false_rate, curve.recall), color=SERIES[place], label=label)
-        _mark(axes, one, curve, curve.false_rate, curve.recall, SERIES[place])
+    for index, (outcome, curve) in enumerate(zip(outcomes, curves, strict=True)):
+        label = legend_text(f"{short(outcome.name)}  {number(curve.area)}")
+        axes.plot(*thinned(curve.false_rate, curve.recall), color=SERIES[index], label=label)
+        _mark(axes, outcome, curve, curve.false_rate, curve.recall, SERIES[index])
     _rate_axes(axes, "false positive rate", "recall")
 
 
 def _draw_recall(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: Any) -> None:
     axes = figure.subplots()
-    for place, (one, curve) in enumerate(zip(outcomes, curves, strict=True)):
-        label = legend_text(f"{short(one.name)}  {number(curve.average_precision)}")
-        axes.plot(*thinned(curve.recall, curve.precision), color=SERIES[place], label=label)
-        _mark(axes, one, curve, curve.recall, curve.precision, SERIES[place])
+    for index, (outcome, curve) in enumerate(zip(outcomes, curves, strict=True)):
+        label = legend_text(f"{short(outcome.name)}  {number(curve.average_precision)}")
+        axes.plot(*thinned(curve.recall, curve.precision), color=SERIES[index], label=label)
+        _mark(axes, outcome, curve, curve.recall, curve.precision, SERIES[index])
     _rate_axes(axes, "recall", "precision")
 
 
-def _mark(axes: Any, one: Outcome, curve: Ranking, x: Values, y: Values, colour: str) -> None:
-    if one.threshold is not None:
-        place = curve.at(one.threshold)
+def _mark(axes: Any, outcome: Outcome, curve: Ranking, x: Values, y: Values, colour: str) -> None:
+    if outcome.threshold is not None:
+        point = curve.at(outcome.threshold)
         style = {"markersize": 8, "markeredgecolor": PAPER, "markeredgewidth": 1.5}
-        axes.plot([x[place]], [y[place]], color=colour, marker="o", **style)
+        axes.plot([x[point]], [y[point]], color=colour, marker="o", **style)
 
 
 def _rate_axes(axes: Any, x: str, y: str) -> None:
@@ -220,12 +222,13 @@ def calibration_section(
     after: Reliability, before: Reliability | None, temperature: float | None, what: str
 ) -> Section:
     """The reliability diagram of `what`; `before` is the uncalibrated one, None without temperature."""
-    signed = float(((after.said - after.true) * after.n).sum() / after.n.sum())
-    way = "too high" if signed > 0 else "too low"
-    sentence = f"On average, predicted probabilities differ from observed frequencies by {number(after.gap)}"
-    sentence += f", mostly {way}" if abs(signed) > after.gap / 2 else ""
+    bias = float(((after.predicted - after.observed) * after.n_rows).sum() / after.n_rows.sum())
+    way = "too high" if bias > 0 else "too low"
+    error = after.calibration_error
+    sentence = f"On average, predicted probabilities differ from observed frequencies by {number(error)}"
+    sentence += f", mostly {way}" if abs(bias) > error / 2 else ""
     if before is not None and temperature is not None:
-        sentence += f"; without the temperature {number(temperature)} by {number(before.gap)}"
+        sentence += f"; without the temperature {number(temperature)} by {number(before.calibration_error)}"
     name = "Reliability"
     svg = inline(name, *SIZE, partial(_draw_reliability, after, before))
     lead = f"Observed frequency of {what} by predicted probability. Lines are 95% intervals."
@@ -236,15 +239,17 @@ def _draw_reliability(after: Reliability, before: Reliability | None, figure: An
     axes, below = figure.subplots(2, sharex=True, height_ratios=[4, 1])
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1, label="perfectly calibrated")
     if before is not None:
-        axes.plot(before.said, before.true, color=SERIES[1], marker="s", markersize=4, linewidth=1.2, label="before")
-    for said, true, n in zip(after.said, after.true, after.n, strict=True):
-        ends = wilson(float(true), float(n), Z)
-        axes.plot([said, said], [ends.low, ends.high], color=SERIES[0], linewidth=1.2, alpha=0.7)
-    axes.plot(after.said, after.true, color=SERIES[0], marker="o", markersize=5, label="after" if before else "model")
+        style = {"marker": "s", "markersize": 4, "linewidth": 1.2}
+        axes.plot(before.predicted, before.observed, color=SERIES[1], label="before", **style)
+    for predicted, observed, n in zip(after.predicted, after.observed, after.n_rows, strict=True):
+        ends = wilson(float(observed), float(n), Z)
+        axes.plot([predicted, predicted], [ends.low, ends.high], color=SERIES[0], linewidth=1.2, alpha=0.7)
+    label = "after" if before else "model"
+    axes.plot(after.predicted, after.observed, color=SERIES[0], marker="o", markersize=5, label=label)
     axes.set_ylabel("observed frequency")
     axes.set_ylim(-0.04, 1.04)
     legend_above(axes, 3)
-    below.bar(after.said, after.n / after.n.sum(), width=0.06, color=SERIES[0], alpha=0.6)
+    below.bar(after.predicted, after.n_rows / after.n_rows.sum(), width=0.06, color=SERIES[0], alpha=0.6)
     below.set_ylabel("rows")
     below.set_yticks([])
     below.grid(visible=False)
@@ -254,41 +259,38 @@ def _draw_reliability(after: Reliability, before: Reliability | None, figure: An
 
 def spread_section(outcomes: Sequence[Outcome], weights: Values | None) -> Section:
     """The distributions of probabilities of positive and of negative rows."""
-    common = sorted(outcomes, key=lambda one: -int(np.count_nonzero(one.is_true)))[:MOST_CURVES]
+    most_frequent = sorted(outcomes, key=lambda outcome: -int(np.count_nonzero(outcome.is_true)))[:MAX_CURVES]
     blocks: list[Block] = []
-    for one in [one for one in outcomes if any(one is other for other in common)]:
-        name = f"Probability of {one.name}"
-        draw = partial(_draw_spread, one, weights)
-        blocks.append(Figure(name, inline(name, 4.5, 2.6, draw), _spread_sentence(one)))
+    for outcome in [outcome for outcome in outcomes if any(outcome is other for other in most_frequent)]:
+        name = f"Probability of {outcome.name}"
+        draw = partial(_draw_spread, outcome, weights)
+        blocks.append(Figure(name, inline(name, 4.5, 2.6, draw), _spread_sentence(outcome)))
     lead = "The further apart the histograms, the better the model separates the classes."
     return Section("scores", "Probabilities by true class", blocks, lead)
 
 
-def _spread_sentence(one: Outcome) -> str:
+def _spread_sentence(outcome: Outcome) -> str:
     parts = []
-    for is_it, own in ((True, one.p[one.is_true]), (False, one.p[~one.is_true])):
-        if len(own):
-            what = f"rows that are {one.name}" if is_it else "others"
-            low = (
-                f"more than {number(float(np.median(own)))}" if is_it else f"less than {number(float(np.median(own)))}"
-            )
-            parts.append(f"half of the {count(len(own), 'row')} that are {one.name} get {low}" if is_it
-                         else f"half of the {what} get {low}")  # fmt: skip
+    for is_positive, p in ((True, outcome.p[outcome.is_true]), (False, outcome.p[~outcome.is_true])):
+        if len(p):
+            rows = f"{count(len(p), 'row')} that are {outcome.name}" if is_positive else "others"
+            bound = "more" if is_positive else "less"
+            parts.append(f"half of the {rows} get {bound} than {number(float(np.median(p)))}")
     text = ", ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _draw_spread(one: Outcome, weights: Values | None, figure: Any) -> None:
+def _draw_spread(outcome: Outcome, weights: Values | None, figure: Any) -> None:
     axes = figure.subplots()
     edges = np.linspace(0.0, 1.0, HISTOGRAM_BINS + 1)
-    for is_it, colour, label in ((False, SERIES[6], "others"), (True, SERIES[0], short(one.name))):
-        rows = one.is_true == is_it
+    for is_positive, colour, label in ((False, SERIES[6], "others"), (True, SERIES[0], short(outcome.name))):
+        rows = outcome.is_true == is_positive
         if rows.any():
-            heights = probability_histogram(one.p[rows], None if weights is None else weights[rows])
+            heights = probability_histogram(outcome.p[rows], None if weights is None else weights[rows])
             axes.stairs(heights, edges, color=colour, fill=True, alpha=0.35)
             axes.stairs(heights, edges, color=colour, linewidth=1.2, label=legend_text(label))
-    if one.threshold is not None:
-        axes.axvline(one.threshold, color=FAINT, linestyle=(0, (4, 3)), linewidth=1.2, label="threshold")
+    if outcome.threshold is not None:
+        axes.axvline(outcome.threshold, color=FAINT, linestyle=(0, (4, 3)), linewidth=1.2, label="threshold")
     axes.set_xlim(0, 1)
     axes.set_xlabel("probability")
     axes.set_ylabel("fraction of the rows")

@@ -14,7 +14,7 @@ from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
 from mlpcli.data.targets.target import ClassTarget, predicted_labels, prediction_names
 from mlpcli.errors import MlpError
-from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
+from mlpcli.evaluation.conformal.metrics import INTERVAL_KEYS, SET_KEYS, further_keys
 from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
 from mlpcli.evaluation.metrics.classes import confusion_matrix
 from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions, gate_names
@@ -109,7 +109,7 @@ def check_gates(model: Model, gates: Sequence[Gate], has_level: bool = False) ->
     for gate in gates:
         if fault := fault_of(gate):
             raise MlpError(f"gate {gate.text}: {fault}")
-        if gate.metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and not has_level:
+        if gate.metric.partition("[")[0].partition(".")[0] in (*INTERVAL_KEYS, *SET_KEYS) and not has_level:
             raise MlpError(
                 f"gate {gate.text}: needs prediction intervals or sets. Add them, for example with --interval 0.9"
             )

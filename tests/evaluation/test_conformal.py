@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import mean_pinball_loss
 
 from mlpcli.evaluation.conformal.ends import (
-    ALL_KEPT,
+    MAX_STORED,
     Scores,
     intervals_of,
     keep,
@@ -91,7 +91,7 @@ def test_few_ranks_are_kept_and_they_are_dense_at_the_end(n_rows, n_folds, both_
     assert ranks[-1] == n_rows
     assert (np.diff(ranks) > 0).all()
     assert len(ranks) <= 4000
-    if n_rows > ALL_KEPT:
+    if n_rows > MAX_STORED:
         left_out, gaps = n_rows - ranks[1:] + 1, np.diff(ranks)
         near = left_out <= n_rows / 2
         assert (gaps[near] <= np.maximum(1, left_out[near] / (100 if n_folds == 1 else 25) + 1)).all()

@@ -61,10 +61,10 @@ def test_reliability_says_how_often_each_probability_came_true(scored):
     found = reliability(p, rng.random(len(p)) < p, weights)
     counted = np.ones(len(p)) if weights is None else weights
     assert found.n.sum() == pytest.approx(counted.sum())
-    assert (found.said * found.n).sum() == pytest.approx((p * counted).sum())
-    assert found.gap < 0.07
+    assert (found.predicted * found.n_rows).sum() == pytest.approx((p * counted).sum())
+    assert found.calibration_error < 0.07
     shifted = reliability(p, np.ones(len(p), np.bool_), weights)
-    assert shifted.gap == pytest.approx(1 - np.average(p, weights=weights))
+    assert shifted.calibration_error == pytest.approx(1 - np.average(p, weights=weights))
 
 
 numbers = st.floats(-1e6, 1e6)

@@ -12,9 +12,9 @@ from mlpcli.messages import count
 from mlpcli.options import Setting
 
 Count = Annotated[int, Setting("Rows.", ge=0, le=2**53)]
-MOST_GROUPS = 256
+MAX_GROUPS = 256
 MISSING = "(missing)"  # the group of rows with a missing cell
-MOST = 1e300  # replaces a NaN score
+LARGEST = 1e300  # replaces a NaN score
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class CalibrationRows:
             return f"{len(self.n_rows)} counts of calibration rows for {n_targets} targets"
         if bool(self.groups) != bool(self.by) or len(set(self.groups)) < len(self.groups):
             return "invalid groups of calibration rows"
-        if len(self.groups) > MOST_GROUPS:
+        if len(self.groups) > MAX_GROUPS:
             return f"{len(self.groups)} groups of calibration rows"
         return ""
 
@@ -87,8 +87,8 @@ class ConformityScores:
         first = (target * self.rows.n_groups + group) * self.rows.n_folds
         ends = [0, *accumulate(self.rows.sizes)]
         return tuple(
-            Scores(n_rows, self.values[ends[place] : ends[place + 1]], self.rows.ranks_of(n_rows))
-            for place, n_rows in enumerate(self.rows.n_rows[first : first + self.rows.n_folds], start=first)
+            Scores(n_rows, self.values[ends[index] : ends[index + 1]], self.rows.ranks_of(n_rows))
+            for index, n_rows in enumerate(self.rows.n_rows[first : first + self.rows.n_folds], start=first)
         )
 
 
@@ -104,12 +104,12 @@ def gather_scores(
     """
     counts: list[int] = []
     kept: list[Floats] = []
-    known = np.where(np.isnan(scores), MOST, np.clip(scores, -MOST, MOST))
-    for column in known.T:
+    finite = np.where(np.isnan(scores), LARGEST, np.clip(scores, -LARGEST, LARGEST))
+    for column in finite.T:
         for group in range(rows.n_groups):
-            of_group = np.ones(len(column), np.bool_) if groups is None else groups == group
+            is_in_group = np.ones(len(column), np.bool_) if groups is None else groups == group
             for fold in range(rows.n_folds):
-                some = column[of_group if folds is None else of_group & (folds == fold)]
-                counts.append(len(some))
-                kept.append(keep(some, rows.n_folds, rows.kind == "signed").values)
+                selected = column[is_in_group if folds is None else is_in_group & (folds == fold)]
+                counts.append(len(selected))
+                kept.append(keep(selected, rows.n_folds, rows.kind == "signed").values)
     return ConformityScores(replace(rows, n_rows=tuple(counts)), np.concatenate(kept))

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ranks = NDArray[np.int64]
 
-# Up to this many scores of a fold are all stored; of more, those at some ranks, see `kept_ranks`.
-ALL_KEPT = 500
+# All scores of a fold are stored up to this number; of more scores, those at the ranks of `kept_ranks`.
+MAX_STORED = 500
 # The grid that CV+ starts from: cells per interquartile range, and cells to either side.
 CELLS_PER_RANGE, CELLS = 512, 1 << 13
-ROWS_AT_ONCE = 1 << 13  # fit into the cache
-FARTHEST = 1e300  # replaces the logarithm of 0
+BLOCK_ROWS = 1 << 13  # which fit into the cache
+LARGEST = 1e300  # replaces the logarithm of 0
 HALVINGS = 14  # of the range of possible ends, for rows beyond the grid
 
 Kind = Literal["absolute", "signed", "quantiles", "probability"]
@@ -75,7 +75,7 @@ def kept_ranks(n_rows: int, n_folds: int = 1, both_ends: bool = False) -> Ranks:
     Their distance grows by 1 % of the distance from the end, with folds by 4 %: 1 - level has this relative precision,
     whatever the number of rows.
     """
-    if n_rows <= ALL_KEPT:
+    if n_rows <= MAX_STORED:
         return np.arange(1, n_rows + 1)
     parts = 100 if n_folds == 1 else 25
     distances, distance = [], 1
@@ -134,12 +134,13 @@ class UpperEnds:
         if len(self.folds) == 1 or not math.isfinite(self.pooled):
             return np.asarray(predictions[0] + self.pooled)
         ends = np.empty(predictions.shape[1])
-        for start in range(0, predictions.shape[1], ROWS_AT_ONCE):
-            some = slice(start, start + ROWS_AT_ONCE)
-            ends[some] = self._of_block(np.clip(predictions[:, some], -FARTHEST, FARTHEST))
+        for start in range(0, predictions.shape[1], BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            ends[block] = self._block_ends(np.clip(predictions[:, block], -LARGEST, LARGEST))
         return ends
 
-    def _of_block(self, predictions: Floats) -> Floats:
+    def _block_ends(self, predictions: Floats) -> Floats:
+        """The ends of a block of rows."""
         with np.errstate(invalid="ignore", divide="ignore"):
             distances = predictions - predictions[0]
             distances /= self.step
@@ -151,23 +152,23 @@ class UpperEnds:
             distances[:, is_far] = low[is_far] = high[is_far] = 0.0
         steps = self._steps_up(distances, low, high)
         cells = len(self.counts[0]) * np.arange(len(self.folds))[:, None] + CELLS - 2 + steps - distances
-        places = self.kept.take(cells.astype(np.int64), mode="clip")
+        indices = self.kept.take(cells.astype(np.int64), mode="clip")
         if is_far.any():
-            places[:, is_far] = self._by_halving(predictions[:, is_far])
-        return self._first_from(places, predictions)
+            indices[:, is_far] = self._bisect(predictions[:, is_far])
+        return self._ends_from(indices, predictions)
 
-    def _first_from(self, places: Ranks, predictions: Floats) -> Floats:
-        """The ends, given a lower bound of the number of stored scores below them, `places` (n_folds, n_rows)."""
+    def _ends_from(self, indices: Ranks, predictions: Floats) -> Floats:
+        """The ends, given a lower bound of the number of stored scores below them, `indices` (n_folds, n_rows)."""
         scores, n_below = (table.ravel() for table in self._table)
-        places = places + len(scores) // len(self.folds) * np.arange(len(self.folds))[:, None]
+        indices = indices + len(scores) // len(self.folds) * np.arange(len(self.folds))[:, None]
         ends, rows = np.empty(predictions.shape[1]), np.arange(predictions.shape[1])
         while len(rows):
-            sums = predictions + scores.take(places, mode="clip")
+            sums = predictions + scores.take(indices, mode="clip")
             ends[rows] = least = sums.min(axis=0)
-            places += sums == least
-            is_open = n_below.take(places, mode="clip").sum(axis=0) < self.rank
-            some = np.flatnonzero(is_open)
-            rows, places, predictions = rows[some], places.take(some, axis=1), predictions.take(some, axis=1)
+            indices += sums == least
+            is_open = n_below.take(indices, mode="clip").sum(axis=0) < self.rank
+            left = np.flatnonzero(is_open)
+            rows, indices, predictions = rows[left], indices.take(left, axis=1), predictions.take(left, axis=1)
         return ends
 
     def _steps_up(self, distances: Floats, low: Floats, high: Floats) -> NDArray[np.int64]:
@@ -177,10 +178,10 @@ class UpperEnds:
         """
         n_folds, n_cells = self.counts.shape
         first = CELLS + n_cells * np.arange(n_folds)[:, None] - 1.0  # of step -1 in `counts`
-        places = (first + low - distances).astype(np.int64)
-        return np.asarray(low + _steps_beyond(self.counts.ravel(), places, (high - low).astype(np.int64), self.rank))
+        indices = (first + low - distances).astype(np.int64)
+        return np.asarray(low + _steps_beyond(self.counts.ravel(), indices, (high - low).astype(np.int64), self.rank))
 
-    def _by_halving(self, predictions: Floats) -> Floats:
+    def _bisect(self, predictions: Floats) -> Floats:
         """Counts of stored scores below the ends, for predictions too far apart for the grid, by bisection."""
         slack = 1e-12 * (np.abs(predictions).max(axis=0) + abs(self.pooled))  # for rounded sums and differences
         low, high = predictions.min(axis=0) + self.pooled - slack, predictions.max(axis=0) + self.pooled + slack
@@ -193,29 +194,29 @@ class UpperEnds:
         return np.stack([fold.values.searchsorted(low - slack - own) for fold, own in pairs])
 
 
-def _steps_beyond(counts: NDArray[Any], places: Ranks, span: Ranks, rank: int) -> Ranks:
-    """Number of steps, up to `span`, for which a row counts fewer than `rank` scores from `places` (n_folds, n_rows).
+def _steps_beyond(counts: NDArray[Any], indices: Ranks, span: Ranks, rank: int) -> Ranks:
+    """Number of steps, up to `span`, for which a row counts fewer than `rank` scores from `indices` (n_folds, n_rows).
 
     By bisection, bit by bit; the highest bits only for the few rows whose span has them.
     """
-    n_rows = places.shape[1]
+    n_rows = indices.shape[1]
     steps, bits = np.zeros(n_rows, np.int64), int(span.max()).bit_length()
     while bits:
         wide = np.flatnonzero(span >= 1 << (bits - 1))
         if 2 * len(wide) > n_rows:
             break
         bits -= 1
-        tried = steps[wide] + (1 << bits)
-        counted = np.take(counts, places[:, wide] + tried, mode="clip").sum(axis=0, dtype=counts.dtype)
-        steps[wide] = np.where(counted < rank, tried, steps[wide])
-    asked, tried = np.empty_like(places), np.empty_like(steps)
-    each, counted = np.empty(places.shape, counts.dtype), np.empty(n_rows, counts.dtype)
+        candidates = steps[wide] + (1 << bits)
+        counted = np.take(counts, indices[:, wide] + candidates, mode="clip").sum(axis=0, dtype=counts.dtype)
+        steps[wide] = np.where(counted < rank, candidates, steps[wide])
+    positions, candidates = np.empty_like(indices), np.empty_like(steps)
+    each, counted = np.empty(indices.shape, counts.dtype), np.empty(n_rows, counts.dtype)
     for bit in reversed(range(bits)):
-        np.add(steps, 1 << bit, out=tried)
-        np.add(places, tried, out=asked)
-        np.take(counts, asked, out=each, mode="clip")
+        np.add(steps, 1 << bit, out=candidates)
+        np.add(indices, candidates, out=positions)
+        np.take(counts, positions, out=each, mode="clip")
         np.add.reduce(each, axis=0, out=counted)
-        np.copyto(steps, tried, where=counted < rank)
+        np.copyto(steps, candidates, where=counted < rank)
     return steps
 
 
@@ -224,16 +225,16 @@ def upper_ends(folds: Sequence[Scores], level: float) -> UpperEnds:
     rank = rank_of(sum(fold.n_rows for fold in folds), level)
     pooled = _pooled(folds, rank)
     n_rows = sum(fold.n_rows for fold in folds)
-    quartiles = [_pooled(folds, max(1, round(n_rows * share))) for share in (0.25, 0.75)]
+    quartiles = [_pooled(folds, max(1, round(n_rows * quantile))) for quantile in (0.25, 0.75)]
     step = (quartiles[1] - quartiles[0]) / CELLS_PER_RANGE
     if len(folds) == 1 or not math.isfinite(pooled):
-        none = np.zeros((len(folds), 0), np.int64)
-        return UpperEnds(tuple(folds), rank, pooled, step, none, none)
+        empty = np.zeros((len(folds), 0), np.int64)
+        return UpperEnds(tuple(folds), rank, pooled, step, empty, empty)
     grid = np.asarray(pooled + step * np.arange(-CELLS, CELLS + 1), np.float64)
     counts = np.stack([fold.n_up_to(grid) for fold in folds])
     kept = np.stack([fold.values.searchsorted(grid, side="right") for fold in folds])
     if n_rows < 2**31:
-        counts = counts.astype(np.int32)  # more of them fit into the cache
+        counts = counts.astype(np.int32)  # so that more of them fit into the cache
     return UpperEnds(tuple(folds), rank, pooled, step, counts, kept)
 
 
@@ -276,12 +277,12 @@ class LabelSets:
     def __call__(self, scores: Floats) -> NDArray[np.bool_]:
         """Whether a label with `scores` (n_folds, n_rows) belongs to the set of each row (n_rows,)."""
         # Up to the pooled score, fewer than `rank` scores of all folds together are better; beyond it, at least `rank`.
-        is_held = np.asarray(scores.min(axis=0) <= self.pooled)
-        is_open = is_held & (scores.max(axis=0) > self.pooled)
+        is_member = np.asarray(scores.min(axis=0) <= self.pooled)
+        is_open = is_member & (scores.max(axis=0) > self.pooled)
         if len(self.folds) > 1 and is_open.any():
-            some = scores[:, is_open]
-            is_held[is_open] = sum(fold.n_below(own) for fold, own in zip(self.folds, some, strict=True)) < self.rank
-        return is_held
+            fold_scores = zip(self.folds, scores[:, is_open], strict=True)
+            is_member[is_open] = sum(fold.n_below(values) for fold, values in fold_scores) < self.rank
+        return is_member
 
 
 def sets_of(folds: Sequence[Scores], level: float) -> LabelSets:
@@ -295,5 +296,5 @@ def _pooled(folds: Sequence[Scores], rank: int) -> float:
     values = np.concatenate([fold.values for fold in folds])
     counts = np.concatenate([np.diff(fold.ranks, prepend=0) for fold in folds])
     order = np.argsort(values, kind="stable")
-    place = int(np.searchsorted(np.cumsum(counts[order]), rank))
-    return float(values[order[place]]) if place < len(values) else math.inf
+    index = int(np.searchsorted(np.cumsum(counts[order]), rank))
+    return float(values[order[index]]) if index < len(values) else math.inf

@@ -57,19 +57,19 @@ INTERVAL_METRICS: dict[str, Metric] = {
         ),
     )
 }
-OF_INTERVALS, OF_SETS = ("coverage", "mean_width", "interval_score"), ("coverage", "mean_set_size")
+INTERVAL_KEYS, SET_KEYS = ("coverage", "mean_width", "interval_score"), ("coverage", "mean_set_size")
 
 
 @dataclass(frozen=True)
 class RowScores:
-    """By key what each row adds to a score, which is the mean (n_rows,); of a class only its rows."""
+    """Values of rows (n_rows,) by the key of the score, which is their mean; the score of a class has only its rows."""
 
     values: Mapping[str, Floats]
     weights: Floats | None = None
 
     @property
     def scores(self) -> dict[str, float]:
-        """The mean of each; NaN without rows."""
+        """The mean of the values of each score; NaN without rows."""
         return {key: self._mean(values) for key, values in self.values.items()}
 
     def intervals(self, confidence: float, z: float) -> dict[str, Interval]:
@@ -87,14 +87,16 @@ class RowScores:
             return no_interval(f"{key} itself is not defined for these rows")
         if metric.name == "coverage":
             return wilson(mean, len(values), z)
-        if np.isfinite(values).all() and np.ptp(values) <= 1e-9 * abs(mean):  # but for rounding: as wide in every row
+        if np.isfinite(values).all() and np.ptp(values) <= 1e-9 * abs(mean):  # equal in every row, up to rounding
             return Interval(mean, mean)
         if reason := self._missing_reason(metric, values):
             return no_interval(reason)
-        of_rows = pseudo_values.of_mean_loss(values, self.weights)
-        of_rows = of_rows if self.weights is None else of_rows[self.weights > 0]
-        low, high = mean_interval(of_rows, confidence)
-        wider = widening(self._losses(values), _tail_rule(metric)) * float(of_rows.std()) / math.sqrt(len(of_rows))
+        row_values = pseudo_values.of_mean_loss(values, self.weights)
+        row_values = row_values if self.weights is None else row_values[self.weights > 0]
+        low, high = mean_interval(row_values, confidence)
+        wider = (
+            widening(self._losses(values), _tail_rule(metric)) * float(row_values.std()) / math.sqrt(len(row_values))
+        )
         return Interval(max(low, 0.0), high + wider)
 
     def _missing_reason(self, metric: Metric, values: Floats) -> str:
@@ -115,50 +117,52 @@ def _tail_rule(metric: Metric) -> TailRule:
 def rows_of_ends(y: Floats, low: Floats, high: Floats, level: float, names: Sequence[str]) -> RowScores:
     """Row scores of intervals `low` to `high` at `level` for `y`, all (n_rows, n_targets); `names` of the targets."""
     with np.errstate(invalid="ignore"):
-        each = {
+        columns = {
             "coverage": ((low <= y) & (y <= high)).astype(np.float64),
             "mean_width": high - low,
             "interval_score": interval_scores(y, low, high, level),
         }
-    return RowScores(_with_parts(each, names if len(names) > 1 else ()))
+    return RowScores(_with_outputs(columns, names if len(names) > 1 else ()))
 
 
 def rows_of_class_sets(y: NDArray[np.integer], holds: NDArray[np.bool_], names: Sequence[str]) -> RowScores:
-    """Row scores of prediction sets (n_rows, n_classes) for the classes `y` (n_rows,) with these `names`."""
-    is_held = holds[np.arange(len(y)), y].astype(np.float64)
-    whole = {"coverage": is_held, "mean_set_size": holds.sum(axis=1).astype(np.float64)}
-    return RowScores(whole | {f"coverage[{name}]": is_held[y == code] for code, name in enumerate(names)})
+    """Row scores of prediction sets (n_rows, n_classes) for codes `y` (n_rows,) of the classes `names`."""
+    is_covered = holds[np.arange(len(y)), y].astype(np.float64)
+    whole = {"coverage": is_covered, "mean_set_size": holds.sum(axis=1).astype(np.float64)}
+    return RowScores(whole | {f"coverage[{name}]": is_covered[y == code] for code, name in enumerate(names)})
 
 
 def rows_of_boolean_sets(y: NDArray[np.bool_], holds: NDArray[np.bool_], names: Sequence[str]) -> RowScores:
     """Row scores of prediction sets of boolean targets (n_rows, n_targets, 2) for `y` (n_rows, n_targets)."""
-    is_held = np.where(y, holds[..., 1], holds[..., 0]).astype(np.float64)
-    return RowScores(_with_parts({"coverage": is_held, "mean_set_size": holds.sum(axis=2).astype(np.float64)}, names))
+    is_covered = np.where(y, holds[..., 1], holds[..., 0]).astype(np.float64)
+    return RowScores(
+        _with_outputs({"coverage": is_covered, "mean_set_size": holds.sum(axis=2).astype(np.float64)}, names)
+    )
 
 
 def rows_of_quantile(
     y: Floats, predicted: Floats, quantile: float, names: Sequence[str], weights: Floats | None
 ) -> RowScores:
     """Row scores of quantile predictions (n_rows, n_targets)."""
-    each = {"pinball": pinball_loss(y, predicted, quantile)}
-    return RowScores(_with_parts(each, names if len(names) > 1 else ()), weights)
+    columns = {"pinball": pinball_loss(y, predicted, quantile)}
+    return RowScores(_with_outputs(columns, names if len(names) > 1 else ()), weights)
 
 
 def further_keys(task: Task, names: Sequence[str], has_level: bool, is_quantile: bool) -> tuple[str, ...]:
-    """The keys of these scores for a task."""
-    asked: tuple[str, ...] = OF_INTERVALS if task == "regression" else OF_SETS
-    metrics = (*(asked if has_level else ()), *(["pinball"] if is_quantile else []))
-    of_parts = metrics if task != "classification" else metrics[:1]
-    has_parts = task != "regression" or len(names) > 1
-    return (*metrics, *(f"{metric}[{name}]" for name in names if has_parts for metric in of_parts))
+    """The keys of the scores of intervals or sets, if there is a level, and of quantile predictions."""
+    level_keys: tuple[str, ...] = INTERVAL_KEYS if task == "regression" else SET_KEYS
+    metrics = (*(level_keys if has_level else ()), *(["pinball"] if is_quantile else []))
+    per_output = metrics if task != "classification" else metrics[:1]
+    has_outputs = task != "regression" or len(names) > 1
+    return (*metrics, *(f"{metric}[{name}]" for name in names if has_outputs for metric in per_output))
 
 
-def _with_parts(each: Mapping[str, Floats], names: Sequence[str]) -> dict[str, Floats]:
-    """The mean over the columns, then each column by its name."""
-    found = {key: values.mean(axis=1) for key, values in each.items()}
-    for key, values in each.items():
-        found |= {f"{key}[{name}]": values[:, place] for place, name in enumerate(names)}
-    return found
+def _with_outputs(columns: Mapping[str, Floats], names: Sequence[str]) -> dict[str, Floats]:
+    """Means over the outputs of `columns` (n_rows, n_outputs), then each output by its name."""
+    scores = {key: values.mean(axis=1) for key, values in columns.items()}
+    for key, values in columns.items():
+        scores |= {f"{key}[{name}]": values[:, index] for index, name in enumerate(names)}
+    return scores
 
 
 def pinball_loss(y: Floats, predicted: Floats, quantile: float) -> Floats:
@@ -168,9 +172,9 @@ def pinball_loss(y: Floats, predicted: Floats, quantile: float) -> Floats:
 
 
 def interval_scores(y: Floats, low: Floats, high: Floats, level: float) -> Floats:
-    """Winkler's score of intervals, row by row: the width, and 2 / (1 - level) times what the truth lies outside.
+    """Winkler's score of each interval: the width plus 2 / (1 - level) times the distance of a true value outside it.
 
-    Winkler 1972; Gneiting & Raftery 2007, eq. 43. Of ends without bound it is infinite.
+    Winkler 1972; Gneiting & Raftery 2007, eq. 43. It is infinite for infinite intervals.
     """
     outside = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
     return np.asarray(high - low + 2.0 / (1.0 - level) * outside)

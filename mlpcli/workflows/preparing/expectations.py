@@ -2,7 +2,7 @@
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
-from mlpcli.evaluation.conformal.metrics import OF_INTERVALS, OF_SETS, further_keys
+from mlpcli.evaluation.conformal.metrics import INTERVAL_KEYS, SET_KEYS, further_keys
 from mlpcli.evaluation.gates import Gate, fault_of, make_gates
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric
 from mlpcli.evaluation.uncertainty.intervals import gate_names, without_end
@@ -54,7 +54,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
     chosen = () if config.data.test is not None else chosen_on_validation(loaded)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric, bound in gates.items():
-            if metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and metric not in known:
+            if metric.partition("[")[0].partition(".")[0] in (*INTERVAL_KEYS, *SET_KEYS) and metric not in known:
                 raise loaded.error(
                     key,
                     f"{metric}: is a score of intervals or sets. It needs intervals.level, and rows used neither "

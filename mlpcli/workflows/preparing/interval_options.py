@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import ClassTarget, Target, Task
-from mlpcli.evaluation.conformal.conformity import MISSING, MOST_GROUPS
+from mlpcli.evaluation.conformal.conformity import MAX_GROUPS, MISSING
 from mlpcli.workflows.preparing.resolution import has_validation
 from mlpcli.workflows.preparing.rows.splits import Split
 
@@ -58,9 +58,9 @@ def interval_groups(
     if MISSING in levels:  # a text that is spelled so
         codes = np.where(codes < 0, levels.index(MISSING), codes)
     found, dense = np.unique(codes, return_inverse=True)
-    if len(found) > MOST_GROUPS:
+    if len(found) > MAX_GROUPS:
         raise loaded.error(
             "intervals.by",
-            f"{by} has {len(found)} values, and at most {MOST_GROUPS} groups of intervals are supported.",
+            f"{by} has {len(found)} values, and at most {MAX_GROUPS} groups of intervals are supported.",
         )
     return tuple(MISSING if code < 0 else levels[code] for code in found.tolist()), np.asarray(dense, np.int64)
