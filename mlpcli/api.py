@@ -141,7 +141,7 @@ class TrainedModel:
             raise MlpError(explain_unknown_metric(key, known))
         intervals = [] if key == without_end(key) else [without_end(key)]
         table = self._scored_table(rows, truth)
-        return evaluate_table(self._model, table, interval_keys=intervals).scored.judged[key]
+        return evaluate_table(self._model, table, interval_keys=intervals).scored.gate_values[key]
 
     def evaluate(
         self,

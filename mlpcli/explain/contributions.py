@@ -33,45 +33,47 @@ def contributions(ensemble: Ensemble, decode: Decode, X: Inputs, baseline: Input
     members = [_Gradient(network, flat.astype(np.float64), len(X)) for network, flat in _members(ensemble)]
     start = np.asarray(baseline, np.float64)
     weights = np.array(ensemble.member_counts) / sum(ensemble.member_counts)
-    way = np.asarray(X, np.float64) - start
-    total = np.zeros_like(way)
+    path = np.asarray(X, np.float64) - start
+    total = np.zeros_like(path)
     for step in range(steps):
-        x = start + (step + 0.5) / steps * way
-        slopes = _slopes(decode, _mean(members, weights, x))
+        x = start + (step + 0.5) / steps * path
+        output_gradients = _output_gradients(decode, _mean_outputs(members, weights, x))
         for member, weight in zip(members, weights, strict=True):
-            total += member.backward(slopes * weight)
-    total *= way / steps
-    after, before = (decode(_mean(members, weights, end)) for end in (start + way, start + 0.0 * way))
-    return _completed(total, after - before)
+            total += member.backward(output_gradients * weight)
+    total *= path / steps
+    end_value, start_value = (
+        decode(_mean_outputs(members, weights, point)) for point in (start + path, start + 0.0 * path)
+    )
+    return _rescaled_to_sum(total, end_value - start_value)
 
 
 def _members(ensemble: Ensemble) -> list[tuple[Network, Inputs]]:
     return list(zip(ensemble.networks, ensemble.flats, strict=True))
 
 
-def _mean(members: "list[_Gradient]", weights: Values, x: Values) -> Values:
+def _mean_outputs(members: "list[_Gradient]", weights: Values, x: Values) -> Values:
     return np.asarray(np.tensordot(weights, np.stack([member.outputs(x) for member in members]), axes=1))
 
 
-def _slopes(decode: Decode, outputs: Values) -> Values:
+def _output_gradients(decode: Decode, outputs: Values) -> Values:
     """The derivative of the prediction of each row with respect to each output (n_rows, n_out)."""
-    slopes = np.empty_like(outputs)
-    for place in range(outputs.shape[1]):
-        size = STEP * np.maximum(np.abs(outputs[:, place]), STEP)
+    gradients = np.empty_like(outputs)
+    for output in range(outputs.shape[1]):
+        step = STEP * np.maximum(np.abs(outputs[:, output]), STEP)
         above, below = outputs.copy(), outputs.copy()
-        above[:, place] += size
-        below[:, place] -= size
-        slopes[:, place] = (decode(above) - decode(below)) / (2.0 * size)
-    return slopes
+        above[:, output] += step
+        below[:, output] -= step
+        gradients[:, output] = (decode(above) - decode(below)) / (2.0 * step)
+    return gradients
 
 
-def _completed(parts: Values, whole: Values) -> Values:
-    """The parts (n_rows, n_in), corrected so that they sum to `whole` (n_rows,)."""
-    rest = whole - parts.sum(axis=1)
+def _rescaled_to_sum(parts: Values, total: Values) -> Values:
+    """The parts (n_rows, n_in), corrected so that they sum to `total` (n_rows,)."""
+    residual = total - parts.sum(axis=1)
     size = np.abs(parts)
-    total = size.sum(axis=1, keepdims=True)
-    shares = np.where(total > 0, size / np.where(total > 0, total, 1.0), 1.0 / parts.shape[1])
-    return np.asarray(parts + rest[:, None] * shares)
+    size_sum = size.sum(axis=1, keepdims=True)
+    fractions = np.where(size_sum > 0, size / np.where(size_sum > 0, size_sum, 1.0), 1.0 / parts.shape[1])
+    return np.asarray(parts + residual[:, None] * fractions)
 
 
 class _Gradient:
@@ -79,21 +81,21 @@ class _Gradient:
 
     def __init__(self, network: Network, flat: Values, n_rows: int) -> None:
         self.n_rows, self._chain = n_rows, network.chain
-        self._params, self._spare = network.unflatten(flat), network.unflatten(np.empty_like(flat))
+        self._params, self._unused_gradient = network.unflatten(flat), network.unflatten(np.empty_like(flat))
         new = Allocator(n_rows, np.dtype(np.float64), True)
         self._buffers = self._chain.buffers(network.n_in, new, needs_dx=True)
         self._output = Softmax() if network.output == "softmax" else Activation(function=network.output)
-        self._kept = self._output.buffers(network.n_out, new, needs_dx=True)
+        self._output_buffers = self._output.buffers(network.n_out, new, needs_dx=True)
 
     def outputs(self, x: Values) -> Values:
         """The outputs (n_rows, n_out); the next call of `backward` differentiates them."""
         z = self._chain.forward(x, self._params, self._buffers)
-        return np.array(self._output.forward(z, {}, self._kept))
+        return np.array(self._output.forward(z, {}, self._output_buffers))
 
-    def backward(self, slopes: Values) -> Values:
-        """The gradient with respect to the inputs (n_rows, n_in), from that of the outputs `slopes` (n_rows, n_out)."""
-        delta = self._output.backward(slopes.copy(), {}, {}, self._kept)
+    def backward(self, output_gradients: Values) -> Values:
+        """The gradient with respect to the inputs (n_rows, n_in), given `output_gradients` (n_rows, n_out)."""
+        delta = self._output.backward(output_gradients.copy(), {}, {}, self._output_buffers)
         assert delta is not None
-        dx = self._chain.backward(delta, self._params, self._spare, self._buffers)
+        dx = self._chain.backward(delta, self._params, self._unused_gradient, self._buffers)
         assert dx is not None
         return np.asarray(dx)

@@ -28,25 +28,25 @@ class Dependence:
     curves: Values
 
 
-def donors_of_numbers(values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+def donors_of_numbers(values: NDArray[np.float64], max_rows: int) -> NDArray[np.int64]:
     """Rows at evenly spaced quantiles of the values, without NaN; one row per distinct value if there are few."""
     distinct, first = np.unique(values, return_index=True)
     first = first[~np.isnan(distinct)]
-    if len(first) <= most:
+    if len(first) <= max_rows:
         return np.asarray(first)
     order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]
-    positions = np.round(np.linspace(0.0, len(order) - 1, most)).astype(np.int64)
+    positions = np.round(np.linspace(0.0, len(order) - 1, max_rows)).astype(np.int64)
     donors = order[positions]
-    _, kept = np.unique(values[donors], return_index=True)
-    return np.asarray(donors[kept])
+    _, first_of_value = np.unique(values[donors], return_index=True)
+    return np.asarray(donors[first_of_value])
 
 
-def donors_of_codes(codes: NDArray[np.integer[Any]], most: int) -> NDArray[np.int64]:
+def donors_of_codes(codes: NDArray[np.integer[Any]], max_rows: int) -> NDArray[np.int64]:
     """A row for each of the most frequent levels, without missing cells."""
     levels, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    known = levels >= 0
-    order = np.argsort(-counts[known], kind="stable")[:most]
-    return np.asarray(first[known][order])
+    is_level = levels >= 0
+    order = np.argsort(-counts[is_level], kind="stable")[:max_rows]
+    return np.asarray(first[is_level][order])
 
 
 def partial_dependence(
@@ -62,14 +62,14 @@ def partial_dependence(
 
     `X` is modified and restored. The first `n_curves` rows get a curve each.
     """
-    kept = X[:, inputs]
+    original = X[:, inputs]
     means, curves = [], []
     try:
         for donor in donors:
-            X[:, inputs] = kept[donor]
+            X[:, inputs] = original[donor]
             predictions = predict(X)
             means.append(predictions.mean(axis=0))
             curves.append(predictions[:n_curves])
     finally:
-        X[:, inputs] = kept
+        X[:, inputs] = original
     return Dependence(column, values, np.stack(means), np.stack(curves, axis=1))

@@ -70,37 +70,46 @@ def permutation_importance(
 ) -> list[Importance]:
     """The importance of each group of columns, the largest first; `groups` has the input indices of each group.
 
-    Every group is shuffled once before any is shuffled again. After `must_stop`, groups that were not shuffled are left
-    out. `X` (n_rows, n_inputs) is modified and restored.
+    Every group is shuffled once before any is shuffled again. After `must_stop` returns true, groups not yet shuffled
+    are left out. `X` (n_rows, n_inputs) is modified and restored.
 
-    A shuffled row takes its cells from another row, so that rows are not independent. Cells are shuffled within blocks
-    of random rows, which are, and the interval is that of the mean over blocks (Student's t).
+    A shuffled row takes its cells from another row, so rows are not independent. Cells are therefore shuffled within
+    blocks of random rows, which are independent, and the interval is Student's for the mean over blocks.
     """
-    before, values = scorer.score(scorer.predict(X))
+    baseline, baseline_values = scorer.score(scorer.predict(X))
     blocks = np.array_split(rng.permutation(len(X)), max(1, min(BLOCKS, len(X) // MIN_BLOCK_ROWS)))
     changes: dict[tuple[str, ...], list[float]] = {columns: [] for columns in groups}
-    moved: dict[tuple[str, ...], Values] = {columns: np.zeros(len(blocks)) for columns in groups}
-    for number, (columns, places) in enumerate(chain.from_iterable(repeat(groups.items(), repeats))):
+    block_changes: dict[tuple[str, ...], Values] = {columns: np.zeros(len(blocks)) for columns in groups}
+    for number, (columns, indices) in enumerate(chain.from_iterable(repeat(groups.items(), repeats))):
         if must_stop():
             break
         tell("stage", "shuffling", number, repeats * len(groups))
-        kept = X[:, places]
-        X[:, places] = kept[_shuffled(blocks, scorer.truth.weights, rng)]
+        original = X[:, indices]
+        X[:, indices] = original[_shuffled(blocks, scorer.truth.weights, rng)]
         try:
             predictions = scorer.predict(X)
         finally:
-            X[:, places] = kept
-        after, shuffled = scorer.score(predictions)
-        changes[columns].append(after - before)
-        if values is not None and shuffled is not None:
-            moved[columns] += [float(np.mean(shuffled[block] - values[block])) for block in blocks]
+            X[:, indices] = original
+        shuffled, shuffled_values = scorer.score(predictions)
+        changes[columns].append(shuffled - baseline)
+        if baseline_values is not None and shuffled_values is not None:
+            block_changes[columns] += [
+                float(np.mean(shuffled_values[block] - baseline_values[block])) for block in blocks
+            ]
     sign = -1.0 if find_metric(scorer.metric).higher_is_better else 1.0
-    found = [
-        _importance(columns, sign * np.asarray(own), sign * moved[columns] / len(own), scorer, len(X), values is None)
-        for columns, own in changes.items()
-        if own
+    importances = [
+        _importance(
+            columns,
+            sign * np.asarray(losses),
+            sign * block_changes[columns] / len(losses),
+            scorer,
+            len(X),
+            baseline_values is None,
+        )
+        for columns, losses in changes.items()
+        if losses
     ]
-    return sorted(found, key=lambda one: -one.loss)
+    return sorted(importances, key=lambda importance: -importance.loss)
 
 
 def _shuffled(
@@ -123,14 +132,16 @@ def _shuffled(
 def _drawn_others(weights: Values, rng: np.random.Generator) -> NDArray[np.int64]:
     """For each row another one, drawn in proportion to `weights` (n_rows,)."""
     ends = np.cumsum(weights)
-    positions = rng.random(len(weights)) * (ends[-1] - weights)  # in the cumulative weights without the row's own
+    positions = rng.random(len(weights)) * (
+        ends[-1] - weights
+    )  # in the cumulative weights without the weight of the row
     positions += np.where(positions >= ends - weights, weights, 0.0)
     drawn: NDArray[np.int64] = np.minimum(np.searchsorted(ends, positions, side="right"), len(weights) - 1)
     return drawn
 
 
 def _importance(
-    columns: tuple[str, ...], losses: Values, of_blocks: Values, scorer: Scorer, n_rows: int, has_no_interval: bool
+    columns: tuple[str, ...], losses: Values, block_losses: Values, scorer: Scorer, n_rows: int, has_no_interval: bool
 ) -> Importance:
     loss = float(losses.mean())
     reason = ""
@@ -138,10 +149,10 @@ def _importance(
         reason = f"{scorer.metric} has no interval here: it is not a mean over rows"
     elif n_rows < MIN_ROWS:
         reason = f"too few rows for an interval (n = {n_rows}, needs about {MIN_ROWS})"
-    elif not np.isfinite(of_blocks).all():
+    elif not np.isfinite(block_losses).all():
         reason = f"{scorer.metric} is not defined for every shuffle"
     if reason:
         return Importance(columns, loss, math.nan, math.nan, len(losses), reason)
-    error = float(of_blocks.std(ddof=1)) / math.sqrt(len(of_blocks))
-    half = error * student_quantile((1 + scorer.confidence) / 2, len(of_blocks) - 1)
-    return Importance(columns, loss, loss - half, loss + half, len(losses))
+    error = float(block_losses.std(ddof=1)) / math.sqrt(len(block_losses))
+    half_width = error * student_quantile((1 + scorer.confidence) / 2, len(block_losses) - 1)
+    return Importance(columns, loss, loss - half_width, loss + half_width, len(losses))

@@ -12,17 +12,17 @@ from mlpcli.data.features.layout import input_spans
 
 Inputs = NDArray[np.floating[Any]]
 
-# The kinds of inputs that are correlated: numbers, and indicators of levels.
+# Kinds of inputs whose correlations are computed: numbers, and indicators of levels.
 COMPARED = ("numeric", "sign", "level")
-MAX_COMPARED = 2000  # inputs; correlating more would take longer than the importances
+MAX_COMPARED = 2000  # inputs; correlating more would take longer than the permutations
 
 
 def inputs_by_column(features: Sequence[Feature]) -> dict[str, NDArray[np.int64]]:
     """The inputs of each column, in the order of the columns; a shared missing indicator is the first column's."""
-    found: dict[str, list[NDArray[np.int64]]] = {feature.name: [] for feature in features}
-    for (_, name), place in input_spans(features).items():
-        found[name].append(np.arange(place.start, place.stop))
-    return {name: np.concatenate(places) for name, places in found.items()}
+    inputs: dict[str, list[NDArray[np.int64]]] = {feature.name: [] for feature in features}
+    for (_, name), span in input_spans(features).items():
+        inputs[name].append(np.arange(span.start, span.stop))
+    return {name: np.concatenate(indices) for name, indices in inputs.items()}
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ def correlated_columns(X: Inputs, features: Sequence[Feature], threshold: float)
     The correlation of two columns is the largest absolute Spearman correlation between their inputs (numbers, or
     indicators of levels).
     """
-    places: list[int] = []
-    owners: list[int] = []
+    indices: list[int] = []
+    columns: list[int] = []
     names = [feature.name for feature in features]
-    for (kind, name), place in input_spans(features).items():
+    for (kind, name), span in input_spans(features).items():
         if kind in COMPARED:
-            places += range(place.start, place.stop)
-            owners += [names.index(name)] * (place.stop - place.start)
-    if len(places) > MAX_COMPARED or len(X) < 3:
+            indices += range(span.start, span.stop)
+            columns += [names.index(name)] * (span.stop - span.start)
+    if len(indices) > MAX_COMPARED or len(X) < 3:
         return []
-    correlations = _correlations(X[:, places], np.asarray(owners, np.int64), len(names))
+    correlations = _correlations(X[:, indices], np.asarray(columns, np.int64), len(names))
     return [
         CorrelatedColumns(
             tuple(names[i] for i in group), float(max(correlations[i, j] for i in group for j in group if i < j))
@@ -61,35 +61,38 @@ def correlated_columns(X: Inputs, features: Sequence[Feature], threshold: float)
     ]
 
 
-def _correlations(X: Inputs, owners: NDArray[np.int64], n_columns: int) -> NDArray[np.float64]:
-    """The largest absolute rank correlation between the inputs of two columns (n_columns, n_columns)."""
+def _correlations(X: Inputs, columns: NDArray[np.int64], n_columns: int) -> NDArray[np.float64]:
+    """The largest absolute rank correlation between the inputs of each two columns (n_columns, n_columns).
+
+    `columns` (n_inputs,) is the column index of each input in `X`.
+    """
     ranks = np.stack([_ranks(column) for column in X.T]) if X.shape[1] else np.empty((0, len(X)))
     ranks -= ranks.mean(axis=1, keepdims=True)
-    size = np.sqrt((ranks**2).sum(axis=1, keepdims=True))
-    ranks /= np.where(size > 0, size, 1.0)  # a constant is uncorrelated with everything
+    norms = np.sqrt((ranks**2).sum(axis=1, keepdims=True))
+    ranks /= np.where(norms > 0, norms, 1.0)  # a constant is uncorrelated with everything
     correlations = np.zeros((n_columns, n_columns))
-    np.maximum.at(correlations, (owners[:, None], owners[None, :]), np.abs(ranks @ ranks.T))
+    np.maximum.at(correlations, (columns[:, None], columns[None, :]), np.abs(ranks @ ranks.T))
     return correlations
 
 
 def _ranks(values: Inputs) -> NDArray[np.float64]:
     """Ranks from 0, the mean rank for ties."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[places]
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[inverse]
 
 
 def _connected_components(is_linked: NDArray[np.bool_]) -> list[list[int]]:
     """The connected components of a symmetric relation, each sorted."""
     groups: list[list[int]] = []
-    free = set(range(len(is_linked)))
-    while free:
-        group, waiting = [], [min(free)]
-        free -= set(waiting)
-        while waiting:
-            group.append(waiting.pop())
-            near = free & set(np.flatnonzero(is_linked[group[-1]]).tolist())
-            free -= near
-            waiting += near
+    unvisited = set(range(len(is_linked)))
+    while unvisited:
+        group, queue = [], [min(unvisited)]
+        unvisited -= set(queue)
+        while queue:
+            group.append(queue.pop())
+            neighbours = unvisited & set(np.flatnonzero(is_linked[group[-1]]).tolist())
+            unvisited -= neighbours
+            queue += neighbours
         groups.append(sorted(group))
     return groups
 

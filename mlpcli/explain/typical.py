@@ -26,11 +26,11 @@ def typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
             "as the starting point."
         )
     columns: dict[str, Column] = {}
-    for feature, known in zip(features, profile, strict=True):
+    for feature, reference in zip(features, profile, strict=True):
         if feature.is_numeric:
-            columns[feature.name] = NumericColumn(np.asarray([_median(feature, known)]))
-        elif known.levels:
-            level = known.levels[int(np.argmax(known.counts))]
+            columns[feature.name] = NumericColumn(np.asarray([_median(feature, reference)]))
+        elif reference.levels:
+            level = reference.levels[int(np.argmax(reference.counts))]
             columns[feature.name] = CategoricalColumn((level,), np.zeros(1, np.int8))
         else:  # every level is too long to be stored
             columns[feature.name] = CategoricalColumn((), np.full(1, -1, np.int8))
@@ -40,17 +40,17 @@ def typical_inputs(model: Model) -> NDArray[np.floating[Any]]:
     return np.asarray(X[0])
 
 
-def _median(feature: Feature, known: ReferenceColumn) -> float:
+def _median(feature: Feature, reference: ReferenceColumn) -> float:
     """The approximate median; NaN for a column without numbers.
 
     It is in the first or last bin if most rows have the smallest or largest value, which has its own bin.
     """
     if feature.minimum is None or feature.maximum is None:
         return math.nan
-    counts = np.cumsum(known.counts)
-    place = int(np.searchsorted(counts, counts[-1] / 2))
-    if place == 0:
+    counts = np.cumsum(reference.counts)
+    bin_index = int(np.searchsorted(counts, counts[-1] / 2))
+    if bin_index == 0:
         return feature.minimum
-    if place == len(known.edges):
+    if bin_index == len(reference.edges):
         return feature.maximum
-    return known.edges[place - 1] / 2 + known.edges[place] / 2
+    return reference.edges[bin_index - 1] / 2 + reference.edges[bin_index] / 2

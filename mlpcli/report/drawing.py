@@ -1,6 +1,6 @@
-"""Figures by matplotlib: one style, one palette, equal bytes for equal figures.
+"""Figures by matplotlib, in one style and palette; equal figures give equal bytes.
 
-It is loaded when the first figure is drawn.
+matplotlib is imported when the first figure is drawn.
 """
 
 import importlib
@@ -21,7 +21,7 @@ IMAGES = (".svg", ".png")
 INK, FAINT, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
 SERIES = ("#0969da", "#bc4c00", "#8250df", "#1a7f64", "#bf3989", "#6e5a00", "#57606a", "#cf222e")
 # CSS variables of these colours, which each theme defines.
-NAMES = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {one: f"s{n}" for n, one in enumerate(SERIES)}
+NAMES = {INK: "ink", FAINT: "faint", GRID: "grid", PAPER: "paper"} | {color: f"s{n}" for n, color in enumerate(SERIES)}
 STYLE = {
     "axes.edgecolor": FAINT,
     "axes.grid": True,
@@ -41,10 +41,10 @@ STYLE = {
     "lines.solid_capstyle": "round",
     "path.simplify": True,
     "savefig.dpi": 160,
-    "svg.fonttype": "none",  # texts stay texts
+    "svg.fonttype": "none",  # text as text, not as paths
     "svg.hashsalt": "mlp",
     "text.color": INK,
-    "text.parse_math": False,  # a name with dollar signs is a name
+    "text.parse_math": False,  # names may contain dollar signs
     "xtick.color": FAINT,
     "xtick.labelcolor": INK,
     "ytick.color": FAINT,
@@ -52,13 +52,13 @@ STYLE = {
 }
 
 
-def load(module: str, package: str, wanted: str) -> Any:
-    """Import a module of the extra `report`, which `wanted` needs. Raises MlpError if it is not installed."""
+def load(module: str, package: str, feature: str) -> Any:
+    """Import a module of the extra `report`, which `feature` needs. Raises MlpError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise MlpError(
-            f'{wanted}: needs the package {package}. Install it with: pip install "mlp-train[report]"'
+            f'{feature}: needs the package {package}. Install it with: pip install "mlp-train[report]"'
         ) from error
 
 
@@ -74,9 +74,9 @@ def require_image(path: str) -> None:
     load("matplotlib", "matplotlib", f"-o {path}")
 
 
-def styled(wanted: str) -> Any:
-    """A context for making and writing figures, which `wanted` needs."""
-    return load("matplotlib", "matplotlib", wanted).rc_context(STYLE)
+def styled(feature: str) -> Any:
+    """A context for making and writing figures, which `feature` needs."""
+    return load("matplotlib", "matplotlib", feature).rc_context(STYLE)
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -95,7 +95,7 @@ def use_log_scale(axes: Any) -> None:
 
 
 def legend_above(axes: Any, columns: int) -> None:
-    """A legend above the lines, where it covers none."""
+    """A legend above the axes, where it covers no line."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2, columnspacing=1.2,
                 handlelength=1.4, fontsize=9)  # fmt: skip
 
@@ -110,15 +110,15 @@ def image(figure: Any, ending: str, is_transparent: bool = False) -> bytes:
     target = io.BytesIO()
     metadata = {"Date": None} if ending == ".svg" else {"Software": None}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that the font has not: a browser has others
+        warnings.simplefilter("ignore")  # about glyphs that the font lacks, which a browser takes from others
         figure.savefig(target, format=ending.removeprefix("."), metadata=metadata, transparent=is_transparent)
     return target.getvalue()
 
 
 def inline(name: str, width: float, height: float, draw: Callable[[Any], None]) -> str:
-    """The SVG of a figure that `draw` fills, to stand in a page, in the colours of its theme.
+    """The SVG of a figure that `draw` fills, for a page, with colours as CSS variables of its theme.
 
-    `name` is what a screen reader says of it; width and height are in inches. To be called in `styled`.
+    `name` is the label for screen readers; width and height are in inches. Requires `styled`.
     """
     figure = new_figure(width, height)
     draw(figure)
@@ -135,11 +135,11 @@ def inline(name: str, width: float, height: float, draw: Callable[[Any], None]) 
 
 def _for_page(tag: str, prefix: str) -> str:
     """An SVG tag with unique ids, for several figures in a page, two decimals, and colours as CSS variables."""
-    tag = re.sub(r'(\bid="|href="#|url\(#)', lambda found: found[1] + prefix, tag)
-    tag = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag)
+    tag = re.sub(r'(\bid="|href="#|url\(#)', lambda match: match[1] + prefix, tag)
+    tag = re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), tag)
     return re.sub(r"#[0-9a-fA-F]{6}\b", _themed, tag)
 
 
-def _themed(found: "re.Match[str]") -> str:
-    name = NAMES.get(found[0].lower())
-    return found[0] if name is None else f"var(--{name})"
+def _themed(match: "re.Match[str]") -> str:
+    name = NAMES.get(match[0].lower())
+    return match[0] if name is None else f"var(--{name})"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlpcli.messages import count, interval, number
-from mlpcli.report.columns import LETTERS_OF_AXIS
+from mlpcli.report.columns import MAX_LABEL_CHARACTERS
 from mlpcli.report.drawing import FAINT, SERIES, inline
 from mlpcli.report.page import Block, Cell, Column, Figure, Prose, Section, Table
 
@@ -97,7 +97,7 @@ def _draw_quality(selected: Sequence[Group], metric: str, overall: float, figure
             axes.plot([x, x], [group.low, group.high], color=SERIES[0], linewidth=1.6)
     axes.plot(positions, [group.score for group in selected], color=SERIES[0], marker="o", linestyle="none")
     names = [text if len(text) <= 14 else f"{text[:13]}…" for text in map(_value, selected)]
-    turned = sum(map(len, names)) > LETTERS_OF_AXIS
+    turned = sum(map(len, names)) > MAX_LABEL_CHARACTERS
     axes.set_xticks(positions, names, rotation=35 if turned else 0, ha="right" if turned else "center", fontsize=9)
     large = [group for group in selected if not group.is_small] or selected
     ends = [end for group in large for end in (group.low, group.high, group.score, overall) if end == end]

@@ -12,10 +12,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: its text, what it is sorted by, and how it is marked.
+    """A cell of a table: its text, the `value` that it is sorted by, and its style.
 
-    `tone` is good, bad, warning or faint; `bar` is the length of a bar behind the text, and `heat` the strength of its
-    background, from 0 to 1. `svg` is a small figure in its place, of which `text` says what it shows.
+    `tone` is good, bad, warning or faint. `bar` is the length of a bar behind the text, `heat` the intensity of the
+    background, both from 0 to 1. `svg` is a small figure shown instead of `text`, which describes it.
     """
 
     text: str
@@ -59,7 +59,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Prose:
-    """Sentences; `tone` as of a `Cell`."""
+    """Sentences; `tone` as in `Cell`."""
 
     text: str
     tone: str = ""

@@ -43,7 +43,7 @@ from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.splitting import labeled_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, resolve_columns
-from mlpcli.workflows.scoring.predictions import notes_on_sides
+from mlpcli.workflows.scoring.predictions import notes_on_bounds
 from mlpcli.workflows.train import SEARCHES_NOTHING, default_output
 from mlpcli.workflows.training.estimates.timing import expected_seconds
 from mlpcli.workflows.training.interruption import Interruption
@@ -157,7 +157,7 @@ def _prepare(loaded: LoadedConfig, request: CvRequest) -> _CvSetup:
     check_gates(gates, target)
     notes = [*table.notes, *training_table.notes, *on_rows, *folds.notes]
     notes += leak_notes(training_table, labeled, folds, options.n_folds, truth)
-    notes += [*notes_on_sides(gates), *_notes_on_config(loaded)]
+    notes += [*notes_on_bounds(gates), *_notes_on_config(loaded)]
     job = CvJob(loaded, fold_config, options, table.sha256, folds.sha256)
     return _CvSetup(job, training_table, labeled, folds, target, ids, tuple(gates), tuple(notes))
 

@@ -31,7 +31,7 @@ from mlpcli.storage.run.run_directory import DIVERGED
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.examining.run import ExaminedRun, read_run
 from mlpcli.workflows.preparing.warnings.few_rows import few_rows_note
-from mlpcli.workflows.scoring.baseline import of_part
+from mlpcli.workflows.scoring.baseline import split_scores
 from mlpcli.workflows.training.initial_state import initial_state
 
 RATE = "training.optimizer.learning_rate"
@@ -116,7 +116,7 @@ def _gradient(run: ExaminedRun) -> Sequence[Finding] | str:
 def _losses(run: ExaminedRun) -> Losses | str:
     """The log loss or the unexplained variance from the scores in the model, or why it is not defined."""
     scores = run.model.scores
-    parts = [of_part(scores, part) for part in ("train", "test", "validation", "constant")]
+    parts = [split_scores(scores, part) for part in ("train", "test", "validation", "constant")]
     train, constant = parts[0], parts[3]
     part, held_out = ("test", parts[1]) if parts[1] else ("validation", parts[2])
     if not held_out:

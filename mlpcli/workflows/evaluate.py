@@ -29,7 +29,7 @@ from mlpcli.workflows.reading.tables import cast_scored, format_of, read_columns
 from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
 from mlpcli.workflows.scoring.on_cluster import read_on_cluster, scored_setup
 from mlpcli.workflows.scoring.predicted import PredictedRows, predict_rows
-from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_sides, notes_on_unknown
+from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_bounds, notes_on_undefined
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
 from mlpcli.workflows.scoring.slices import UNDIVIDED, Grouping, SliceTable, slice_tables
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained
@@ -146,7 +146,7 @@ def evaluate_table(
             predicted = predict_rows(model, conformal, table, rows, looks_for_drift)
     regions = predicted.regions
     tell("stage", "scoring", 0)
-    drift = judge_drift(model, predicted.seen) if looks_for_drift else None
+    drift = judge_drift(model, predicted.histogram) if looks_for_drift else None
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
     predictions = Predictions(
@@ -155,7 +155,7 @@ def evaluate_table(
     scored = predictions.score(interval_options, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, predictions, gates, interval_options)
-    of_all = scored.judge(gates)
+    of_all = scored.check_gates(gates)
     gate_results = (*of_all, *(one for of in tables for part in of.slices for one in part.gate_results))
     confusion = None
     if isinstance(target, ClassTarget):
@@ -172,7 +172,7 @@ def evaluate_table(
     if conformal is not None and regions is not None:
         notes += tuple(conformal.notes(regions.n_open, drift is not None and bool(drift.drifted)))
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
-    notes += (*notes_on_sides(gates), *notes_on_unknown(of_all), *([worse] if worse else []))
+    notes += (*notes_on_bounds(gates), *notes_on_undefined(of_all), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(
         model, len(rows), scored, gate_results, confusion, predicted.counts, notes, interval_options, tables,

@@ -20,7 +20,7 @@ from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.compare import common_weight, refuse_other_task
 from mlpcli.workflows.evaluate import check_gates
 from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.reporting.columns import held_section, importance_and_more
+from mlpcli.workflows.reporting.columns import distributions_section, importance_sections
 from mlpcli.workflows.reporting.record import curves_section, expected_gates, record_section
 from mlpcli.workflows.reporting.rows import ReportRows, read_rows
 from mlpcli.workflows.reporting.scores import (
@@ -33,7 +33,7 @@ from mlpcli.workflows.reporting.scores import (
     verdict_of_record,
     verdict_of_rows,
 )
-from mlpcli.workflows.scoring.predictions import Scored, notes_on_unknown
+from mlpcli.workflows.scoring.predictions import Scored, notes_on_undefined
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
 STANDARD_OUTPUT = "-"
@@ -117,26 +117,26 @@ def _page(
     scored, gate_results = Scored({}, {}), tuple[GateResult, ...]()
     if rows is None:
         verdict, keys = verdict_of_record(model), []
-        sections = [recorded_scores_section(model), *sections, held_section(model, None)]
+        sections = [recorded_scores_section(model), *sections, distributions_section(model, None)]
         notes += ["No table was given, and the config has no test file, so this page shows only the contents of the "
                  "model file. mlp report RUN TABLE adds scores on a table."]  # fmt: skip
         subtitle = f"Target {', '.join(model.target.names)} · no rows"
     else:
         found = score_rows(model, rows, request.interval_options)
         scored = found.scored
-        gate_results = tuple(scored.judge(gates))
+        gate_results = tuple(scored.check_gates(gates))
         verdict, keys = verdict_of_rows(model, found, rows), key_figures(model, found)
         sections = [scores_section(model, found), *sections, *prediction_sections(model, rows)]
         if len(rows.detailed.sample) > 1:
-            sections += importance_and_more(model, rows.detailed, request.interval_options.confidence, request.seed)
-        sections.append(held_section(model, rows.seen))
+            sections += importance_sections(model, rows.detailed, request.interval_options.confidence, request.seed)
+        sections.append(distributions_section(model, rows.histogram))
         if old is not None:
             sections.insert(
                 1, compared_section(model, old, rows.sample, request.old, request.interval_options.confidence)
             )
             notes += common_weight(old, model)[1]
         notes += _notes(model, rows)
-        notes += notes_on_unknown(gate_results)
+        notes += notes_on_undefined(gate_results)
         subtitle = f"Target {', '.join(model.target.names)} · {source} · {count(rows.n_rows, 'row')}"
     commands = (request.run, source, request.old, request.output)
     sections.append(record_section(model, folder, commands))

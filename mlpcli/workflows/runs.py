@@ -29,7 +29,7 @@ from mlpcli.storage.run.run_directory import (
 from mlpcli.storage.strict_json import flattened, parse_json
 from mlpcli.workflows.cross_validation.comparing import PLAN, RESULT
 from mlpcli.workflows.scoring.baseline import far_worse_run
-from mlpcli.workflows.scoring.main_metrics import DECISIVE_METRICS, MAIN_METRICS, OF_SEVERAL_TARGETS
+from mlpcli.workflows.scoring.main_metrics import DECISIVE_METRICS, MAIN_METRICS, MULTI_TARGET_METRIC
 
 State = Literal["complete", "running", "interrupted", "pruned", "failed", "damaged"]
 STATES: tuple[State, ...] = ("complete", "running", "interrupted", "pruned", "failed", "damaged")
@@ -263,7 +263,7 @@ def _shown_metrics(some: Sequence[Run], part: str) -> tuple[str, ...]:
 def _ranking_metric(some: Sequence[Run], shown: Sequence[str]) -> str:
     """The metric that ranks runs: for several targets R2, otherwise as for two models; "" for none."""
     if any("rmse[" in key for run in some for key in run.metrics):
-        return OF_SEVERAL_TARGETS
+        return MULTI_TARGET_METRIC
     return next((name for name in (*DECISIVE_METRICS.values(), *shown) if name in shown), "")
 
 

@@ -31,7 +31,7 @@ def test_answers_without_a_look_at_the_labels_pass_no_more_often_than_promised(n
     for _ in range(n_repeats):
         truth, yes = rng.integers(0, 2, n_rows), rng.random(n_rows)
         predictions = Predictions(target, truth, np.stack([1.0 - yes, yes], axis=1), None, None)
-        passed += [verdict.passed for verdict in predictions.judge(gates, 0)]
+        passed += [verdict.passed for verdict in predictions.check_gates(gates, 0)]
     spread = np.sqrt(PROMISED * (1.0 - PROMISED) / n_repeats)
     assert (passed / n_repeats <= PROMISED + 3.0 * spread).all(), passed
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlpcli.report.curves import MOST_POINTS, _thinned, curves_image
+from mlpcli.report.curves import MAX_POINTS, _thinned, curves_image
 
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
 
@@ -40,7 +40,7 @@ def test_long_curves_are_thinned_and_keep_every_spike():
     values = [1.0] * n
     values[12_345], values[40_000] = 9.0, -9.0
     epochs, kept = _thinned(range(n), values)
-    assert len(epochs) <= 2 * MOST_POINTS
+    assert len(epochs) <= 2 * MAX_POINTS
     assert (max(kept), min(kept)) == (9.0, -9.0)
     assert (epochs[0], epochs[-1]) == (0, n - 1)
     assert [values[epoch] for epoch in epochs] == kept

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mlpcli.report.columns import Worth
-from mlpcli.report.explained import MOST_BARS, dependence_image, importance_image
+from mlpcli.report.columns import ColumnImportance
+from mlpcli.report.explained import MAX_BARS, dependence_image, importance_image
 from tests.program import DATA, done, mlp
 
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
@@ -12,7 +12,7 @@ HOSTILE = "<script>$x^2$ & _y"
 
 
 def bars(n):
-    return [Worth(f"c{i}", 1.0 - i, float("nan") if i else 0.5, 1.5) for i in range(n)]
+    return [ColumnImportance(f"c{i}", 1.0 - i, float("nan") if i else 0.5, 1.5) for i in range(n)]
 
 
 def panel(values, n_predictions=1, positions=None, name="a"):
@@ -22,15 +22,15 @@ def panel(values, n_predictions=1, positions=None, name="a"):
 
 
 def test_names_stay_text():
-    svg = importance_image([Worth(HOSTILE, 1.0, 0.5, 1.5)], "log_loss rises by", "x.svg").decode()
+    svg = importance_image([ColumnImportance(HOSTILE, 1.0, 0.5, 1.5)], "log_loss rises by", "x.svg").decode()
     svg += dependence_image([panel([HOSTILE, "b"], 2, name=HOSTILE)], [HOSTILE, "_b"], "x.svg").decode()
     assert "<script" not in svg
     assert svg.count("&lt;script&gt;$x^2$ &amp; _y") >= 3
 
 
 def test_what_is_not_shown_is_counted():
-    assert "more columns" not in importance_image(bars(MOST_BARS), "rmse rises by", "x.svg").decode()
-    assert "5 more columns" in importance_image(bars(MOST_BARS + 5), "rmse rises by", "x.svg").decode()
+    assert "more columns" not in importance_image(bars(MAX_BARS), "rmse rises by", "x.svg").decode()
+    assert "5 more columns" in importance_image(bars(MAX_BARS + 5), "rmse rises by", "x.svg").decode()
 
 
 def test_no_column_and_one_value_are_drawn():

@@ -189,7 +189,7 @@ def _per_class(scored: "predictions.Scored") -> list[Table]:
 
 def _missing_intervals(scored: "predictions.Scored") -> list[Paragraph]:
     """Why scores of classes or targets have no interval, at most MOST_REASONS reasons."""
-    reasons = list(scored.without_interval(of_parts=True).items())
+    reasons = list(scored.without_interval(per_output=True).items())
     n_more = len(reasons) - MOST_REASONS
     more = [Paragraph(f"and {n_more} more without an interval (--json says why)")] if n_more > 0 else []
     return [*(Paragraph(f"no interval of {listed(keys)}: {why}") for why, keys in reasons[:MOST_REASONS]), *more]

@@ -116,7 +116,7 @@ def train(
 def document(result: "TrainResult | FinishedRun") -> Document:
     """Scores with the baseline, gates, choices made on validation rows, stop reason, and files."""
     from mlpcli.evaluation.conformal.metrics import INTERVAL_METRICS
-    from mlpcli.workflows.scoring.predictions import notes_on_unknown
+    from mlpcli.workflows.scoring.predictions import notes_on_undefined
     from mlpcli.workflows.training.recording.up_to_date import FinishedRun
 
     if isinstance(result, FinishedRun):
@@ -143,7 +143,8 @@ def document(result: "TrainResult | FinishedRun") -> Document:
     blocks.append(Paragraph(f"{done} {kept} {duration(result.seconds)}"))
     blocks.append(Paragraph(f"{result.folder}/weights.npz · metrics.json · history.csv"))
     heading = f"mlp train: {tally(outcome.gate_results)}" if outcome.gate_results else "mlp train"
-    notes = [*notes_on_unknown(outcome.gate_results), *_notes(result), *([outcome.caution] if outcome.caution else [])]
+    caution = [outcome.caution] if outcome.caution else []
+    notes = [*notes_on_undefined(outcome.gate_results), *_notes(result), *caution]
     return Document("", blocks, notes, heading)
 
 

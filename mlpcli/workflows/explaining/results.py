@@ -9,7 +9,7 @@ from mlpcli.explain.dependence import Dependence
 from mlpcli.explain.importance import Importance
 from mlpcli.explain.inputs import CorrelatedColumns
 from mlpcli.model import Model
-from mlpcli.report.columns import Worth
+from mlpcli.report.columns import ColumnImportance
 from mlpcli.report.drawing import require_image
 from mlpcli.report.explained import dependence_image, importance_image
 from mlpcli.storage.atomic import check_path, write_file
@@ -42,7 +42,7 @@ class ImportanceResult:
 
     def draw(self, path: str) -> None:
         """Write the importance of the columns as an image; raises MlpError and OutputError."""
-        bars = [Worth(one.columns[0], one.loss, one.low, one.high) for one in self.columns]
+        bars = [ColumnImportance(one.columns[0], one.loss, one.low, one.high) for one in self.columns]
         write_file(path, importance_image(bars, self.change, path))
 
 

@@ -10,7 +10,7 @@ from mlpcli.messages import listed
 from mlpcli.nn.losses import Quantile
 from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
-from mlpcli.workflows.scoring.predictions import notes_on_sides
+from mlpcli.workflows.scoring.predictions import notes_on_bounds
 
 # What validation rows may choose, and the key that has it chosen.
 SELECTION_KEYS = {
@@ -75,7 +75,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
         if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows that are not trained on: set data.validation or data.test.")
     asked = make_gates(config.expect.min, config.expect.max)
-    notes = notes_on_sides(asked)
+    notes = notes_on_bounds(asked)
     if config.intervals.level is not None and config.data.test is None:
         notes.append("intervals.level: coverage and width are reported for the rows of data.test, and there is none.")
     if asked and chosen:

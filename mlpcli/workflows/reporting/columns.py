@@ -21,9 +21,9 @@ from mlpcli.explain.importance import Scorer, permutation_importance
 from mlpcli.explain.inputs import correlated_columns, inputs_by_column, inputs_of_columns
 from mlpcli.messages import number
 from mlpcli.model import Model
-from mlpcli.report.columns import Dependence, Worth, dependence_section, importance_section
+from mlpcli.report.columns import ColumnImportance, Dependence, dependence_section, importance_section
+from mlpcli.report.distributions import ColumnDistribution, columns_section
 from mlpcli.report.groups import Group, quality_section, slices_section
-from mlpcli.report.held import Held, columns_section
 from mlpcli.report.page import Section
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.reading.drift import judge_drift, percent
@@ -32,27 +32,27 @@ from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions
 from mlpcli.workflows.scoring.slices import Grouping, slice_tables
 
-# Permutation importance: cells of all shuffles together, and the most and fewest rows of a shuffle.
+# Permutation importance: limit of cells in all shuffles, and range of the number of rows.
 SHUFFLED_CELLS, MAX_SHUFFLED, MIN_SHUFFLED = 400_000, 8_000, 500
 REPEATS = 3
-CORRELATED, CORRELATION_ROWS = 0.7, 2000  # as in `mlp explain`
-DEPENDENT_ROWS, DEPENDENT_VALUES, DEPENDENT_COLUMNS = 500, 14, 6
-SLICED_COLUMNS, LEVELS_OF_SLICES = 40, 8
+MIN_CORRELATION, CORRELATION_ROWS = 0.7, 2000  # as in `mlp explain`
+DEPENDENCE_ROWS, DEPENDENCE_VALUES, DEPENDENCE_COLUMNS = 500, 14, 6
+SLICED_COLUMNS, SLICED_LEVELS = 40, 8
 OTHERS = "(other levels)"
 DRAWN_BINS, DRAWN_LEVELS = 20, 12
-FAR_ENDS = 4.0  # a range is cut if it is more times wider than the range of its inner bin edges
+MAX_RANGE_RATIO = 4.0  # a range that is more times as wide as that of its inner bin edges is cut
 
 
-def importance_and_more(model: Model, rows: Detailed, confidence: float, seed: int) -> list[Section]:
+def importance_sections(model: Model, rows: Detailed, confidence: float, seed: int) -> list[Section]:
     """Importance, partial dependence of the top columns, scores of groups; needs at least two rows."""
-    bars, section = _importance(model, rows, confidence, seed)
-    ordered = [bar.name for bar in bars]
-    useful = [bar.name for bar in bars if bar.loss > 0]
-    dependence = _dependence(model, rows, useful[:DEPENDENT_COLUMNS] or ordered[:1])
+    importances, section = _importance(model, rows, confidence, seed)
+    ordered = [column.name for column in importances]
+    useful = [column.name for column in importances if column.loss > 0]
+    dependence = _dependence(model, rows, useful[:DEPENDENCE_COLUMNS] or ordered[:1])
     return [section, *dependence, *_slices(model, rows, ordered, confidence)]
 
 
-def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> tuple[list[Worth], Section]:
+def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> tuple[list[ColumnImportance], Section]:
     target, sample, features = model.target, rows.sample, model.preprocessor.columns
     n_rows = min(len(sample), max(min(SHUFFLED_CELLS // len(features), MAX_SHUFFLED), MIN_SHUFFLED))
     names = prediction_names(target)
@@ -62,51 +62,53 @@ def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> t
     X = rows.X[:n_rows].copy()
     scorer = Scorer(_predictor(model), truth, metric, model.threshold, confidence)
     inputs = inputs_by_column(features)
-    linked = [
-        one for one in correlated_columns(X[:CORRELATION_ROWS], features, CORRELATED) if len(one.columns) < len(inputs)
+    correlated = correlated_columns(X[:CORRELATION_ROWS], features, MIN_CORRELATION)
+    linked = [group for group in correlated if len(group.columns) < len(inputs)]
+    groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): indices for name, indices in inputs.items()}
+    groups |= {group.columns: inputs_of_columns(group.columns, inputs) for group in linked}
+    importances = permutation_importance(scorer, X, groups, REPEATS, rng_of(seed, "permutations"))
+    columns = [
+        ColumnImportance(own.columns[0], own.loss, own.low, own.high) for own in importances if len(own.columns) == 1
     ]
-    groups: dict[tuple[str, ...], NDArray[np.int64]] = {(name,): places for name, places in inputs.items()}
-    groups |= {one.columns: inputs_of_columns(one.columns, inputs) for one in linked}
-    found = permutation_importance(scorer, X, groups, REPEATS, rng_of(seed, "permutations"))
-    worth = [Worth(one.columns[0], one.loss, one.low, one.high) for one in found if len(one.columns) == 1]
-    losses = {one.columns: one.loss for one in found}
-    together = [
-        f"{', '.join(one.columns)} are correlated (rank correlation {number(one.correlation)}): each can replace the "
-        f"other. Shuffled together they cost {number(losses[one.columns])}."
-        for one in linked
+    losses = {importance.columns: importance.loss for importance in importances}
+    sentences = [
+        f"{', '.join(group.columns)} are correlated (rank correlation {number(group.correlation)}): each can replace "
+        f"the other. Shuffled together they cost {number(losses[group.columns])}."
+        for group in linked
     ]
     falls = find_metric(metric).higher_is_better
-    return worth, importance_section(worth, metric, falls, n_rows, together)
+    return columns, importance_section(columns, metric, falls, n_rows, sentences)
 
 
 def _predictor(model: Model) -> Any:
+    """The prediction function of inputs (n_rows, n_in)."""
     return lambda X: decode_outputs(model.target, dict(model.target_state), model.ensemble.outputs(X))
 
 
 def _dependence(model: Model, rows: Detailed, columns: Sequence[str]) -> list[Section]:
     inputs = inputs_by_column(model.preprocessor.columns)
-    X = rows.X[:DEPENDENT_ROWS].copy()
+    X = rows.X[:DEPENDENCE_ROWS].copy()
     roles = {feature.name: feature.role for feature in model.preprocessor.columns}
-    found = []
+    dependences = []
     for name in columns:
         column = rows.table.columns[name].take(slice(0, len(X)))
         numbers = None
         if isinstance(column, NumericColumn):
-            donors = donors_of_numbers(np.asarray(column.values, np.float64), DEPENDENT_VALUES)
+            donors = donors_of_numbers(np.asarray(column.values, np.float64), DEPENDENCE_VALUES)
             values = np.asarray(column.values, np.float64)[donors]
             numbers = values.tolist()
-            as_date = roles[name] == "date"
-            texts = tuple(iso_date(value) if as_date else f"{value:.6g}" for value in numbers)
+            is_date = roles[name] == "date"
+            texts = tuple(iso_date(value) if is_date else f"{value:.6g}" for value in numbers)
         else:
-            donors = donors_of_codes(np.asarray(column.codes), DEPENDENT_VALUES // 2)
+            donors = donors_of_codes(np.asarray(column.codes), DEPENDENCE_VALUES // 2)
             texts = tuple(column.levels[code] for code in column.codes[donors])
         if len(donors):
-            one = partial_dependence(_predictor(model), X, inputs[name], name, texts, donors, 0)
-            found.append(Dependence(name, texts, numbers, one.mean))
-    if not found:
+            dependence = partial_dependence(_predictor(model), X, inputs[name], name, texts, donors, 0)
+            dependences.append(Dependence(name, texts, numbers, dependence.mean))
+    if not dependences:
         return []
     what = "answer" if model.target.task == "regression" else "probability"
-    return [dependence_section(found, prediction_names(model.target), what, len(X))]
+    return [dependence_section(dependences, prediction_names(model.target), what, len(X))]
 
 
 def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: float) -> list[Section]:
@@ -121,18 +123,18 @@ def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: fl
     n_groups = sum(_n_groups(column) for column in table.columns.values())
     interval_options = IntervalOptions(1.0 - (1.0 - confidence) / max(n_groups, 1))
     groups = []
-    for of in slice_tables(by, table, roles, predictions, (), interval_options):
-        for one in of.slices:
-            ends = one.scored.intervals.get(of.metric)
+    for slice_table in slice_tables(by, table, roles, predictions, (), interval_options):
+        for part in slice_table.slices:
+            ends = part.scored.intervals.get(slice_table.metric)
             low, high = (np.nan, np.nan) if ends is None else (ends.low, ends.high)
-            value = one.scored.scores[of.metric]
-            groups.append(Group(of.columns[0], one.name, one.n_rows, value, low, high, one.is_small))
+            value = part.scored.scores[slice_table.metric]
+            groups.append(Group(slice_table.columns[0], part.name, part.n_rows, value, low, high, part.is_small))
     overall = score(target.task, metric, sample.truth, sample.predictions, names, sample.weights, model.threshold)
-    better = find_metric(metric).higher_is_better
+    higher_is_better = find_metric(metric).higher_is_better
     in_order = _in_value_order(groups, table)
-    found = [slices_section(groups, metric, overall, better, len(sample))] if groups else []
-    quality = quality_section(in_order, columns[:DEPENDENT_COLUMNS], metric, overall)
-    return [*found, *([quality] if quality.blocks else [])]
+    sections = [slices_section(groups, metric, overall, higher_is_better, len(sample))] if groups else []
+    quality = quality_section(in_order, columns[:DEPENDENCE_COLUMNS], metric, overall)
+    return [*sections, *([quality] if quality.blocks else [])]
 
 
 def _n_groups(column: Column) -> int:
@@ -145,8 +147,8 @@ def _with_few_levels(table: Table, columns: Sequence[str]) -> Table:
     merged = {}
     for name in columns:
         column = table.columns[name]
-        if isinstance(column, CategoricalColumn) and len(column.levels) > LEVELS_OF_SLICES:
-            order = np.argsort(-column.counts, kind="stable")[: LEVELS_OF_SLICES - 1]
+        if isinstance(column, CategoricalColumn) and len(column.levels) > SLICED_LEVELS:
+            order = np.argsort(-column.counts, kind="stable")[: SLICED_LEVELS - 1]
             kept = {column.levels[code] for code in order.tolist()}
             column = column.relabel([level if level in kept else OTHERS for level in column.levels])
         merged[name] = column
@@ -175,20 +177,21 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def held_section(model: Model, seen: Histogram | None) -> Section | None:
-    """The distribution of each column in the training data and in the rows `seen`; None without a reference profile."""
+def distributions_section(model: Model, histogram: Histogram | None) -> Section | None:
+    """The distribution of each column in training and in the `histogram` of rows; None without a reference profile."""
     profile, features = model.reference, model.preprocessor.columns
     if not profile.columns:
         return None
-    drift = {one.column.name: one for one in judge_drift(model, seen).columns} if seen is not None else {}
-    counts = split_counts(profile, seen) if seen is not None else [None] * len(features)
-    found = []
+    column_drifts = judge_drift(model, histogram).columns if histogram is not None else ()
+    drift = {column_drift.column.name: column_drift for column_drift in column_drifts}
+    counts = split_counts(profile, histogram) if histogram is not None else [None] * len(features)
+    distributions = []
     for feature, reference, now in zip(features, profile.columns, counts, strict=True):
         column_drift = drift.get(feature.name)
         before_bins, now_bins = _bins(feature, reference, None if now is None else now[0], column_drift)
         verdict = "" if column_drift is None else ", ".join(column_drift.reasons) or "ok"
-        found.append(
-            Held(
+        distributions.append(
+            ColumnDistribution(
                 feature.name,
                 feature.role,
                 feature.n_missing / profile.n_rows,
@@ -201,8 +204,8 @@ def held_section(model: Model, seen: Histogram | None) -> Section | None:
                 feature.is_numeric,
             )
         )
-    notes = [f"{one.text}." for one in drift.values() if one.reasons]
-    return columns_section(found, profile.n_rows, 0 if seen is None else seen.n_rows, notes[:10])
+    notes = [f"{column_drift.text}." for column_drift in drift.values() if column_drift.reasons]
+    return columns_section(distributions, profile.n_rows, 0 if histogram is None else histogram.n_rows, notes[:10])
 
 
 def _range(feature: Feature, reference: ReferenceColumn, n_rows: int) -> str:
@@ -211,8 +214,8 @@ def _range(feature: Feature, reference: ReferenceColumn, n_rows: int) -> str:
         low, high = feature.minimum, feature.maximum
         if low is None or high is None:
             return "no number"
-        shown = iso_date if feature.role == "date" else "{:.6g}".format
-        return f"{shown(low)} to {shown(high)}"
+        format_value = iso_date if feature.role == "date" else "{:.6g}".format
+        return f"{format_value(low)} to {format_value(high)}"
     order = np.argsort(-np.asarray(reference.counts), kind="stable")[:3].tolist()
     shown_levels = [f"{reference.levels[code]} {percent(reference.counts[code] / n_rows)}" for code in order]
     more = len(reference.levels) - len(shown_levels)
@@ -220,7 +223,7 @@ def _range(feature: Feature, reference: ReferenceColumn, n_rows: int) -> str:
 
 
 def _bins(feature: Feature, reference: ReferenceColumn, now: Any, drift: Any) -> tuple[list[float], list[float]]:
-    """Counts to draw, before and now: of numbers in bins of equal width, of levels the most frequent and the rest."""
+    """Counts to draw, before and now: bins of equal width for numbers; the most frequent levels, and the others."""
     before = np.asarray(reference.counts, np.float64)
     if not feature.is_numeric:
         order = np.argsort(-before, kind="stable")
@@ -229,8 +232,8 @@ def _bins(feature: Feature, reference: ReferenceColumn, now: Any, drift: Any) ->
         drawn = [[*counts[top].tolist(), float(counts[rest].sum())] for counts in both]
         if now is not None and drift is not None:
             drawn[1][-1] += float(drift.n_outside)
-        is_more = len(rest) > 0 or any(one[-1] for one in drawn)
-        drawn = drawn if is_more else [one[:-1] for one in drawn]
+        has_others = len(rest) > 0 or any(counts[-1] for counts in drawn)
+        drawn = drawn if has_others else [counts[:-1] for counts in drawn]
         return drawn[0], drawn[1] if now is not None else []
     if not len(reference.edges) or feature.minimum is None or feature.maximum is None:
         return [], []
@@ -238,9 +241,9 @@ def _bins(feature: Feature, reference: ReferenceColumn, now: Any, drift: Any) ->
         return before.tolist(), [] if now is None else np.asarray(now, np.float64).tolist()
     inner = reference.edges[0], reference.edges[-1]
     low, high = feature.minimum, feature.maximum
-    if high - low > FAR_ENDS * (inner[1] - inner[0]) > 0:
-        room = (inner[1] - inner[0]) / 8
-        low, high = inner[0] - room, inner[1] + room
+    if high - low > MAX_RANGE_RATIO * (inner[1] - inner[0]) > 0:
+        margin = (inner[1] - inner[0]) / 8
+        low, high = inner[0] - margin, inner[1] + margin
     drawn = [_equal_bins(reference.edges, counts, low, high) for counts in ([before] if now is None else [before, now])]
     return drawn[0], drawn[1] if now is not None else []
 

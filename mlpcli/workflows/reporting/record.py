@@ -27,13 +27,13 @@ def curves_section(folder: str) -> tuple[list[Section], list[str]]:
     if not os.path.isfile(os.path.join(folder, HISTORY)):
         return [], []
     try:
-        found = [plot([folder])]
-        if found[0].metric != LOSS:
-            found.append(plot([folder], LOSS))
+        plots = [plot([folder])]
+        if plots[0].metric != LOSS:
+            plots.append(plot([folder], LOSS))
     except MlpError as error:
         return [], [f"There are no learning curves: {error}"]
     blocks: list[Block] = []
-    for curves in found:
+    for curves in plots:
         run = curves.runs[0]
         if not run.judged.values:
             continue
@@ -73,17 +73,17 @@ def expected_gates(folder: str) -> list[Gate]:
         return []
 
 
-def record_section(model: Model, folder: str, words: tuple[str, str, str, str]) -> Section:
-    """Data and hashes, versions, config and commands; `words` are the paths of run, table, old model and page."""
+def record_section(model: Model, folder: str, paths: tuple[str, str, str, str]) -> Section:
+    """Data and hashes, versions, config and commands; `paths` are those of run, table, old model and page."""
     record = model.record
     facts = [(name, text) for name, text in _facts(model, record) if text]
     blocks: list[Block] = [
-        Table("Training record", [Column("", True), Column("", True)], [_fact(*one) for one in facts])
+        Table("Training record", [Column("", True), Column("", True)], [_fact(*fact) for fact in facts])
     ]
-    run, source, old, output = map(shlex.quote, words)
-    report = " ".join(["mlp report", run, *([source] if words[1] else []), *(["--compare", old] if words[2] else [])])
-    weights = shlex.quote(os.path.join(folder, "weights.npz") if os.path.isdir(words[0]) else words[0])
-    lines = [f"{report} -o {output}", *([f"mlp eval {weights} {source}"] if words[1] else []), f"mlp repro {weights}"]
+    run, source, old, output = map(shlex.quote, paths)
+    report = " ".join(["mlp report", run, *([source] if paths[1] else []), *(["--compare", old] if paths[2] else [])])
+    weights = shlex.quote(os.path.join(folder, "weights.npz") if os.path.isdir(paths[0]) else paths[0])
+    lines = [f"{report} -o {output}", *([f"mlp eval {weights} {source}"] if paths[1] else []), f"mlp repro {weights}"]
     blocks.append(Verbatim("Commands that reproduce this page, the scores and the training", "\n".join(lines)))
     if isinstance(config := record.get("config"), dict):
         blocks.append(Verbatim("Config, with every default", yaml_text(config), is_folded=True))
@@ -95,7 +95,7 @@ def _fact(name: str, text: str) -> Sequence[Cell | str]:
 
 
 def _facts(model: Model, record: Any) -> list[tuple[str, str]]:
-    data, sittings = record.get("data", {}), record.get("sittings", [])
+    data, segments = record.get("data", {}), record.get("sittings", [])
     network = model.ensemble.first
     sizes = " -> ".join(map(str, network.sizes))
     members = len(model.ensemble.networks)
@@ -110,8 +110,8 @@ def _facts(model: Model, record: Any) -> list[tuple[str, str]]:
         ("epoch", f"{record['epoch']} of {record.get('epochs', '?')}" if "epoch" in record else ""),
         ("seed", str(record.get("seed", ""))),
     ]
-    for sitting in sittings:
-        versions = ", ".join(f"{name} {version}" for name, version in sitting.get("versions", {}).items())
-        name = "trained by" if len(sittings) == 1 else f"to epoch {sitting.get('epoch')}"
-        facts.append((name, f"{sitting.get('engine')} · threads {sitting.get('threads')} · {versions}"))
+    for segment in segments:
+        versions = ", ".join(f"{name} {version}" for name, version in segment.get("versions", {}).items())
+        name = "trained by" if len(segments) == 1 else f"to epoch {segment.get('epoch')}"
+        facts.append((name, f"{segment.get('engine')} · threads {segment.get('threads')} · {versions}"))
     return facts

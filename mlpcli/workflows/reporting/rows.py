@@ -29,7 +29,7 @@ from mlpcli.workflows.reading.weights import row_weights
 Values = NDArray[np.float64]
 Numbers = NDArray[np.uint64]
 
-# Limits for the sample with truth and predictions: rows, and predicted numbers, which take 100 bytes each in scoring.
+# Limits for the sample with truth and predictions: rows, and predicted numbers (100 bytes each in scoring).
 MAX_ROWS, MAX_NUMBERS = 1 << 18, 1 << 21
 # Limits for the sample that also has inputs and cells.
 MAX_DETAILED, MAX_CELLS, MIN_DETAILED = 1 << 15, 1 << 23, 512
@@ -48,7 +48,7 @@ class BoundedSample:
     _arrays: list[dict[str, NDArray[Any]]] = field(default_factory=list)
 
     def add(self, numbers: Numbers, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Add rows whose numbers are at most the bound, and halve the bound while there are too many."""
+        """Add rows with random `numbers`, drop those above the bound, and halve the bound while there are too many."""
         self._numbers.append(numbers)
         self._arrays.append(dict(arrays))
         self._keep(slice(-1, None))
@@ -57,7 +57,7 @@ class BoundedSample:
             self._keep(slice(None))
 
     def _keep(self, which: slice) -> None:
-        """Drop the rows above the bound from some of the chunks."""
+        """Drop the rows above the bound from the chunks of a slice."""
         for index in range(len(self._numbers))[which]:
             is_below = self._numbers[index] <= np.uint64(self.bound)
             if not is_below.all():
@@ -75,7 +75,7 @@ class BoundedSample:
 class Sample:
     """Rows with their `truth`, `predictions` (n_rows, n_predictions) and `weights` (None without a weight column).
 
-    `old` are the predictions of the model that is compared with, None without one.
+    `old` are the predictions of a second model that is compared, None without one.
     """
 
     truth: NDArray[Any]
@@ -103,10 +103,10 @@ class Detailed:
 
 @dataclass(frozen=True)
 class ReportRows:
-    """The result of the pass over a table.
+    """The samples and counts of a table.
 
-    `n_rows` counts rows with a target (and a weight above 0), `n_left_out` the others; `seen` is the histogram of all
-    rows, or of evenly spread ones.
+    `n_rows` counts rows with a target (and a positive weight), `n_left_out` the others. `histogram` counts all rows, or
+    evenly spaced ones.
     """
 
     name: str
@@ -114,7 +114,7 @@ class ReportRows:
     n_left_out: int
     sample: Sample
     detailed: Detailed
-    seen: Histogram | None
+    histogram: Histogram | None
     counts: TransformCounts
     notes: tuple[str, ...]
 
@@ -128,7 +128,7 @@ class _Chunk:
     detailed: dict[str, NDArray[Any]]
     n_rows: int
     n_left_out: int
-    seen: Histogram | None
+    histogram: Histogram | None
     counts: TransformCounts
 
 
@@ -140,8 +140,8 @@ def row_numbers(first_row: int, n_rows: int) -> Numbers:
     return np.asarray(z ^ (z >> np.uint64(31)))
 
 
-class _Pass:
-    """Processes chunks and holds both samples; `old` is another model that predicts the same rows."""
+class _ChunkPredictor:
+    """The function that predicts a chunk, and both samples; `old` is a second model that predicts the same rows."""
 
     def __init__(self, model: Model, old: Model | None) -> None:
         self.model, self.old = model, old
@@ -152,15 +152,15 @@ class _Pass:
         self.detailed = BoundedSample(max(min(MAX_DETAILED, self.sample.max_rows, MAX_CELLS // n_cells), MIN_DETAILED))
 
     def __call__(self, as_read: Table) -> _Chunk:
-        """Predict those rows of a chunk that may be in the sample; thread-safe."""
+        """Predict the rows of a chunk that may be in the sample; thread-safe."""
         model, target = self.model, self.model.target
         table = cast_scored(as_read, model.schemas, target.names, model.weight_column)
         require_columns(table, [column.name for column in model.preprocessor.columns])
-        rows = _counting_rows(model, table)
+        rows = _scored_rows(model, table)
         n_rows = len(rows)
         numbers = row_numbers(table.first_row, table.n_rows)[rows]
-        is_held = numbers <= np.uint64(self.sample.bound)
-        rows, numbers = rows[is_held], numbers[is_held]
+        is_sampled = numbers <= np.uint64(self.sample.bound)
+        rows, numbers = rows[is_sampled], numbers[is_sampled]
         X, counts = transform(model.preprocessor, table, model.ensemble.dtype, rows)
         arrays: dict[str, NDArray[Any]] = {
             "truth": true_values(target, table, rows),
@@ -168,16 +168,16 @@ class _Pass:
         }
         if model.weight_column:
             arrays["weights"] = _weights(model, table, rows)
-        few = numbers <= np.uint64(self.detailed.bound)
-        detailed = {name: values[few] for name, values in arrays.items()} | {"X": X[few]}
-        detailed |= {f"cells {name}": _cells(table.columns[name], rows[few]) for name in model.row_columns}
+        in_detail = numbers <= np.uint64(self.detailed.bound)
+        detailed = {name: values[in_detail] for name, values in arrays.items()} | {"X": X[in_detail]}
+        detailed |= {f"cells {name}": _cells(table.columns[name], rows[in_detail]) for name in model.row_columns}
         if self.old is not None:
             arrays["old"] = self.old.predict(self.old.cast(as_read), rows)[0]
-        seen = None
+        histogram = None
         if model.reference.columns:
-            seen = count_rows(model.reference, model.preprocessor.columns, table, most_rows=COUNTED_ROWS)
+            histogram = count_rows(model.reference, model.preprocessor.columns, table, most_rows=COUNTED_ROWS)
         left_out = table.n_rows - n_rows
-        return _Chunk(table, numbers, arrays, numbers[few], detailed, n_rows, left_out, seen, counts)
+        return _Chunk(table, numbers, arrays, numbers[in_detail], detailed, n_rows, left_out, histogram, counts)
 
 
 def read_rows(
@@ -193,18 +193,18 @@ def read_rows(
     schemas = [*model.schemas, *(() if old is None else old.preprocessor.schemas)]
     texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
     names = {schema.name for schema in schemas}
-    work = _Pass(model, old)
+    predictor = _ChunkPredictor(model, old)
     n_rows = n_left_out = 0
-    counts, notes, seen, name = TransformCounts({}, {}), list[str](), None, source
+    counts, notes, histogram, name = TransformCounts({}, {}), list[str](), None, source
     with blas_threads(1):
-        for chunk in map_tables(work, source, reading, texts, names):
-            work.sample.add(chunk.numbers, chunk.arrays)
-            work.detailed.add(chunk.detailed_numbers, chunk.detailed)
+        for chunk in map_tables(predictor, source, reading, texts, names):
+            predictor.sample.add(chunk.numbers, chunk.arrays)
+            predictor.detailed.add(chunk.detailed_numbers, chunk.detailed)
             n_rows, n_left_out = n_rows + chunk.n_rows, n_left_out + chunk.n_left_out
             counts, name = counts + chunk.counts, chunk.table.name
             notes += chunk.table.notes
-            if chunk.seen is not None:
-                seen = chunk.seen if seen is None else seen + chunk.seen
+            if chunk.histogram is not None:
+                histogram = chunk.histogram if histogram is None else histogram + chunk.histogram
     if not n_rows + n_left_out:
         raise DataError(f"{name}: {HEADER_ONLY}")
     if not n_rows:
@@ -212,16 +212,16 @@ def read_rows(
     if n_left_out:
         why = f"without a value for {', '.join(model.target.names)}" + (" or of weight 0" * bool(model.weight_column))
         notes.append(f"{name}: {count(n_left_out, 'row')} {why}: left out.")
-    detailed = work.detailed.arrays()
+    detailed = predictor.detailed.arrays()
     return ReportRows(
-        name, n_rows, n_left_out, _sample(work.sample.arrays()),
+        name, n_rows, n_left_out, _sample(predictor.sample.arrays()),
         Detailed(_sample(detailed), detailed["X"], _table(model, detailed, name)),
-        seen, counts, tuple(dict.fromkeys(notes)),
+        histogram, counts, tuple(dict.fromkeys(notes)),
     )  # fmt: skip
 
 
-def _counting_rows(model: Model, table: Table) -> Rows:
-    """The rows that have every target, and a weight above 0."""
+def _scored_rows(model: Model, table: Table) -> Rows:
+    """The rows with all targets and a positive weight."""
     require_targets(table, model.target.names)
     is_known = np.ones(table.n_rows, np.bool_)
     for name in model.target.names:
@@ -265,6 +265,6 @@ def _table(model: Model, arrays: Mapping[str, NDArray[Any]], name: str) -> Table
 
 def _categorical(cells: NDArray[Any]) -> CategoricalColumn:
     levels = sorted({cell for cell in cells.tolist() if cell is not None})
-    places = {level: place for place, level in enumerate(levels)}
-    codes = np.asarray([places.get(cell, -1) for cell in cells.tolist()], np.int32)
+    codes_by_level = {level: code for code, level in enumerate(levels)}
+    codes = np.asarray([codes_by_level.get(cell, -1) for cell in cells.tolist()], np.int32)
     return CategoricalColumn(tuple(levels), codes)

@@ -35,7 +35,7 @@ from mlpcli.report.classes import (
 from mlpcli.report.numbers import numbers_section
 from mlpcli.report.page import Block, Cell, Column, Prose, Section, Table
 from mlpcli.workflows.reporting.rows import ReportRows, Sample
-from mlpcli.workflows.scoring.baseline import of_part
+from mlpcli.workflows.scoring.baseline import split_scores
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions, Scored
 from mlpcli.workflows.scoring.scores import constant_predictions, far_worse_on_rows, score_predictions
@@ -60,39 +60,41 @@ def score_rows(model: Model, rows: ReportRows, interval_options: IntervalOptions
     scored = Predictions(target, sample.truth, sample.predictions, sample.weights, model.threshold).score(
         interval_options
     )
-    same = constant_predictions(target, SquaredError(), sample.truth, sample.weights, len(sample))
-    exact = score_predictions(target, sample.truth, same, sample.weights)
-    constant = {key: 0.0 if abs(value) < ROUNDING else value for key, value in exact.items()}
+    constant_rows = constant_predictions(target, SquaredError(), sample.truth, sample.weights, len(sample))
+    constant_scores = score_predictions(target, sample.truth, constant_rows, sample.weights)
+    constant = {key: 0.0 if abs(value) < ROUNDING else value for key, value in constant_scores.items()}
     return SampleScores(scored, constant, far_worse_on_rows(model, scored.scores, sample.truth, sample.weights))
 
 
-def verdict_of_rows(model: Model, found: SampleScores, rows: ReportRows) -> str:
+def verdict_of_rows(model: Model, sample_scores: SampleScores, rows: ReportRows) -> str:
     """One or two sentences on the quality of the model."""
-    scores, constant, n = found.scored.scores, found.constant, count(len(rows.sample), "row")
-    if found.far_worse:
-        return f"{found.far_worse[:1].upper()}{found.far_worse[1:]}"
+    scores, constant, n = sample_scores.scored.scores, sample_scores.constant, count(len(rows.sample), "row")
+    if sample_scores.far_worse:
+        return f"{sample_scores.far_worse[:1].upper()}{sample_scores.far_worse[1:]}"
     if isinstance(model.target, ClassTarget):
         labels = model.target.labels
-        usual = labels[int(np.argmax(np.bincount(rows.sample.truth, rows.sample.weights, len(labels))))]
-        text = f"Correct on {percent(scores['accuracy'])} of {n}{_between(found, 'accuracy', True)}. "
-        return f"{text}Always predicting {usual} would be correct on {percent(constant['accuracy'])}."
+        most_frequent = labels[int(np.argmax(np.bincount(rows.sample.truth, rows.sample.weights, len(labels))))]
+        text = f"Correct on {percent(scores['accuracy'])} of {n}{_between(sample_scores, 'accuracy', True)}. "
+        return f"{text}Always predicting {most_frequent} would be correct on {percent(constant['accuracy'])}."
     if isinstance(model.target, BooleanTarget):
         text = f"All targets correct on {percent(scores['subset_accuracy'])} of {n}, "
-        cells, same = percent(1 - scores["hamming_loss"]), percent(1 - constant["hamming_loss"])
-        return f"{text}and {cells} of all cells; the best constant prediction gets {same} of these."
+        cells, constant_cells = percent(1 - scores["hamming_loss"]), percent(1 - constant["hamming_loss"])
+        return f"{text}and {cells} of all cells; the best constant prediction gets {constant_cells} of these."
     names = model.target.names
     if len(names) == 1:
-        text = f"Mean absolute error {number(scores['mae'])} on {n}{_between(found, 'mae', False)}. "
+        text = f"Mean absolute error {number(scores['mae'])} on {n}{_between(sample_scores, 'mae', False)}. "
         return text + f"That of the best constant prediction is {number(constant['mae'])}."
-    text = f"R2 is {number(scores['r2'])} on {n}, the mean of {len(names)} targets{_between(found, 'r2', False)}. "
+    between = _between(sample_scores, "r2", False)
+    text = f"R2 is {number(scores['r2'])} on {n}, the mean of {len(names)} targets{between}. "
     return f"{text}That of a constant prediction is 0."
 
 
-def _between(found: SampleScores, key: str, is_part: bool) -> str:
-    ends = found.scored.intervals.get(key)
+def _between(sample_scores: SampleScores, key: str, is_fraction: bool) -> str:
+    """The interval of a score in words, "" without one."""
+    ends = sample_scores.scored.intervals.get(key)
     if ends is None or not ends.low < ends.high:
         return ""
-    if not is_part:
+    if not is_fraction:
         return f" (confidence interval {number(ends.low)} to {number(ends.high)})"
     digits = next(n for n in range(8) if n == 7 or f"{100 * ends.low:.{n}f}" != f"{100 * ends.high:.{n}f}")
     return f" (confidence interval {100 * ends.low:.{digits}f}% to {100 * ends.high:.{digits}f}%)"
@@ -100,41 +102,42 @@ def _between(found: SampleScores, key: str, is_part: bool) -> str:
 
 def verdict_of_record(model: Model) -> str:
     """The verdict from the scores recorded in training."""
-    part = next((one for one in ("test", "validation", "train") if of_part(model.scores, one)), "")
-    if not part:
+    split = next((name for name in ("test", "validation", "train") if split_scores(model.scores, name)), "")
+    if not split:
         return "This model was never scored."
-    scores = of_part(model.scores, part)
+    scores = split_scores(model.scores, split)
     keys = [
         key for key in main_metrics(model.target.task, prediction_names(model.target)) if scores.get(key) is not None
     ]
     listed = ", ".join(f"{key} {number(scores[key])}" for key in keys)
-    rows = {"test": "test rows", "validation": "validation rows", "train": "training rows"}[part]
-    optimistic = model.record.get("chosen", {}).get(part)
+    rows = {"test": "test rows", "validation": "validation rows", "train": "training rows"}[split]
+    optimistic = model.record.get("chosen", {}).get(split)
     more = (
-        f" These rows chose {', '.join(f'the {one}' for one in optimistic)}: such scores are optimistic."
+        f" These rows chose {', '.join(f'the {choice}' for choice in optimistic)}: such scores are optimistic."
         if optimistic
         else ""
     )
     return f"Scores in training, on the {rows}: {listed}.{more}"
 
 
-def key_figures(model: Model, found: SampleScores) -> list[tuple[str, str, str]]:
+def key_figures(model: Model, sample_scores: SampleScores) -> list[tuple[str, str, str]]:
     """The main metrics, each with interval and baseline."""
     keys = main_metrics(model.target.task, prediction_names(model.target))[:KEY_FIGURES]
-    return [(key, number(found.scored.scores[key]), _beside(found, key)) for key in keys]
+    return [(key, number(sample_scores.scored.scores[key]), _beside(sample_scores, key)) for key in keys]
 
 
-def _beside(found: SampleScores, key: str) -> str:
-    ends = interval(found.scored.intervals.get(key))
-    constant = found.constant.get(key)
+def _beside(sample_scores: SampleScores, key: str) -> str:
+    """Interval and baseline of a score, as the remark of a key figure."""
+    ends = interval(sample_scores.scored.intervals.get(key))
+    constant = sample_scores.constant.get(key)
     parts = [ends] if ends else []
     parts += [f"constant {number(constant)}"] if constant is not None and constant == constant else []
     return " · ".join(parts)
 
 
-def scores_section(model: Model, found: SampleScores) -> Section:
+def scores_section(model: Model, sample_scores: SampleScores) -> Section:
     """Every metric beside the baseline; for several targets also a table of the scores of each."""
-    scored, constant = found.scored, found.constant
+    scored, constant = sample_scores.scored, sample_scores.constant
     columns = [
         Column("metric", True),
         Column("score"),
@@ -146,30 +149,27 @@ def scores_section(model: Model, found: SampleScores) -> Section:
     rows: list[Sequence[Cell | str]] = []
     for key, value in scored.scores.items():
         if "[" not in key:
-            ends, base = scored.intervals.get(key), constant.get(key)
-            better = find_metric(key).higher_is_better
-            is_worse = key in main and base is not None and (value < base if better else value > base)
-            remark = (
-                Cell("worse than constant", tone="bad")
-                if is_worse
-                else Cell(f"{'more' if better else 'less'} is better")
-            )
+            ends, baseline = scored.intervals.get(key), constant.get(key)
+            higher_is_better = find_metric(key).higher_is_better
+            remark = Cell(f"{'more' if higher_is_better else 'less'} is better")
+            if key in main and baseline is not None and (value < baseline if higher_is_better else value > baseline):
+                remark = Cell("worse than constant", tone="bad")
             shown = Cell(number(value), value if value == value else None)
-            rows.append((key, shown, Cell(interval(ends) or "-"), Cell(number(base)), remark))
+            rows.append((key, shown, Cell(interval(ends) or "-"), Cell(number(baseline)), remark))
     blocks: list[Block] = [Table("Every metric", columns, rows)]
     blocks += [
         Prose(f"No interval of {', '.join(keys)}: {why}.", "faint") for why, keys in scored.without_interval().items()
     ]
-    parts = {key for key in scored.scores if "[" in key}
-    if parts and not isinstance(model.target, ClassTarget):
-        blocks.append(_parts(scored))
+    per_target = {key for key in scored.scores if "[" in key}
+    if per_target and not isinstance(model.target, ClassTarget):
+        blocks.append(_target_scores(scored))
     lead = "The baseline predicts the class frequencies of these rows and ignores the inputs."
     if isinstance(model.target, NumberTarget):
         lead = "The baseline is the mean of the true values on these rows."
     return Section("scores-table", "Scores", blocks, lead)
 
 
-def _parts(scored: Scored) -> Table:
+def _target_scores(scored: Scored) -> Table:
     """The scores of each target."""
     names = list(dict.fromkeys(key.partition("[")[2][:-1] for key in scored.scores if "[" in key))
     metrics = list(dict.fromkeys(key.partition("[")[0] for key in scored.scores if "[" in key))
@@ -183,15 +183,15 @@ def _parts(scored: Scored) -> Table:
 
 def recorded_scores_section(model: Model) -> Section | None:
     """The scores recorded in training, by split."""
-    parts = list(dict.fromkeys(key.partition(".")[0] for key in model.scores))
-    if not parts:
+    splits = list(dict.fromkeys(key.partition(".")[0] for key in model.scores))
+    if not splits:
         return None
-    found = {part: of_part(model.scores, part) for part in parts}
-    keys = [key for key in dict.fromkeys(key for one in found.values() for key in one) if "[" not in key]
+    scores = {split: split_scores(model.scores, split) for split in splits}
+    keys = [key for key in dict.fromkeys(key for by_metric in scores.values() for key in by_metric) if "[" not in key]
     rows: list[Sequence[Cell | str]] = [
-        [key, *(Cell(number(found[part].get(key)), found[part].get(key)) for part in parts)] for key in keys
+        [key, *(Cell(number(scores[split].get(key)), scores[split].get(key)) for split in splits)] for key in keys
     ]
-    table = Table("Every metric by split", [Column("metric", True), *map(Column, parts)], rows)
+    table = Table("Every metric by split", [Column("metric", True), *map(Column, splits)], rows)
     return Section("scores-table", "Scores", [table], "As recorded in training; the baseline ignores the inputs.")
 
 
@@ -235,9 +235,11 @@ def _reliability(model: Model, sample: Sample, predictions: Values) -> Reliabili
 
 def temperature_of(model: Model) -> float | None:
     """The temperature of the predictions, or of each member's logits; None if uncalibrated."""
-    own = model.target_state.get("temperature")
-    found = model.record.get("temperature") if own is None else float(own[0])
-    return float(found) if isinstance(found, int | float) and found > 0 and found != 1.0 else None
+    fitted = model.target_state.get("temperature")
+    temperature = model.record.get("temperature") if fitted is None else float(fitted[0])
+    if not isinstance(temperature, int | float) or not temperature > 0 or temperature == 1.0:
+        return None
+    return float(temperature)
 
 
 def uncalibrated_predictions(model: Model, X: NDArray[np.floating[Any]]) -> Values:
@@ -256,15 +258,15 @@ def _outcomes(model: Model, sample: Sample) -> list[Outcome]:
     """The binary outcomes: the second of two classes, each of more classes, or each boolean target."""
     target, threshold = model.target, model.threshold
     if isinstance(target, BooleanTarget):
-        limits = np.full(len(target.names), 0.5) if threshold is None else threshold
+        thresholds = np.full(len(target.names), 0.5) if threshold is None else threshold
         return [
-            Outcome(name, sample.truth[:, place] > 0.5, sample.predictions[:, place], float(limits[place]))
-            for place, name in enumerate(target.names)
+            Outcome(name, sample.truth[:, index] > 0.5, sample.predictions[:, index], float(thresholds[index]))
+            for index, name in enumerate(target.names)
         ]
     labels = prediction_names(target)
     if len(labels) == 2:
-        limit = 0.5 if threshold is None else float(threshold[0])
-        return [Outcome(labels[1], sample.truth == 1, sample.predictions[:, 1], limit)]
+        cutoff = 0.5 if threshold is None else float(threshold[0])
+        return [Outcome(labels[1], sample.truth == 1, sample.predictions[:, 1], cutoff)]
     return [Outcome(name, sample.truth == k, sample.predictions[:, k], None) for k, name in enumerate(labels)]
 
 
@@ -276,22 +278,23 @@ def compared_section(model: Model, old: Model, sample: Sample, old_path: str, co
     truth = Truth(target.task, sample.truth, names, sample.weights)
     before, after = Prediction(sample.old, old.threshold), Prediction(sample.predictions, model.threshold)
     metrics = list(main_metrics(target.task, names))
-    found = compare_scores(truth, before, after, metrics, confidence, {})
+    differences = compare_scores(truth, before, after, metrics, confidence, {})
     tones = {"better": "good", "worse": "bad"}
     rows: list[Sequence[Cell | str]] = [
         (
-            one.metric, Cell(number(one.old), one.old), Cell(number(one.new), one.new),
-            Cell(number(one.new - one.old), one.new - one.old), Cell(interval(one) or "-"),
-            Cell(one.verdict, tone=tones.get(one.verdict, "faint")),
+            difference.metric,
+            *(Cell(number(value), value) for value in (difference.old, difference.new, difference.difference)),
+            Cell(interval(difference) or "-"),
+            Cell(difference.verdict, tone=tones.get(difference.verdict, "faint")),
         )
-        for one in found
+        for difference in differences
     ]  # fmt: skip
     heads = [Column("metric", True), *map(Column, ("old", "new", "difference", "interval")), Column("verdict", True)]
-    better = [one.metric for one in found if one.verdict == "better"]
-    worse = [one.metric for one in found if one.verdict == "worse"]
+    better = [difference.metric for difference in differences if difference.verdict == "better"]
+    worse = [difference.metric for difference in differences if difference.verdict == "worse"]
     sentence = f"Better in {', '.join(better) or 'nothing'}, worse in {', '.join(worse) or 'nothing'}; the other "
     table = Table("Old and new", heads, rows, sentence + "differences are not significant.")
-    reasons = dict.fromkeys(one.reason for one in found if one.reason)
+    reasons = dict.fromkeys(difference.reason for difference in differences if difference.reason)
     blocks: list[Block] = [table, *(Prose(f"No verdict: {why}.", "faint") for why in reasons)]
     lead = "Both models on the same rows; differences are new - old."
     return Section("compare", f"Compared with {old_path}", blocks, lead)

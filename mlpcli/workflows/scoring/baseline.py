@@ -1,4 +1,4 @@
-"""The note that a model is far worse than the constant baseline, which every verb that shows scores prints."""
+"""A note if a model is far worse than the constant baseline, for all verbs that print scores."""
 
 from collections.abc import Mapping
 from typing import Any, TypeGuard
@@ -20,9 +20,9 @@ def far_worse(scores: Mapping[str, float | None], constant: Mapping[str, float |
     """
     bad = []
     for key in compared_keys(scores):
-        own, other = scores.get(key), constant.get(key)
-        if own is not None and can_be_beaten(other) and own > FAR * other:
-            bad.append(f"{key} is {number(own)}, the baseline's {number(other)}")
+        loss, baseline = scores.get(key), constant.get(key)
+        if loss is not None and can_be_beaten(baseline) and loss > FAR * baseline:
+            bad.append(f"{key} is {number(loss)}, the baseline's {number(baseline)}")
     if not bad:
         return ""
     return (
@@ -38,24 +38,24 @@ def can_be_beaten(constant: float | None) -> TypeGuard[float]:
 
 def far_worse_run(flat: Mapping[str, Any]) -> str:
     """As `far_worse`, from `split.metric` keys as in metrics.json and in a model; the baseline is on the last split."""
-    for part, rows in (
+    for split, rows in (
         ("test", "the test rows"),
         ("validation", "the validation rows"),
         ("train", "the training rows"),
     ):
-        scores = of_part(flat, part)
+        scores = split_scores(flat, split)
         if scores:
-            return far_worse(scores, of_part(flat, "constant"), rows)
+            return far_worse(scores, split_scores(flat, "constant"), rows)
     return ""
 
 
-def of_part(flat: Mapping[str, Any], part: str) -> dict[str, float | None]:
+def split_scores(flat: Mapping[str, Any], split: str) -> dict[str, float | None]:
     """The scores of one split, by metric."""
-    found = {key.removeprefix(f"{part}."): value for key, value in flat.items() if key.startswith(f"{part}.")}
-    return {key: value if isinstance(value, int | float) else None for key, value in found.items()}
+    scores = {key.removeprefix(f"{split}."): value for key, value in flat.items() if key.startswith(f"{split}.")}
+    return {key: value if isinstance(value, int | float) else None for key, value in scores.items()}
 
 
 def compared_keys(scores: Mapping[str, Any]) -> list[str]:
-    """The keys of the scores to compare: the log loss or the error, for several targets that of each."""
-    each = [key for key in scores if key.startswith("rmse[")]
-    return each or [key for key in ("log_loss", "rmse") if key in scores]
+    """The keys of the scores to compare: log loss or RMSE, for several numeric targets the RMSE of each."""
+    by_target = [key for key in scores if key.startswith("rmse[")]
+    return by_target or [key for key in ("log_loss", "rmse") if key in scores]

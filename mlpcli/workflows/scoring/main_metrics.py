@@ -1,4 +1,4 @@
-"""The metrics shown first, and wherever there is no room for all."""
+"""The metrics that are shown first, and where there is no space for all."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,8 +12,8 @@ MAIN_METRICS: "dict[Task, tuple[str, ...]]" = {
     "multilabel": ("subset_accuracy", "hamming_loss", "log_loss", "roc_auc"),
 }
 # The mean error of several targets has no meaningful unit.
-OF_SEVERAL_TARGETS = "r2"
-MAX_TARGETS = 10  # whose own scores are among the main metrics
+MULTI_TARGET_METRIC = "r2"
+MAX_TARGETS = 10  # with their own scores among the main metrics
 
 DECISIVE_METRICS: "dict[Task, str]" = {"classification": "log_loss", "multilabel": "log_loss", "regression": "rmse"}
 
@@ -25,9 +25,9 @@ def main_metrics(task: "Task", names: Sequence[str]) -> tuple[str, ...]:
     """
     if task != "regression" or len(names) < 2:
         return MAIN_METRICS[task]
-    return (OF_SEVERAL_TARGETS, *(f"{metric}[{name}]" for name in names[:MAX_TARGETS] for metric in ("rmse", "r2")))
+    return (MULTI_TARGET_METRIC, *(f"{metric}[{name}]" for name in names[:MAX_TARGETS] for metric in ("rmse", "r2")))
 
 
 def decisive_metric(task: "Task", names: Sequence[str]) -> str:
     """The metric that decides which of two models is better."""
-    return OF_SEVERAL_TARGETS if task == "regression" and len(names) > 1 else DECISIVE_METRICS[task]
+    return MULTI_TARGET_METRIC if task == "regression" and len(names) > 1 else DECISIVE_METRICS[task]

@@ -58,15 +58,15 @@ def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) ->
     from mlpcli.cluster.in_order import FilesInOrder
     from mlpcli.cluster.tasks import run_on_cluster
 
-    found: list[PredictedFile] = []
+    files: list[PredictedFile] = []
 
     def take(file: PredictedFile) -> None:
-        found.append(file)
-        tell("stage", "predicting", len(found), len(setup.files))
+        files.append(file)
+        tell("stage", "predicting", len(files), len(setup.files))
 
     with connected(cluster.where, cluster.tls) as client:
         run_on_cluster(client, predict_scored_file, setup, FilesInOrder(len(setup.files), take), lambda: False)
-    tables, parts = [file.table for file in found], [file.predicted for file in found if file.predicted is not None]
+    tables, parts = [file.table for file in files], [file.predicted for file in files if file.predicted is not None]
     if not any(table.n_rows for table in tables):
         raise faults.fault(tables[0].name, None, faults.HEADER_ONLY)
     table = _joined(setup, source, tables)
@@ -137,8 +137,8 @@ def _joined(setup: ScoredSetup, source: str, tables: Sequence[Table]) -> Table:
 
 
 def _as_texts(setup: ScoredSetup, names: set[str]) -> Mapping[str, Column]:
-    every = {schema.name for schema in setup.model.schemas}
-    return read_table(setup.files, setup.format, texts=names, wanted=names, named=every).columns
+    all_names = {schema.name for schema in setup.model.schemas}
+    return read_table(setup.files, setup.format, texts=names, wanted=names, named=all_names).columns
 
 
 def _no_rows(model: Model) -> PredictedRows:

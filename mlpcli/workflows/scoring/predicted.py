@@ -1,4 +1,4 @@
-"""Predictions for rows with known targets, and all that needs the inputs of these rows; combined over files."""
+"""Predictions for rows with known targets, with statistics of their inputs, combined over files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ Values = NDArray[np.float64]
 class PredictedRows:
     """Predictions for some rows, and statistics of their inputs.
 
-    `seen` is their histogram in the bins of the reference profile, None if drift is not checked; `trained` counts
+    `histogram` counts them in the bins of the reference profile, None if drift is not checked; `trained` counts
     training rows among them.
     """
 
     predictions: Values
     regions: PredictionRegions | None
     counts: TransformCounts
-    seen: Histogram | None
+    histogram: Histogram | None
     trained: TrainedRows
 
 
@@ -36,17 +36,17 @@ def predict_rows(
 ) -> PredictedRows:
     """Predict some rows of a table that was cast by the schemas of the model; raises DataError for an invalid cell."""
     predictions, regions, counts = with_regions(model, conformal, table, rows)
-    seen = _seen(model, table, rows) if looks_for_drift and model.reference.columns else None
+    histogram = _histogram(model, table, rows) if looks_for_drift and model.reference.columns else None
     trained = count_trained_rows(model.trained_rows, table, model.row_columns, rows)
-    return PredictedRows(predictions, regions, counts, seen, trained)
+    return PredictedRows(predictions, regions, counts, histogram, trained)
 
 
 def combine(model: Model, parts: Sequence[PredictedRows]) -> PredictedRows:
-    """The rows of several files, at least one, as if they had been predicted at once."""
-    counts, seen = parts[0].counts, parts[0].seen
+    """Combine the rows of at least one file, as if they had been predicted at once."""
+    counts, histogram = parts[0].counts, parts[0].histogram
     for part in parts[1:]:
         counts += part.counts
-        seen = seen if seen is None or part.seen is None else seen + part.seen
+        histogram = histogram if histogram is None or part.histogram is None else histogram + part.histogram
     names = [column.name for column in model.preprocessor.columns]
     in_order = TransformCounts(
         {name: counts.n_missing[name] for name in names if name in counts.n_missing},
@@ -56,13 +56,13 @@ def combine(model: Model, parts: Sequence[PredictedRows]) -> PredictedRows:
         sum(part.trained.n_comparable for part in parts), sum(part.trained.n_trained for part in parts)
     )
     regions = joined_regions([part.regions for part in parts if part.regions is not None])
-    return PredictedRows(np.concatenate([part.predictions for part in parts]), regions, in_order, seen, trained)
+    return PredictedRows(np.concatenate([part.predictions for part in parts]), regions, in_order, histogram, trained)
 
 
-def _seen(model: Model, table: Table, rows: Rows) -> Histogram:
+def _histogram(model: Model, table: Table, rows: Rows) -> Histogram:
     """The histogram of at most SAMPLE_ROWS rows of each file, so that files can be counted separately."""
     ends = table.file_ends or (table.n_rows,)
-    of_files = [part for part in np.split(rows, np.searchsorted(rows, ends[:-1])) if len(part)]
+    rows_by_file = [part for part in np.split(rows, np.searchsorted(rows, ends[:-1])) if len(part)]
     features = model.preprocessor.columns
-    found = [count_rows(model.reference, features, table, part, SAMPLE_ROWS) for part in of_files]
-    return sum(found[1:], start=found[0])
+    histograms = [count_rows(model.reference, features, table, part, SAMPLE_ROWS) for part in rows_by_file]
+    return sum(histograms[1:], start=histograms[0])

@@ -41,28 +41,28 @@ class Scored:
 
     scores: dict[str, float]
     intervals: dict[str, Interval]
-    undefined: dict[str, str] = field(default_factory=dict)  # reason by score that is not defined
+    undefined: dict[str, str] = field(default_factory=dict)  # reasons by key
 
     @property
-    def judged(self) -> dict[str, float]:
+    def gate_values(self) -> dict[str, float]:
         """The values that gates may check: scores and interval ends (`roc_auc.low`)."""
         return self.scores | interval_ends(self.intervals)
 
-    def without_interval(self, of_parts: bool = False) -> dict[str, list[str]]:
-        """Defined scores without an interval, by reason: overall, or with `of_parts` those of classes and targets."""
+    def without_interval(self, per_output: bool = False) -> dict[str, list[str]]:
+        """Defined scores without an interval, by reason: overall, or with `per_output` those of classes and targets."""
         by_reason: dict[str, list[str]] = {}
         for key, interval in self.intervals.items():
-            if interval.reason and ("[" in key) == of_parts and math.isfinite(self.scores[key]):
+            if interval.reason and ("[" in key) == per_output and math.isfinite(self.scores[key]):
                 by_reason.setdefault(interval.reason, []).append(key)
         return by_reason
 
-    def judge(self, gates: Iterable[Gate], where: str = "") -> list[GateResult]:
+    def check_gates(self, gates: Iterable[Gate], where: str = "") -> list[GateResult]:
         """One result per gate; a gate on the end of a missing interval fails with the reason."""
         reasons = {key + end: interval.reason for key, interval in self.intervals.items() for end in ENDS}
-        return evaluate_gates(gates, self.judged, where, self.undefined | reasons)
+        return evaluate_gates(gates, self.gate_values, where, self.undefined | reasons)
 
 
-def notes_on_unknown(gate_results: Iterable[GateResult]) -> list[str]:
+def notes_on_undefined(gate_results: Iterable[GateResult]) -> list[str]:
     """Notes on gates that fail because a score is not defined or has no interval."""
     return [
         f"gate {result.name}: {'' if is_score else 'there is no interval: '}{result.reason}."
@@ -85,7 +85,7 @@ def reasons_undefined(
     return {key: f"{key} is not defined on these rows{': ' if reason else ''}{reason}" for key in undefined}
 
 
-def notes_on_sides(gates: Iterable[Gate]) -> list[str]:
+def notes_on_bounds(gates: Iterable[Gate]) -> list[str]:
     """Notes on gates that every model meets, and on those with a bound on the wrong side."""
     gates = list(gates)
     always = [f"gate {gate.text}: every model meets it." for gate in gates if is_always_met(gate)]
@@ -123,29 +123,29 @@ class Predictions:
             rng = rng_of(seed, "bootstrap")
             intervals = score_intervals(target.task, inputs, names, wanted, interval_options, rng)
         undefined = reasons_undefined(target, self.truth, self.weights, scores)
-        for of in further:
-            scores |= of.scores
-            of_keys = of.intervals(interval_options.confidence, interval_options.z)
-            intervals |= {key: one for key, one in of_keys.items() if keys is None or key in keys}
+        for row_scores in further:
+            scores |= row_scores.scores
+            further_intervals = row_scores.intervals(interval_options.confidence, interval_options.z)
+            intervals |= {key: ends for key, ends in further_intervals.items() if keys is None or key in keys}
         return Scored(scores, intervals, undefined)
 
     @property
     def further_scores(self) -> dict[str, float]:
         """Scores of prediction intervals, sets and quantiles."""
-        return {key: score for of in self._further() for key, score in of.scores.items()}
+        return {key: score for row_scores in self._further() for key, score in row_scores.scores.items()}
 
     def _further(self) -> list[RowScores]:
         """The row scores of prediction intervals, sets and quantiles."""
         target, regions, names = self.target, self.regions, prediction_names(self.target)
-        found = []
+        row_scores = []
         if regions is not None and regions.low is not None and regions.high is not None:
-            found.append(rows_of_ends(self.truth, regions.low, regions.high, regions.level, names))
+            row_scores.append(rows_of_ends(self.truth, regions.low, regions.high, regions.level, names))
         elif regions is not None and regions.holds is not None:
-            rows_of = rows_of_class_sets if isinstance(target, ClassTarget) else rows_of_boolean_sets
-            found.append(rows_of(self.truth, regions.holds, names))
+            set_scores = rows_of_class_sets if isinstance(target, ClassTarget) else rows_of_boolean_sets
+            row_scores.append(set_scores(self.truth, regions.holds, names))
         if self.quantile is not None and isinstance(target, NumberTarget):
-            found.append(rows_of_quantile(self.truth, self.predictions, self.quantile, names, self.weights))
-        return found
+            row_scores.append(rows_of_quantile(self.truth, self.predictions, self.quantile, names, self.weights))
+        return row_scores
 
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
         """The predictions of a subset of rows."""
@@ -155,8 +155,8 @@ class Predictions:
             self, truth=self.truth[rows], predictions=self.predictions[rows], weights=weights, regions=regions
         )
 
-    def judge(
+    def check_gates(
         self, gates: Sequence[Gate], seed: int, interval_options: IntervalOptions = DEFAULT_OPTIONS
     ) -> list[GateResult]:
         """The results of gates on these rows, with the intervals that they need."""
-        return self.score(interval_options, [without_end(gate.metric) for gate in gates], seed).judge(gates)
+        return self.score(interval_options, [without_end(gate.metric) for gate in gates], seed).check_gates(gates)

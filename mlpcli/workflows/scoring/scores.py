@@ -24,7 +24,7 @@ from mlpcli.evaluation.metrics.scores import find_metric, score, score_classes, 
 from mlpcli.model import Model
 from mlpcli.nn.losses import AbsoluteError, Loss, Quantile, SquaredError
 from mlpcli.probabilities import no_and_yes
-from mlpcli.workflows.scoring.baseline import compared_keys, far_worse, of_part
+from mlpcli.workflows.scoring.baseline import compared_keys, far_worse, split_scores
 
 Values = NDArray[np.float64]
 
@@ -86,17 +86,17 @@ class Criterion:
         """
         if outputs.ndim == 2:
             return self._score(Decoded(self.target, self._calibrated(outputs), outputs))
-        alone = float(np.mean([self(own) for own in outputs]))
-        together = alone
+        single = float(np.mean([self(member) for member in outputs]))
+        ensemble = single
         if len(outputs) > 1:
             state = self.state
             if self.finds_temperature:
                 state = state | {"temperature": np.array([self.members_temperature(outputs, n_members=len(outputs))])}
-            together = self._score(mean_predictions(self.target, state, outputs))
-        if find_metric(self.metric).higher_is_better or min(alone, together) <= 0.0:
-            return extrapolated(alone, together, len(outputs), self.n_members)
+            ensemble = self._score(mean_predictions(self.target, state, outputs))
+        if find_metric(self.metric).higher_is_better or min(single, ensemble) <= 0.0:
+            return extrapolated(single, ensemble, len(outputs), self.n_members)
         # Extrapolate the logarithm, so that a loss stays positive.
-        return exp(extrapolated(log(alone), log(together), len(outputs), self.n_members))
+        return exp(extrapolated(log(single), log(ensemble), len(outputs), self.n_members))
 
     def members_temperature(
         self, outputs: NDArray[Any], n_members: int | None = None, counts: Sequence[int] = ()
@@ -105,17 +105,17 @@ class Criterion:
 
         `counts` (r,) are their weights in the mean, 1 by default.
         """
-        times = np.array(counts or (1,) * len(outputs))
+        weights = np.array(counts or (1,) * len(outputs))
         names = prediction_names(self.target)
 
-        def log_loss_at(temperature: float, which: tuple[int, ...]) -> float:
+        def log_loss_at(temperature: float, networks: tuple[int, ...]) -> float:
             state = self.state | {"temperature": np.array([temperature])}
-            predictions = mean_predictions(self.target, state, outputs[list(which)], times[list(which)])
+            predictions = mean_predictions(self.target, state, outputs[list(networks)], weights[list(networks)])
             log_loss = score(self.target.task, "log_loss", self.truth, predictions, names, self.weights)
             outcomes = no_and_yes(predictions).reshape(-1, 2) if isinstance(self.target, BooleanTarget) else predictions
             return smoothed_log_loss(log_loss, outcomes)
 
-        return fit_members_temperature(log_loss_at, times.tolist(), n_members or self.n_members)
+        return fit_members_temperature(log_loss_at, weights.tolist(), n_members or self.n_members)
 
     @property
     def finds_temperature(self) -> bool:
@@ -131,6 +131,7 @@ class Criterion:
         return self.state | {"temperature": np.array([fit_temperature(predictions, self.truth, self.weights)])}
 
     def _score(self, predictions: Predicted) -> float:
+        """The metric of decoded predictions."""
         names = prediction_names(self.target)
         threshold = self.state.get("threshold")
         return score(self.target.task, self.metric, self.truth, predictions, names, self.weights, threshold)
@@ -145,9 +146,9 @@ def mean_predictions(
     """
     if isinstance(target, NumberTarget):
         return decode_outputs(target, state, np.average(outputs, axis=0, weights=counts))
-    each = [decode_outputs(target, state, own) for own in outputs]
+    members = [decode_outputs(target, state, member) for member in outputs]
     is_plain = counts is None or (counts == counts[0]).all()
-    predictions: Values = np.mean(each, axis=0) if is_plain else np.average(each, axis=0, weights=counts)
+    predictions: Values = np.mean(members, axis=0) if is_plain else np.average(members, axis=0, weights=counts)
     return predictions
 
 
@@ -175,7 +176,7 @@ def far_worse_on_rows(
     if not len(truth):
         return ""
     predictions = constant_predictions(target, SquaredError(), truth, weights, len(truth))
-    names, recorded = prediction_names(target), of_part(model.scores, "constant")
+    names, recorded = prediction_names(target), split_scores(model.scores, "constant")
     constant: dict[str, float | None] = {}
     for key in compared_keys(scores):
         here = score(target.task, key, truth, predictions, names, weights)

@@ -101,12 +101,12 @@ def _slice_table(
         tell("stage", f"scoring by {', '.join(columns)}", code, len(groups.names))
         rows = groups.codes == code
         scored = predictions.only(rows).score(options, keys)
-        gate_results = scored.judge(gates, name) if by.is_gated else []
+        gate_results = scored.check_gates(gates, name) if by.is_gated else []
         slices.append(Slice(name, int(np.count_nonzero(rows)), scored, tuple(gate_results)))
     sign = 1 if find_metric(metric).higher_is_better else -1
 
-    def badness(one: Slice) -> tuple[bool, float, str]:
-        score = one.scored.scores[metric]
-        return (math.isnan(score), 0.0 if math.isnan(score) else sign * score, one.name)
+    def badness(group: Slice) -> tuple[bool, float, str]:
+        score = group.scored.scores[metric]
+        return (math.isnan(score), 0.0 if math.isnan(score) else sign * score, group.name)
 
     return SliceTable(columns, metric, tuple(sorted(slices, key=badness)))

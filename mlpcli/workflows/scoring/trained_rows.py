@@ -13,16 +13,16 @@ def notes_on_trained_rows(model: Model, table: Table, rows: Rows) -> list[str]:
     return notes_on_trained(model, table, count_trained_rows(model.trained_rows, table, model.row_columns, rows))
 
 
-def notes_on_trained(model: Model, table: Table, found: TrainedRows) -> list[str]:
+def notes_on_trained(model: Model, table: Table, counts: TrainedRows) -> list[str]:
     """As `notes_on_trained_rows`, from the counts of training rows."""
     files = model.record.get("data", {}).get("sha256", {})
-    part = next((name for name in ("train", "validation") if table.sha256 and files.get(name) == table.sha256), "")
-    if part == "validation":
+    split = next((name for name in ("train", "validation") if table.sha256 and files.get(name) == table.sha256), "")
+    if split == "validation":
         return [f"{table.name}: this file was used to choose the epoch, so the scores are optimistic."]
-    if not part and not exceeds_expected(found, model.trained_rows):
+    if not split and not exceeds_expected(counts, model.trained_rows):
         return []
-    what = "this is the training file" if part else "this table contains training rows"
-    size = f"{_about(found.fraction, model)} of the rows were trained on"
+    what = "this is the training file" if split else "this table contains training rows"
+    size = f"{_about(counts.fraction, model)} of the rows were trained on"
     return [f"{table.name}: {what}: {size}, so the scores are optimistic. Evaluate on rows that were not trained on."]
 
 

@@ -206,7 +206,7 @@ def _gate_results(
     interval_options = DEFAULT_OPTIONS
     if last is prepared.validation and (n_folds := _n_folds(prepared)):
         interval_options = DEFAULT_OPTIONS.of_folds(n_folds)
-    return predictions_of(last).judge(gates, prepared.spec.seed, interval_options)
+    return predictions_of(last).check_gates(gates, prepared.spec.seed, interval_options)
 
 
 def _predictions(

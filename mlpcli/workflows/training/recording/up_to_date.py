@@ -16,7 +16,7 @@ from mlpcli.evaluation.gates import Gate, GateResult, make_gates
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.run.run_directory import CONFIG, METRICS, WEIGHTS
 from mlpcli.workflows.preparing.warm_start import WarmStart
-from mlpcli.workflows.scoring.baseline import far_worse_run, of_part
+from mlpcli.workflows.scoring.baseline import far_worse_run, split_scores
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FinishedRun:
     @property
     def gate_results(self) -> tuple[GateResult, ...]:
         """What the gates of `expect` said."""
-        scores = of_part(self.metrics, self.judged_on)
+        scores = split_scores(self.metrics, self.judged_on)
         return tuple(GateResult(gate, _score(scores.get(gate.metric)), self._passed(gate)) for gate in self.gates)
 
     def _passed(self, gate: Gate) -> bool:
