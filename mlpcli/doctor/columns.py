@@ -32,14 +32,14 @@ def column_codes(train: Inputs, held_out: Inputs) -> tuple[Codes, Codes, bool]:
     """
     distinct, codes = np.unique(train, axis=0, return_inverse=True)
     if len(distinct) <= min(MAX_LEVELS, max(len(train) // ROWS_OF_BIN, 2)):
-        places = {row.tobytes(): place for place, row in enumerate(np.ascontiguousarray(distinct))}
+        code_of_row = {row.tobytes(): code for code, row in enumerate(np.ascontiguousarray(distinct))}
         rows = np.ascontiguousarray(held_out, train.dtype)
-        others = np.array([places.get(row.tobytes(), -1) for row in rows], np.int64)
+        others = np.array([code_of_row.get(row.tobytes(), -1) for row in rows], np.int64)
         return codes.reshape(-1).astype(np.int64), others, train.shape[1] == 1
     n_bins = int(np.clip(len(train) // ROWS_OF_BIN, 2, MAX_BINS))
     edges = np.unique(np.quantile(train[:, 0], np.linspace(0, 1, n_bins + 1)[1:-1]))
-    found = [np.searchsorted(edges, part[:, 0], side="right").astype(np.int64) for part in (train, held_out)]
-    return found[0], found[1], True
+    binned = [np.searchsorted(edges, part[:, 0], side="right").astype(np.int64) for part in (train, held_out)]
+    return binned[0], binned[1], True
 
 
 def explained_alone(codes: Codes, targets: Values, others: Codes, truth: Values) -> float:
@@ -52,9 +52,9 @@ def explained_alone(codes: Codes, targets: Values, others: Codes, truth: Values)
     mean = targets.mean(axis=0)
     sums = np.column_stack([np.bincount(codes, column, n_codes) for column in targets.T])
     means = sums / np.maximum(sizes, 1)[:, None]
-    guess = np.where((others >= 0)[:, None], means[others], mean)
-    rest, whole = ((truth - guess) ** 2).sum(), ((truth - mean) ** 2).sum()
-    return float(1.0 - rest / whole) if whole > 0.0 else 0.0
+    predicted = np.where((others >= 0)[:, None], means[others], mean)
+    residual, total = ((truth - predicted) ** 2).sum(), ((truth - mean) ** 2).sum()
+    return float(1.0 - residual / total) if total > 0.0 else 0.0
 
 
 def leaking_columns(
@@ -66,12 +66,12 @@ def leaking_columns(
     """
     if len(columns) < 2 or len(truth) < MIN_ROWS or len(targets) < MIN_ROWS:
         return []
-    found = []
+    findings = []
     for name, (train, held_out) in columns.items():
         codes, others, _ = column_codes(train, held_out)
         explained = explained_alone(codes, targets, others, truth)
         if explained >= NEARLY_ALL:
-            found.append(
+            findings.append(
                 Finding(
                     f"{name} alone explains {explained:.1%} of {target} on held-out rows",
                     "If the column is known only after the target, the scores will not hold in use.",
@@ -79,12 +79,12 @@ def leaking_columns(
                     {"column": name, "explained": explained},
                 )
             )
-    return found
+    return findings
 
 
 def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], part: str) -> list[Finding]:
     """Columns with a large and significant population stability index between training and held-out rows."""
-    found: dict[str, float] = {}
+    psi_by_column: dict[str, float] = {}
     for name, (train, held_out) in columns.items():
         codes, others, has_order = column_codes(train, held_out)
         n_codes = int(codes.max(initial=0)) + 2  # the last one for unseen cells
@@ -94,16 +94,16 @@ def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], part: str) -> list[Fin
             before, now = merge_neighbours(before, now, DRIFT_BINS)
         before, now = merge_rare(before, now)
         if psi(before, now) >= LARGE_PSI and chi_squared(before, now)[1] * len(columns) < SIGNIFICANCE:
-            found[name] = psi(before, now)
-    if not found:
+            psi_by_column[name] = psi(before, now)
+    if not psi_by_column:
         return []
-    worst = sorted(found, key=lambda name: -found[name])
-    shown = listed([f"{name} (PSI {found[name]:.2f})" for name in worst], 5)
+    worst = sorted(psi_by_column, key=lambda name: -psi_by_column[name])
+    shown = listed([f"{name} (PSI {psi_by_column[name]:.2f})" for name in worst], 5)
     return [
         Finding(
-            f"the {part} rows differ from the training rows in {len(found)} of {len(columns)} columns: {shown}",
+            f"the {part} rows differ from the training rows in {len(psi_by_column)} of {len(columns)} columns: {shown}",
             "A network is reliable only on rows like its training rows.",
             "Train on such rows too, or drop the columns that shift: data.drop",
-            {"columns": len(found), "worst": worst[0], "psi": found[worst[0]]},
+            {"columns": len(psi_by_column), "worst": worst[0], "psi": psi_by_column[worst[0]]},
         )
     ]

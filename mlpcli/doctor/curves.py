@@ -71,27 +71,27 @@ def rate_too_high(curve: Curve, learning_rate: float, key: str) -> list[Finding]
 
 def rate_too_low(curve: Curve, learning_rate: float, key: str) -> list[Finding]:
     """A loss that is still falling fast at the end of training, measured along the sum of learning rates."""
-    is_judged = np.isfinite(curve.validation) if len(curve.validation) else np.zeros(len(curve.train), np.bool_)
-    has_validation = int(is_judged.sum()) >= MIN_EPOCHS_FOR_CONVERGENCE
-    loss = curve.validation[is_judged] if has_validation else curve.train
-    way = np.cumsum(curve.rates)[is_judged] if has_validation else np.cumsum(curve.rates)
-    if len(loss) < MIN_EPOCHS_FOR_CONVERGENCE or curve.is_cut_short or not way[-1] > 0.0:
+    is_scored = np.isfinite(curve.validation) if len(curve.validation) else np.zeros(len(curve.train), np.bool_)
+    has_validation = int(is_scored.sum()) >= MIN_EPOCHS_FOR_CONVERGENCE
+    loss = curve.validation[is_scored] if has_validation else curve.train
+    rate_sum = np.cumsum(curve.rates)[is_scored] if has_validation else np.cumsum(curve.rates)
+    if len(loss) < MIN_EPOCHS_FOR_CONVERGENCE or curve.is_cut_short or not rate_sum[-1] > 0.0:
         return []
     start = curve.start if has_validation and np.isfinite(curve.start) else float(loss[0])
     best = np.minimum.accumulate(loss)
-    before = np.interp((1.0 - LAST_PART) * way[-1], np.append(0.0, way), np.append(start, best))
-    whole, last = start - float(best[-1]), float(before - best[-1])
-    if whole <= 0.0 or last <= LARGE_GAIN * whole:
+    loss_before = np.interp((1.0 - LAST_PART) * rate_sum[-1], np.append(0.0, rate_sum), np.append(start, best))
+    total_gain, last_gain = start - float(best[-1]), float(loss_before - best[-1])
+    if total_gain <= 0.0 or last_gain <= LARGE_GAIN * total_gain:
         return []
     what = "validation" if has_validation else "training"
     return [
         Finding(
-            f"the {what} loss is still falling: the last quarter of the training brought {last / whole:.0%} of "
-            f"its gain",
+            f"the {what} loss is still falling: the last quarter of the training brought "
+            f"{last_gain / total_gain:.0%} of its gain",
             "Training stops before it has converged.",
             f"Try {key}: {_rounded(3 * learning_rate)} (now {_rounded(learning_rate)}), or more training.epochs "
             f"(now {len(curve.train)})",
-            {"gain": whole, "last_gain": last, "epochs": len(curve.train), "learning_rate": learning_rate},
+            {"gain": total_gain, "last_gain": last_gain, "epochs": len(curve.train), "learning_rate": learning_rate},
         )
     ]
 

@@ -39,33 +39,34 @@ class UnitCounts:
             x = X[start : start + BATCH_ROWS]
             buffers = self.network.buffers(len(x), self._flat.dtype, is_training=False)
             with np.errstate(all="ignore"):
-                seen = list(_activations(self.network.layers, params, buffers, x))
-            for place, (layer, a) in enumerate(seen):
-                low, high, flat = a.min(axis=0), a.max(axis=0), _n_flat(layer, a)
-                if place < len(self.layers):
-                    _, before_low, before_high, before = self.layers[place]
-                    low, high, flat = np.minimum(low, before_low), np.maximum(high, before_high), flat + before
-                self.layers[place : place + 1] = [(layer.function, low, high, flat)]
+                activations = list(_activations(self.network.layers, params, buffers, x))
+            for index, (layer, a) in enumerate(activations):
+                low, high, n_flat = a.min(axis=0), a.max(axis=0), _n_flat(layer, a)
+                if index < len(self.layers):
+                    _, previous_low, previous_high, previous = self.layers[index]
+                    low, high = np.minimum(low, previous_low), np.maximum(high, previous_high)
+                    n_flat = n_flat + previous
+                self.layers[index : index + 1] = [(layer.function, low, high, n_flat)]
             self.n_rows += len(x)
 
     @property
     def dead(self) -> list[NDArray[np.bool_]]:
         """For each hidden layer, which units are constant over all rows (width,)."""
         ranges = [high - low for _, low, high, _ in self.layers]
-        return [one <= NEGLIGIBLE * max(float(one.max(initial=0.0)), 1e-30) for one in ranges]
+        return [layer <= NEGLIGIBLE * max(float(layer.max(initial=0.0)), 1e-30) for layer in ranges]
 
     @property
     def saturated(self) -> list[NDArray[np.bool_]]:
         """For each hidden layer, which units are saturated (width,)."""
-        return [flat >= NEARLY_ALL * self.n_rows for _, _, _, flat in self.layers]
+        return [n_flat >= NEARLY_ALL * self.n_rows for _, _, _, n_flat in self.layers]
 
 
 def _activations(layers: Sequence[AnyLayer], params: Any, buffers: Any, x: Array) -> Iterator[tuple[Activation, Array]]:
     """Each activation in order, including those in residual layers, and its output (n_rows, width)."""
-    for layer, own, kept in zip(layers, params, buffers, strict=True):
+    for layer, layer_params, layer_buffers in zip(layers, params, buffers, strict=True):
         if isinstance(layer, Residual):
-            yield from _activations(layer.layers, own, kept[0], x)
-        x = layer.forward(x, own, kept)
+            yield from _activations(layer.layers, layer_params, layer_buffers[0], x)
+        x = layer.forward(x, layer_params, layer_buffers)
         if isinstance(layer, Activation):
             yield layer, x
 
@@ -80,19 +81,19 @@ def _n_flat(layer: Activation, a: Array) -> NDArray[np.int64]:
 
 def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) -> list[Finding]:
     """Layers with many dead or saturated units, counted over all members."""
-    found: list[Finding] = []
-    for number in range(min((len(one.layers) for one in members), default=0)):
+    findings: list[Finding] = []
+    for number in range(min((len(member.layers) for member in members), default=0)):
         n_rows = members[0].n_rows
-        for what, state, most in (("dead", "dead", MANY_DEAD), ("saturated", "saturated", MANY_SATURATED)):
-            units = np.concatenate([getattr(one, state)[number] for one in members])
+        for what, state, min_fraction in (("dead", "dead", MANY_DEAD), ("saturated", "saturated", MANY_SATURATED)):
+            units = np.concatenate([getattr(member, state)[number] for member in members])
             n = int(units.sum())
-            if n < 2 or n < most * len(units):
+            if n < 2 or n < min_fraction * len(units):
                 continue
             values = {"layer": number + 1, what: n, "units": len(units), "rows": n_rows}
             fact = f"{n} of {count(len(units), 'unit')} of hidden layer {number + 1}"
             if what == "dead":
                 other = "leaky_relu" if activation == "relu" else "tanh"
-                found.append(
+                findings.append(
                     Finding(
                         f"{fact} are constant over all rows ({count(n_rows, 'row')})",
                         "They contribute nothing and no longer learn (dead units).",
@@ -101,7 +102,7 @@ def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) ->
                     )
                 )
             else:
-                found.append(
+                findings.append(
                     Finding(
                         f"{fact} are saturated, at an end of their {activation} in {NEARLY_ALL:.0%} of the rows "
                         f"or more",
@@ -110,7 +111,7 @@ def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) ->
                         values,
                     )
                 )
-    return found
+    return findings
 
 
 def gradient_sizes(network: Network, loss: Loss, flat: Array, X: Array, y: Array) -> NDArray[np.float64]:
@@ -123,8 +124,8 @@ def gradient_sizes(network: Network, loss: Loss, flat: Array, X: Array, y: Array
     with np.errstate(all="ignore"):
         LossAndGradient(network, loss, flat, gradient)(X, y, (signs * np.sqrt(len(X))).astype(flat.dtype))
     views = network.named_views(gradient)
-    weights_of = [one.name for one in network.tensors if one.tensor.group == "weights"]
-    sizes = [float(np.sqrt(np.mean(np.square(views[name], dtype=np.float64)))) for name in weights_of]
+    weight_names = [named.name for named in network.tensors if named.tensor.group == "weights"]
+    sizes = [float(np.sqrt(np.mean(np.square(views[name], dtype=np.float64)))) for name in weight_names]
     return np.asarray(sizes, np.float64)
 
 
@@ -135,17 +136,17 @@ def uneven_gradient(fresh: NDArray[np.float64], trained: NDArray[np.float64], ac
     """
     if len(fresh) < 2 or not (np.isfinite(fresh).all() and np.isfinite(trained).all()):
         return []
-    ratios = [_ratio(one) for one in (fresh, trained)]
+    ratios = [_ratio(sizes) for sizes in (fresh, trained)]
     if all(ratio < 1.0 / FAR_APART for ratio in ratios):
-        what, other = "vanishes", f"1/{1.0 / max(ratios[1], 1e-30):.1e}"
+        what, ratio_text = "vanishes", f"1/{1.0 / max(ratios[1], 1e-30):.1e}"
     elif all(ratio > FAR_APART for ratio in ratios):
-        what, other = "explodes", f"{ratios[1]:.1e}"
+        what, ratio_text = "explodes", f"{ratios[1]:.1e}"
     else:
         return []
     remedy = "relu" if activation in ("sigmoid", "tanh") else "tanh"
     return [
         Finding(
-            f"the gradient {what} in backpropagation: that of layer 1 is {other} of that of layer {len(fresh)}",
+            f"the gradient {what} in backpropagation: that of layer 1 is {ratio_text} of that of layer {len(fresh)}",
             "The first layers hardly learn."
             if what == "vanishes"
             else ("The first layers take steps that are too large."),

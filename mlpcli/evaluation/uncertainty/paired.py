@@ -109,7 +109,8 @@ def compare_scores(
     metric without an interval has no verdict.
     """
     both_inputs = [
-        score_inputs(truth.task, truth.y, one.predictions, truth.weights, one.threshold) for one in (old, new)
+        score_inputs(truth.task, truth.y, prediction.predictions, truth.weights, prediction.threshold)
+        for prediction in (old, new)
     ]
     is_same = np.array_equal(old.predictions, new.predictions) and _is_same_threshold(old, new)
     compared = []
