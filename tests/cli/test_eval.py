@@ -80,7 +80,7 @@ def test_a_missed_gate_ends_with_1_and_is_named_on_standard_error(penguins):
     assert ended.stderr.splitlines()[-1] == "1 of 2 gates missed: log_loss <= 0"
 
 
-def test_the_bound_itself_passes(penguins):
+def test_a_score_equal_to_the_bound_passes(penguins):
     accuracy = done("eval", penguins, PENGUINS, "--json").document["scores"]["accuracy"]
     gates = ["--min", f"accuracy={accuracy!r}", "--max", f"accuracy={accuracy!r}"]
     assert mlp("eval", penguins, PENGUINS, *gates).code == 0

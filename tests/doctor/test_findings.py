@@ -1,4 +1,4 @@
-"""What counts as a finding, and what is chance."""
+"""Which problems are reported, and that sampling variation is not."""
 
 import numpy as np
 import pytest
@@ -35,20 +35,20 @@ def test_a_loss_that_falls_has_no_rate_too_high_however_small_its_last_steps():
     assert not rate_too_high(curve(near_zero), 0.1, KEY)
 
 
-def test_jumps_are_found_but_not_those_of_a_rate_that_rises():
+def test_rises_of_the_loss_count_unless_the_learning_rate_rises():
     jumping = 0.5 + 0.1 * (np.arange(40) % 2)
     assert "rises by more than 10% in 20 of 40 epochs" in rate_too_high(curve(jumping), 0.1, KEY)[0].fact
     assert not rate_too_high(curve(jumping, rates=1.0 + np.arange(40) % 2), 0.1, KEY)
 
 
 @pytest.mark.parametrize(("speed", "is_slow"), [(1.0, True), (2.0, True), (4.0, False), (10.0, False)])
-def test_a_training_is_too_short_by_what_its_last_quarter_brings(speed, is_slow):
+def test_a_training_is_too_short_if_its_last_quarter_still_gains(speed, is_slow):
     losses = np.exp(-speed * np.arange(1, 41) / 40)
     assert bool(rate_too_low(curve(losses, losses), 0.01, KEY)) == is_slow
     assert not rate_too_low(curve(losses, losses, cut=True), 0.01, KEY)
 
 
-def test_what_a_schedule_slows_down_is_measured_along_its_rates():
+def test_progress_is_measured_along_the_sum_of_learning_rates():
     rates = np.cos(np.arange(40) / 40 * np.pi / 2)
     way = np.cumsum(rates) / rates.sum()
     slow, quick = np.exp(-way), np.exp(-8 * way)
@@ -56,32 +56,32 @@ def test_what_a_schedule_slows_down_is_measured_along_its_rates():
     assert not rate_too_low(curve(quick, quick, rates), 0.01, KEY)
 
 
-def test_a_gap_is_what_is_lost_of_the_gain_and_more_than_chance():
+def test_overfitting_is_a_significant_loss_of_the_gain_on_held_out_rows():
     assert not gap(Losses("log_loss", "test", 0.3, 0.4, 0.7), "x")
     assert "25% of the gain" in gap(Losses("log_loss", "test", 0.3, 0.6, 0.7), "x")[0].fact
     assert not gap(Losses("log_loss", "test", 0.3, 0.6, 0.7, error=0.2), "x")
     assert not gap(Losses("log_loss", "test", 0.8, 0.9, 0.7), "x")
 
 
-def test_r2_is_shown_as_it_is_known():
+def test_r2_is_displayed_instead_of_the_unexplained_fraction():
     fact = gap(Losses("r2", "validation", 0.1, 0.8, 1.0), "x")[0].fact
     assert fact.startswith("r2: train 0.900, validation 0.200, constant 0.000")
     assert "r2 on the test rows is -0.200" in no_better_than_constant(Losses("r2", "test", 0.1, 1.2, 1.0))[0].fact
 
 
-def test_a_class_is_missed_from_five_rows_on():
+def test_a_class_that_is_never_predicted_is_reported_from_five_rows_on():
     assert not never_predicted("ab", np.array([90, 4]), np.array([94, 0]), "x")
     assert "b (5 of 95 rows, 5.3%)" in never_predicted("ab", np.array([90, 5]), np.array([95, 0]), "x")[0].fact
 
 
-def test_probabilities_are_off_by_a_large_temperature_that_is_no_chance():
+def test_miscalibration_is_a_large_and_significant_temperature():
     assert "overconfident" in miscalibrated(2.0, 0.1, 1000, "test")[0].fact
     assert "underconfident" in miscalibrated(0.5, 0.1, 1000, "test")[0].fact
     assert not miscalibrated(2.0, 0.1, 20, "test")
     assert not miscalibrated(1.1, 0.1, 1000, "test")
 
 
-def test_bias_and_quantiles_are_off_only_beyond_chance():
+def test_bias_and_wrong_quantiles_are_reported_only_if_significant():
     rng = np.random.default_rng(0)
     assert not any(biased("y", rng.normal(size=200), "test") for _ in range(200))
     assert "predicted 0.499 too high" in biased("y", rng.normal(size=2000) + 0.5, "test")[0].fact
@@ -89,7 +89,7 @@ def test_bias_and_quantiles_are_off_only_beyond_chance():
     assert "75% of the test rows" in off_quantile("y", 0.9, 1500, 2000, "test")[0].fact
 
 
-def test_a_column_alone_explains_what_a_level_or_a_bin_says():
+def test_a_column_alone_explains_the_variance_between_its_levels_or_bins():
     rng = np.random.default_rng(0)
     levels = rng.integers(4, size=(2, 500, 1)).astype(np.float32)
     truth = [(one == 2).astype(float) for one in levels]
@@ -104,13 +104,13 @@ def test_a_column_alone_explains_what_a_level_or_a_bin_says():
     )
 
 
-def test_a_level_that_was_not_there_gets_the_mean():
+def test_an_unseen_level_is_predicted_as_the_mean():
     codes, others, _ = column_codes(np.array([[0.0], [1.0]] * 5), np.array([[7.0]]))
     assert others.tolist() == [-1]
     assert explained_alone(codes, np.arange(10.0)[:, None], others, np.array([[4.5]])) == 0.0
 
 
-def test_columns_drift_by_a_shift_and_not_by_chance():
+def test_a_shift_is_drift_and_sampling_variation_is_not():
     rng = np.random.default_rng(0)
     names = "abcdefgh"
     for _ in range(20):
@@ -128,7 +128,7 @@ def network(activation, n_hidden=8, depth=1):
     return Network(3, perceptron(3, hidden, 1, (activation,) * depth, "identity", HiddenSpec()))
 
 
-def test_dead_and_saturated_units_are_counted_by_block_as_at_once():
+def test_dead_and_saturated_units_are_the_same_counted_in_blocks():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 3)).astype(np.float32)
     for activation, word in (("relu", "dead"), ("tanh", "saturated"), ("sigmoid", "saturated")):
@@ -146,7 +146,7 @@ def test_dead_and_saturated_units_are_counted_by_block_as_at_once():
         assert "5 of 8 units of hidden layer 1" in idle_units([whole], KEY, activation)[0].fact
 
 
-def test_a_gradient_that_vanishes_in_deep_sigmoids_is_found_unless_training_got_over_it():
+def test_a_vanishing_gradient_of_deep_sigmoids_is_reported_unless_training_recovered():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(500, 3)).astype(np.float32), rng.normal(size=(500, 1)).astype(np.float32)
     sizes = {}

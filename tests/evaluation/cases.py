@@ -1,4 +1,4 @@
-"""Predictions to score: small, full of ties, with weights that add up exactly, so that only a wrong rule can differ."""
+"""Random predictions: small, with many ties, and with weights that sum exactly, so that rounding cannot matter."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The same scores from scikit-learn, under our names; NaN where scikit-learn refuses or does not define one."""
+"""Scores by scikit-learn under the keys of mlpcli; NaN where scikit-learn raises or has no definition."""
 
 import warnings
 
@@ -10,7 +10,7 @@ NAN = float("nan")
 
 
 def assert_same_scores(ours: dict[str, float], theirs: dict[str, float]) -> None:
-    """Both hold the same keys, and values alike to 1e-9 (NaN equals NaN)."""
+    """Assert equal keys, and values equal to 1e-9 (NaN equals NaN)."""
     assert set(ours) == set(theirs)
     assert all(type(value) is float for value in ours.values())
     assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-9, nan_ok=True)
@@ -95,7 +95,7 @@ def sklearn_numbers(y, predicted, names, weights):
 
 
 def _r2(y, predicted, sample_weight):
-    """NaN where some truth is constant, for which scikit-learn has a rule of its own."""
+    """NaN if a target is constant, where scikit-learn returns 1 or 0."""
     counted = (y if sample_weight is None else y[sample_weight > 0]).reshape(-1, *y.shape[1:])
     is_constant = (counted == counted[:1]).all(axis=0).any()
     return NAN if is_constant else sk.r2_score(y, predicted, sample_weight=sample_weight)

@@ -1,4 +1,4 @@
-"""Quantiles of rows with weights."""
+"""Weighted quantiles."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ UNITS = st.sampled_from([1.0, 1 / 3, 0.7, 1e-6, 1234.5])
 
 @settings(deadline=None, max_examples=200)
 @given(ROWS, UNITS, st.sampled_from([0.5, 0.8, 0.1, 0.25, 0.7, 0.29]))
-def test_a_quantile_of_weighted_rows_is_that_of_their_copies_in_whatever_unit(rows, unit, quantile):
+def test_a_weighted_quantile_is_that_of_repeated_rows_in_any_unit_of_weight(rows, unit, quantile):
     values, weights = np.array([float(value) for value, _ in rows]), np.array([weight for _, weight in rows])
     of_copies = weighted_quantile(np.repeat(values, weights)[:, None], quantile, None)
     of_weights = weighted_quantile(values[:, None], quantile, weights * unit)
@@ -27,7 +27,7 @@ def test_a_quantile_of_weighted_rows_is_that_of_their_copies_in_whatever_unit(ro
 
 @settings(deadline=None, max_examples=100)
 @given(ROWS, UNITS)
-def test_the_median_of_a_sorted_column_is_the_quantile_of_one_half(rows, unit):
+def test_the_median_of_a_sorted_column_is_its_weighted_quantile_at_one_half(rows, unit):
     values, weights = np.array([float(value) for value, _ in rows]), np.array([weight for _, weight in rows]) * unit
     (found,) = SortedColumn(values).medians(weights[None])
     assert found == weighted_quantile(values[:, None], 0.5, weights)[0]

@@ -19,5 +19,5 @@ def test_the_confusion_matrix_agrees_with_scikit_learn(case):
     )
 
 
-def test_the_confusion_matrix_has_truth_down_and_prediction_across():
+def test_the_confusion_matrix_has_true_classes_as_rows():
     assert confusion_matrix(np.array([0, 0, 1]), np.array([1, 1, 1]), 2).tolist() == [[0.0, 2.0], [0.0, 1.0]]

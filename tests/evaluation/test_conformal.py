@@ -1,4 +1,4 @@
-"""Conformal prediction: what its sets and intervals hold, against brute force, by simulation and against peers."""
+"""Conformal intervals and sets, compared with brute force and tested by simulation."""
 
 import math
 
@@ -26,7 +26,7 @@ LEVELS = st.sampled_from([0.5, 0.6, 0.75, 0.8, 0.9, 0.95])
 
 @st.composite
 def folds_and_predictions(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray]:
-    """The scores of each fold, in quarters so that they tie, and answers (n_folds, 3)."""
+    """The scores of each fold, in quarters so that they tie, and predictions (n_folds, 3)."""
     n_folds = draw(st.integers(1, 4))
     quarters = st.lists(st.integers(-12, 12), min_size=1, max_size=12)
     scores = [np.asarray(draw(quarters)) / 4 for _ in range(n_folds)]
@@ -35,49 +35,49 @@ def folds_and_predictions(draw: st.DrawFn) -> tuple[list[np.ndarray], np.ndarray
 
 
 @given(folds_and_predictions(), LEVELS)
-def test_an_upper_end_is_the_sum_of_answer_and_score_at_its_rank(case, level):
+def test_an_upper_end_is_the_sum_of_prediction_and_score_at_its_rank(case, level):
     scores, predictions = case
     n_rows = sum(map(len, scores))
     rank = rank_of(n_rows, level)
-    ends = upper_ends([keep(one) for one in scores], level)(predictions)
+    ends = upper_ends([keep(fold) for fold in scores], level)(predictions)
     for row, end in enumerate(ends):
         sums = np.sort(np.concatenate([own[row] + fold for own, fold in zip(predictions, scores, strict=True)]))
         exact = sums[rank - 1] if rank <= n_rows else math.inf
         assert end == exact
 
 
-def test_a_fold_that_answers_the_logarithm_of_0_moves_the_ends_as_a_very_low_answer_does():
+def test_a_fold_that_predicts_minus_infinity_counts_as_a_very_low_prediction():
     scores = [keep(np.arange(10.0)), keep(np.arange(10.0) / 2)]
-    for answer in (-math.inf, -1e9):
-        low, high = intervals_of("absolute", scores, 0.5)(np.array([[answer], [1.0]]))
+    for prediction in (-math.inf, -1e9):
+        low, high = intervals_of("absolute", scores, 0.5)(np.array([[prediction], [1.0]]))
         assert low[0] < -1e8
         assert high[0] == 1.0
 
 
 @given(folds_and_predictions(), LEVELS)
-def test_a_label_is_in_the_set_unless_its_rank_is_among_the_last(case, level):
+def test_a_label_is_in_the_set_if_fewer_than_rank_scores_are_better(case, level):
     scores, predictions = case
-    found = sets_of([keep(one) for one in scores], level)(predictions)
+    found = sets_of([keep(fold) for fold in scores], level)(predictions)
     n_rows = sum(map(len, scores))
-    for row, is_held in enumerate(found):
+    for row, is_member in enumerate(found):
         n_not_better = sum((fold >= own[row]).sum() for own, fold in zip(predictions, scores, strict=True))
         p_value = (1 + n_not_better) / (n_rows + 1)
-        assert is_held == (p_value > 1 - level + 1e-9)
+        assert is_member == (p_value > 1 - level + 1e-9)
 
 
 @given(folds_and_predictions(), LEVELS)
-def test_signed_ends_are_those_of_the_mirrored_problem(case, level):
+def test_signed_intervals_are_mirrored_by_mirrored_scores_and_predictions(case, level):
     scores, predictions = case
-    low, high = intervals_of("signed", [keep(one) for one in scores], level)(predictions)
-    mirrored_low, mirrored_high = intervals_of("signed", [keep(-one) for one in scores], level)(-predictions)
+    low, high = intervals_of("signed", [keep(fold) for fold in scores], level)(predictions)
+    mirrored_low, mirrored_high = intervals_of("signed", [keep(-fold) for fold in scores], level)(-predictions)
     np.testing.assert_allclose(low, -mirrored_high, atol=1e-12)
     np.testing.assert_allclose(high, -mirrored_low, atol=1e-12)
 
 
 @given(folds_and_predictions(), LEVELS, st.floats(0.0, 3.0))
-def test_ends_of_two_quantiles_are_moved_by_the_scores_as_answers_are(case, level, width):
+def test_intervals_of_two_quantiles_shift_each_quantile_by_the_scores(case, level, width):
     scores, predictions = case
-    kept = [keep(one) for one in scores]
+    kept = [keep(fold) for fold in scores]
     low, high = intervals_of("quantiles", kept, level)(predictions, predictions + width)
     point_intervals = intervals_of("absolute", kept, level)
     np.testing.assert_array_equal(low, point_intervals(predictions)[0])
@@ -85,7 +85,7 @@ def test_ends_of_two_quantiles_are_moved_by_the_scores_as_answers_are(case, leve
 
 
 @given(st.integers(1, 10**9), st.sampled_from([1, 5]), st.booleans())
-def test_few_ranks_are_kept_and_they_are_dense_at_the_end(n_rows, n_folds, both_ends):
+def test_few_ranks_are_stored_and_they_are_dense_at_the_end(n_rows, n_folds, both_ends):
     ranks = kept_ranks(n_rows, n_folds, both_ends)
     assert ranks[0] == 1
     assert ranks[-1] == n_rows
@@ -98,7 +98,7 @@ def test_few_ranks_are_kept_and_they_are_dense_at_the_end(n_rows, n_folds, both_
 
 
 @given(st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]), st.sampled_from([501, 2000, 54321]))
-def test_scores_that_are_not_kept_make_intervals_hardly_wider(level, n_rows):
+def test_leaving_out_scores_hardly_widens_intervals(level, n_rows):
     scores = np.arange(n_rows) + 0.0
     for kind, both_ends in (("absolute", False), ("signed", True)):
         low, high = intervals_of(kind, [keep(scores, both_ends=both_ends)], level)(np.zeros((1, 1)))
@@ -109,11 +109,11 @@ def test_scores_that_are_not_kept_make_intervals_hardly_wider(level, n_rows):
 
 
 @given(LEVELS, st.integers(1, 400))
-def test_the_rows_that_are_needed_are_the_fewest_that_give_an_end(level, n_rows):
+def test_rows_needed_is_the_smallest_number_with_a_finite_end(level, n_rows):
     assert (rank_of(n_rows, level) <= n_rows) == (n_rows >= rows_needed(level))
 
 
-def test_too_few_rows_give_ends_without_bound_and_sets_of_everything():
+def test_too_few_rows_give_infinite_intervals_and_sets_of_all_labels():
     few = [keep(np.array([1.0, 2.0, 3.0]))]
     low, high = intervals_of("absolute", few, 0.9)(np.zeros((1, 2)))
     assert (low == -np.inf).all()
@@ -122,7 +122,7 @@ def test_too_few_rows_give_ends_without_bound_and_sets_of_everything():
 
 
 def held(kind: str, n_rows: int, level: float, repeats: int, rng: np.random.Generator) -> float:
-    """How often the interval of n_rows exchangeable scores holds another one; of quantiles from -2 to 1."""
+    """The coverage of intervals from n_rows exchangeable scores; for quantiles they range from -2 to 1."""
     draws = rng.normal(size=(repeats, n_rows + 1)) + rng.exponential(size=(repeats, n_rows + 1))
     found = 0
     for draw in draws:
@@ -135,15 +135,15 @@ def held(kind: str, n_rows: int, level: float, repeats: int, rng: np.random.Gene
 
 @pytest.mark.parametrize("kind", ["absolute", "signed", "quantiles"])
 @pytest.mark.parametrize(("n_rows", "level"), [(19, 0.9), (60, 0.8), (199, 0.95)])
-def test_intervals_hold_what_they_promise_and_hardly_more(kind, n_rows, level):
+def test_intervals_have_their_nominal_coverage_and_hardly_more(kind, n_rows, level):
     repeats = 2000
     share = held(kind, n_rows, level, repeats, np.random.default_rng(7))
     error = 3.5 * math.sqrt(level * (1 - level) / repeats)
     assert level - error <= share <= level + 2 / (n_rows + 1) + error
 
 
-def test_cv_plus_holds_what_it_promises_of_a_model_that_is_far_from_stable():
-    """The member of a fold is the mean of as many rows as there are columns nearly: Barber et al.'s hard case."""
+def test_cv_plus_has_its_nominal_coverage_for_an_unstable_model():
+    """Least squares with nearly as many columns as rows, the unstable case of Barber et al. 2021."""
     rng, level, repeats, n_rows, n_folds = np.random.default_rng(3), 0.8, 400, 40, 5
     fold = np.arange(n_rows) % n_folds
     found = 0

@@ -1,4 +1,4 @@
-"""The ends and sets of MAPIE and crepes, which are other people's programs for the same papers."""
+"""Conformal intervals and sets agree with those of MAPIE and crepes."""
 
 import warnings
 

@@ -5,7 +5,7 @@ from mlpcli.evaluation.metrics.constant import constant_classes, constant_number
 from mlpcli.evaluation.metrics.scores import score, score_numbers
 
 
-def test_the_constant_of_classes_is_the_share_of_each_class():
+def test_the_constant_for_classes_is_the_fraction_of_each_class():
     y = np.array([0, 0, 2, 0])
     assert constant_classes(y, 4).tolist() == [0.75, 0.0, 0.25, 0.0]
     assert constant_classes(y, 4, np.array([1.0, 0.0, 2.0, 1.0])).tolist() == [0.5, 0.0, 0.5, 0.0]
@@ -35,7 +35,7 @@ def test_no_other_constant_has_a_smaller_error(quantile, metric, weights):
         assert all(others[f"{metric}[{name}]"] >= least[f"{metric}[{name}]"] for name in "ab")
 
 
-def test_the_constant_of_numbers_is_the_mean_or_a_quantile():
+def test_the_constant_for_numbers_is_the_mean_or_a_quantile():
     y = np.array([[1.0], [2.0], [9.0]])
     assert constant_numbers(y).tolist() == [4.0]
     assert constant_numbers(y, quantile=0.5).tolist() == [2.0]
@@ -43,7 +43,7 @@ def test_the_constant_of_numbers_is_the_mean_or_a_quantile():
     assert constant_numbers(y, np.array([1.0, 1.0, 2.0]), 0.2).tolist() == [1.0]
 
 
-def test_the_constant_of_yes_no_columns_is_the_share_of_yes():
+def test_the_constant_for_boolean_columns_is_the_fraction_of_true():
     y = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
     assert constant_yes_no(y).tolist() == [0.75, 0.25]
     assert constant_yes_no(y, np.array([0.0, 1.0, 0.0, 1.0])).tolist() == [0.5, 0.5]

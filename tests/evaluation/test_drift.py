@@ -1,4 +1,4 @@
-"""Counts before and now: the index, and tests that agree with SciPy's."""
+"""The population stability index, and drift tests compared with those of SciPy."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def counts(*values):
     return np.asarray(values, np.int64)
 
 
-def test_the_index_of_equal_shares_is_zero_and_grows_with_the_difference():
+def test_psi_of_equal_fractions_is_zero_and_grows_with_the_difference():
     before = counts(1000, 1000, 1000, 1000)
     assert psi(before, counts(500, 500, 500, 500)) == pytest.approx(0.0, abs=1e-12)
     shifts = [psi(before, counts(500 - d, 500, 500, 500 + d)) for d in (50, 150, 300, 500)]
@@ -30,7 +30,7 @@ def test_the_index_of_equal_shares_is_zero_and_grows_with_the_difference():
     assert np.isfinite(shifts).all()
 
 
-def test_the_index_is_the_formula_of_the_textbooks_up_to_half_a_row():
+def test_psi_is_the_textbook_formula_up_to_half_a_row():
     before, now = counts(40_000, 30_000, 30_000), counts(20_000, 30_000, 50_000)
     p, q = before / before.sum(), now / now.sum()
     assert psi(before, now) == pytest.approx(((q - p) * np.log(q / p)).sum(), rel=1e-4)
@@ -38,7 +38,7 @@ def test_the_index_is_the_formula_of_the_textbooks_up_to_half_a_row():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_distance_at_every_value_is_that_of_kolmogorov_and_smirnov(seed):
+def test_with_a_bin_per_value_the_kolmogorov_smirnov_test_agrees_with_scipy(seed):
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=300), rng.normal(0.1 * seed, size=200)
     edges = np.sort(np.concatenate([a, b]))
@@ -50,7 +50,7 @@ def test_the_distance_at_every_value_is_that_of_kolmogorov_and_smirnov(seed):
     assert p == pytest.approx(reference.pvalue, rel=0.15, abs=0.01)
 
 
-def test_chi_squared_agrees_with_scipy_and_leaves_out_levels_of_nobody():
+def test_chi_squared_agrees_with_scipy_and_ignores_empty_bins():
     before, now = counts(50, 30, 0, 20), counts(35, 45, 0, 30)
     kept = np.asarray([before, now])[:, [0, 1, 3]]
     reference = stats.chi2_contingency(kept, correction=False)
@@ -67,20 +67,20 @@ def test_the_tail_of_the_gamma_distribution_agrees_with_scipy(a, ratio):
 @pytest.mark.parametrize(
     ("k_before", "n_before", "k_now", "n_now"), [(2, 100, 9, 80), (0, 50, 3, 60), (30, 1000, 95, 2000), (1, 9, 9, 9)]
 )
-def test_more_often_is_fishers_exact_test(k_before, n_before, k_now, n_now):
+def test_fisher_exact_greater_agrees_with_scipy(k_before, n_before, k_now, n_now):
     table = [[k_now, n_now - k_now], [k_before, n_before - k_before]]
     expected = stats.fisher_exact(table, alternative="greater").pvalue
     assert fisher_exact_greater(k_before, n_before, k_now, n_now) == pytest.approx(expected, rel=1e-9)
 
 
-def test_what_is_not_more_often_is_no_finding():
+def test_the_p_value_is_one_if_the_rate_is_not_higher():
     assert fisher_exact_greater(10, 100, 10, 100) == 1.0
     assert fisher_exact_greater(10, 100, 0, 100) == 1.0
     assert fisher_exact_greater(0, 100, 0, 100) == 1.0
     assert fisher_exact_greater(2, 10**7, 10**6, 10**7) < 1e-100
 
 
-def test_merging_keeps_every_row_and_asks_for_enough_of_them():
+def test_merging_keeps_every_row_and_each_bin_has_enough():
     rng = np.random.default_rng(0)
     before, now = rng.integers(0, 40, 60), rng.integers(0, 40, 60)
     for merged in (merge_rare(before, now), merge_neighbours(before, now, 10)):
@@ -103,13 +103,13 @@ def test_merging_keeps_every_row_and_asks_for_enough_of_them():
         ((9, 0), (0, 0), ([9], [0])),
     ],
 )
-def test_rare_bins_are_joined_in_order_and_a_remainder_goes_to_the_smallest(before, now, merged):
+def test_rare_bins_are_merged_in_order_and_a_remainder_into_the_smallest(before, now, merged):
     assert tuple(one.tolist() for one in merge_rare(counts(*before), counts(*now))) == merged
     assert tuple(one.tolist() for one in merge_rare(counts(*now), counts(*before))) == merged[::-1]
 
 
 @pytest.mark.parametrize("n_levels", [3, 40, 400])
-def test_bins_of_levels_hold_every_row_once_and_frequent_levels_by_themselves(n_levels):
+def test_level_bins_count_every_row_once_and_frequent_levels_have_their_own_bin(n_levels):
     rng = np.random.default_rng(n_levels)
     bucket = rng.integers(0, 16, n_levels)
     before, now = (np.bincount(np.minimum(rng.geometric(0.05, 900), n_levels) - 1, minlength=n_levels) for _ in "ab")
@@ -126,7 +126,7 @@ def test_bins_of_levels_hold_every_row_once_and_frequent_levels_by_themselves(n_
     ids=["ids", "threes", "twenties", "mixed", "skewed"],
 )
 @pytest.mark.parametrize("fraction", [0.2, 0.5, 0.9])
-def test_new_levels_of_sets_dealt_from_one_table_are_seldom_significant(sizes, fraction):
+def test_new_levels_of_random_parts_of_one_table_are_rarely_significant(sizes, fraction):
     rng = np.random.default_rng(len(sizes))
     n_now, bounds = round(sum(sizes) * fraction), []
     for now in rng.multivariate_hypergeometric(sizes, n_now, 1000):
@@ -137,7 +137,7 @@ def test_new_levels_of_sets_dealt_from_one_table_are_seldom_significant(sizes, f
         assert np.mean(np.asarray(bounds) <= level) <= level
 
 
-def test_levels_that_chance_does_not_bring_are_found():
+def test_levels_that_are_not_new_by_chance_are_significant():
     known = counts(*[50] * 20)
     assert new_levels(np.append(known, 0), np.append(known, 12))[1] < 1e-3
     assert new_levels(np.append(known, [0] * 40), np.append(known, [1] * 40))[1] < 1e-9
@@ -146,7 +146,7 @@ def test_levels_that_chance_does_not_bring_are_found():
     assert new_levels(counts(5, 0), counts(0, 10**6))[1] < 1e-4 < new_levels(counts(5, 0), counts(0, 1))[1]
 
 
-def test_one_new_level_is_found_among_many_that_are_new_by_chance():
+def test_one_large_new_level_is_significant_among_many_that_are_new_by_chance():
     seen_once = counts(*[1] * 400, *[0] * 400)
     once_more = counts(*[0] * 400, *[1] * 400)
     assert new_levels(seen_once, once_more)[1] == 1.0
@@ -154,8 +154,8 @@ def test_one_new_level_is_found_among_many_that_are_new_by_chance():
 
 
 @pytest.mark.parametrize("rows_of_a_new_level", [1, 3])
-def test_small_new_levels_are_found_among_many_that_are_new_by_chance(rows_of_a_new_level):
-    """A thousand levels in a thousand rows each, of which a fifth now have new ones: two in five were new anyway."""
+def test_small_new_levels_are_significant_among_many_that_are_new_by_chance(rows_of_a_new_level):
+    """Of the rows now a fifth have new levels, while two in five rows have new ones by chance anyway."""
     rng = np.random.default_rng(0)
     before, now = (np.bincount(rng.integers(0, 1000, n_rows), minlength=1000) for n_rows in (1000, 800))
     more = counts(*[rows_of_a_new_level] * (200 // rows_of_a_new_level))
@@ -163,11 +163,11 @@ def test_small_new_levels_are_found_among_many_that_are_new_by_chance(rows_of_a_
     assert new_levels(np.append(before, 0 * more), np.append(now, more))[1] < 1e-3
 
 
-def test_the_rate_of_unseen_levels_is_that_of_levels_seen_once():
+def test_the_rate_of_unseen_levels_is_the_fraction_of_singletons():
     assert unseen_rate(counts(1, 1, 3, 0, 5)) == 0.2
     assert unseen_rate(counts()) == 0.0
 
 
-def test_a_bin_of_most_rows_stays_by_itself_when_neighbours_are_joined():
+def test_a_bin_with_most_rows_is_not_merged_with_its_neighbours():
     merged, _ = merge_neighbours(counts(1, 1, 1, 94, 1, 1, 1), counts(1, 1, 1, 1, 1, 1, 1), 5)
     assert 94 in merged.tolist()

@@ -1,4 +1,4 @@
-"""The mean of fold scores and its interval, against the formula of Nadeau & Bengio by hand and by simulation."""
+"""The mean of fold scores and its interval: the formula of Nadeau & Bengio by hand, and coverage by simulation."""
 
 import math
 
@@ -12,7 +12,7 @@ from mlpcli.evaluation.uncertainty.fold_scores import compare_folds, summarize
 T_4 = 2.7764451051977987  # the 0.975 quantile of Student's t with 4 degrees of freedom
 
 
-def test_the_interval_is_that_of_the_corrected_resampled_t():
+def test_the_interval_is_that_of_the_corrected_resampled_t_test():
     values = [0.81, 0.84, 0.79, 0.86, 0.80]
     found = summarize("accuracy", values, 0.25, 0.95)
     deviation = np.std(values, ddof=1)
@@ -23,13 +23,13 @@ def test_the_interval_is_that_of_the_corrected_resampled_t():
     assert found.interval.high == pytest.approx(np.mean(values) + reach)
 
 
-def test_an_interval_stays_within_what_the_metric_can_be():
+def test_an_interval_is_clipped_to_the_range_of_the_metric():
     assert summarize("accuracy", [0.9, 1.0, 1.0], 0.5, 0.99).interval.high == 1.0
     assert summarize("log_loss", [0.01, 0.2, 0.02], 0.5, 0.99).interval.low == 0.0
     assert summarize("r2", [0.9, 0.1, -3.0], 0.5, 0.99).interval.low < -3.0
 
 
-def test_folds_that_give_the_same_or_nothing_have_no_interval():
+def test_equal_or_undefined_fold_scores_have_no_interval():
     assert summarize("accuracy", [1.0, 1.0, 1.0], 0.5, 0.95).interval.reason == "all folds have the same score"
     found = summarize("roc_auc", [0.7, math.nan, 0.8, math.nan], 1 / 3, 0.95)
     assert math.isnan(found.mean)
@@ -37,7 +37,7 @@ def test_folds_that_give_the_same_or_nothing_have_no_interval():
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=12), st.floats(0.05, 1.0))
-def test_what_one_is_better_by_the_other_is_worse_by(values, ratio):
+def test_exchanging_old_and_new_reverses_the_comparison(values, ratio):
     others = [1.0 - value for value in values]
     there, back = (compare_folds("accuracy", a, b, ratio, 0.95) for a, b in ((values, others), (others, values)))
     opposite = {"better": "worse", "worse": "better", "undecided": "undecided"}
@@ -45,7 +45,7 @@ def test_what_one_is_better_by_the_other_is_worse_by(values, ratio):
     assert back.low == pytest.approx(-there.high, nan_ok=True)
 
 
-def test_a_clear_difference_decides_beyond_the_margin_alone_and_less_is_better_of_a_loss():
+def test_a_verdict_needs_a_difference_beyond_the_margin_and_lower_is_better_for_losses():
     old, new = [0.50, 0.52, 0.51, 0.49, 0.50], [0.40, 0.43, 0.41, 0.38, 0.40]
     assert compare_folds("accuracy", old, new, 0.25, 0.95).verdict == "worse"
     assert compare_folds("accuracy", old, new, 0.25, 0.95, margin=0.2).verdict == "undecided"
@@ -54,8 +54,8 @@ def test_a_clear_difference_decides_beyond_the_margin_alone_and_less_is_better_o
     assert (same.low, same.high, same.verdict) == (0.0, 0.0, "undecided")
 
 
-def test_the_interval_holds_the_expected_score_of_least_squares_about_as_often_as_it_says():
-    """Rows drawn anew each time: 5 folds of a linear fit, whose true error is known from many fresh rows."""
+def test_the_interval_covers_the_expected_score_of_least_squares_about_as_often_as_stated():
+    """Five folds of a linear fit on new rows each time; its true error is measured on many other rows."""
     rng, n_rows, n_folds, n_held = np.random.default_rng(0), 60, 5, 0
     coefficients = np.array([1.0, -2.0, 0.5])
 

@@ -23,12 +23,12 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(finite, st.booleans())
-def test_the_bound_itself_passes(bound, is_minimum):
+def test_a_score_equal_to_the_bound_passes(bound, is_minimum):
     assert evaluate_gates([Gate("mae", bound, is_minimum)], {"mae": bound})[0].passed
 
 
 @given(finite, st.floats(allow_nan=False))
-def test_a_minimum_and_a_maximum_at_one_bound_agree_only_on_the_bound(bound, score):
+def test_a_minimum_and_a_maximum_with_one_bound_both_pass_only_at_the_bound(bound, score):
     at_least, at_most = evaluate_gates([Gate("mae", bound, True), Gate("mae", bound, False)], {"mae": score})
     assert at_least.passed == (score >= bound)
     assert at_most.passed == (score <= bound)
@@ -44,19 +44,19 @@ def test_a_score_that_is_not_defined_never_passes(bound, is_minimum):
 
 @given(st.text().filter(str.strip), finite, st.booleans())
 @example("f1[a=b]", 0.5, True)
-def test_a_gate_is_read_as_it_is_written(metric, bound, is_minimum):
+def test_parsing_the_text_of_a_gate_gives_the_gate(metric, bound, is_minimum):
     assert parse_gate(f" {metric} = {bound!r} ", is_minimum) == Gate(metric.strip(), bound, is_minimum)
 
 
 @given(finite, st.floats(allow_nan=False), st.booleans())
 @example(0.95, 0.9499999, True)
 @example(0.1, 0.10000000000000002, False)
-def test_the_score_as_shown_lies_on_the_side_of_its_verdict(bound, score, is_minimum):
+def test_the_displayed_score_is_on_the_side_of_the_bound_that_the_result_says(bound, score, is_minimum):
     (result,) = evaluate_gates([Gate("rmse", bound, is_minimum)], {"rmse": score})
     assert result.gate.passes(float(result.score_text)) == result.passed
 
 
-def test_verdicts_come_in_the_order_of_the_gates():
+def test_results_are_in_the_order_of_the_gates():
     gates = make_gates({"accuracy": 0.95, "f1[Adelie]": 1}, {"log_loss": 0.1})
     gate_results = evaluate_gates(gates, {"log_loss": 0.1304, "accuracy": 0.98551, "f1[Adelie]": 1.0})
     assert [result.text for result in gate_results] == [
@@ -67,7 +67,7 @@ def test_verdicts_come_in_the_order_of_the_gates():
     assert [result.gate.text for result in gate_results] == ["accuracy >= 0.95", "f1[Adelie] >= 1", "log_loss <= 0.1"]
 
 
-def test_a_score_that_misses_by_little_is_shown_with_enough_digits():
+def test_a_score_that_barely_fails_is_displayed_with_enough_digits():
     assert (
         evaluate_gates([Gate("accuracy", 0.95, True)], {"accuracy": 0.94999})[0].text
         == "accuracy >= 0.95: 0.94999 FAIL"
@@ -83,7 +83,7 @@ def test_a_gate_without_metric_or_number_is_an_error_that_shows_an_example(text)
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "95%", "0,95", "0_95", "high"])
-def test_a_bound_that_is_no_finite_number_is_an_error_that_shows_an_example(number):
+def test_a_bound_that_is_not_a_finite_number_is_an_error_that_shows_an_example(number):
     with pytest.raises(MlpError) as caught:
         parse_gate(f"log_loss={number}", is_minimum=False)
     assert str(caught.value) == (
@@ -100,12 +100,12 @@ def test_a_gate_on_a_metric_without_a_score_is_an_error_with_the_nearest_name_an
     assert caught.value.exit_code == 2
 
 
-def test_no_gates_give_no_verdicts():
+def test_no_gates_give_no_results():
     assert evaluate_gates([], {"accuracy": 1.0}) == []
 
 
 def _without_meaning():
-    """Rows of which some metrics tell nothing: the task, truth, answers and names."""
+    """Rows for which some metrics are undefined: task, truth, predictions and names."""
     rng, n_rows = np.random.default_rng(0), 400
     two, three = rng.dirichlet(np.ones(2), n_rows), rng.dirichlet(np.ones(3), n_rows)
     never = np.column_stack([two, np.full(n_rows, 1e-9)])
@@ -127,8 +127,8 @@ def _without_meaning():
 
 
 @pytest.mark.parametrize("name", _without_meaning())
-def test_no_gate_on_any_metric_passes_on_a_number_without_meaning(name):
-    """A metric that is the same whatever a model answers: neither the score passes, nor an end of its interval."""
+def test_no_gate_passes_on_a_metric_that_is_undefined_for_the_rows(name):
+    """If a metric is equal for all predictions, neither its score nor an interval end passes a gate."""
     task, y, predictions, names = _without_meaning()[name]
     scores = SCORE_ALL[task](y, predictions, names)
     inputs = score_inputs(task, y, predictions, None, None)

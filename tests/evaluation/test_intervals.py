@@ -1,4 +1,4 @@
-"""Intervals against known values, against other ways to the same number, and by how often they hold the truth."""
+"""Intervals: published values, independent computations, and coverage by simulation."""
 
 import math
 
@@ -24,7 +24,7 @@ brisk = settings(max_examples=40, deadline=None)
 
 
 def intervals_of(task, y, predicted, weights=None, seed=0, interval_options=QUICK, keys=None):
-    """Scores of a task, and their intervals."""
+    """The scores of a task, and their intervals."""
     names = NAMES[: predicted.shape[1]]
     scores = SCORE_ALL[task](y, predicted, names, weights)
     wanted = scores if keys is None else {key: scores[key] for key in keys}
@@ -33,7 +33,7 @@ def intervals_of(task, y, predicted, weights=None, seed=0, interval_options=QUIC
 
 
 def drawn_classes(rng, n_rows, n_classes=2, sharpness=1.5):
-    """Probabilities that are right about themselves: y is drawn from them."""
+    """Calibrated probabilities, and classes `y` drawn from them."""
     p = np.exp(sharpness * rng.normal(size=(n_rows, n_classes)))
     p /= p.sum(axis=1, keepdims=True)
     y = (p.cumsum(axis=1) < rng.random((n_rows, 1))).sum(axis=1).clip(0, n_classes - 1)
@@ -50,19 +50,19 @@ def test_wilson_gives_the_published_intervals(n_right, n_rows, low, high):
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_wilson_of_no_rows_is_everything():
+def test_wilson_of_no_rows_is_the_unit_interval():
     assert (wilson(0.0, 0.0, Z).low, wilson(0.0, 0.0, Z).high) == (0.0, 1.0)
 
 
 @given(st.integers(0, 50), st.integers(1, 50))
-def test_wilson_turns_round_with_the_question(n_right, n_rows):
+def test_wilson_of_the_complement_is_mirrored(n_right, n_rows):
     n_right = min(n_right, n_rows)
     one, other = wilson(n_right / n_rows, n_rows, Z), wilson(1 - n_right / n_rows, n_rows, Z)
     assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low), abs=1e-12)
 
 
 def delong_by_definition(is_positive, scores, weights):
-    """DeLong et al. 1988, pair by pair, with weighted placements."""
+    """The variance of DeLong et al. 1988 from all pairs, with weighted placement values."""
     positive, negative = np.flatnonzero(is_positive), np.flatnonzero(~is_positive)
     kernel = (scores[positive][:, None] > scores[negative]) + 0.5 * (scores[positive][:, None] == scores[negative])
     variance = 0.0
@@ -112,7 +112,7 @@ def test_resamples_score_as_the_rows_that_they_repeat(task, data):
 @pytest.mark.parametrize("task", CASES)
 @brisk
 @given(st.data())
-def test_an_interval_holds_its_score_and_one_that_is_not_defined_has_none(task, data):
+def test_an_interval_contains_its_score_and_an_undefined_score_has_none(task, data):
     y, predicted, weights = data.draw(CASES[task])
     scores, intervals = intervals_of(task, y, predicted, weights, interval_options=IntervalOptions(0.9, 20))
     assert set(intervals) == {key for key in scores if not key.startswith(("max_error", "ece"))}
@@ -125,7 +125,7 @@ def test_an_interval_holds_its_score_and_one_that_is_not_defined_has_none(task, 
 
 
 def simulate(task, n_rows, draw, key, true_value, n_simulations=300):
-    """Share of the intervals that hold the true value, and share of the samples that have an interval."""
+    """The fraction of intervals that contain the true value, and of samples that have an interval."""
     rng, held, given = np.random.default_rng(7), 0, 0
     for number in range(n_simulations):
         y, predicted = draw(rng, n_rows)
@@ -156,7 +156,7 @@ def drawn_numbers(rng, n_rows):
         ("regression", drawn_numbers, "median_absolute_error", 100),
     ],
 )
-def test_95_of_100_intervals_hold_the_true_score(task, draw, key, n_rows):
+def test_95_of_100_intervals_contain_the_true_score(task, draw, key, n_rows):
     y, predicted = draw(np.random.default_rng(1), 400_000)
     names = NAMES[: predicted.shape[1]]
     true_value = SCORE_ALL[task](y, predicted, names)[key]
@@ -192,7 +192,7 @@ def test_the_same_seed_gives_the_same_interval_whatever_the_size_of_the_blocks(m
     assert in_blocks == before
 
 
-def test_more_confidence_is_a_wider_interval():
+def test_a_higher_confidence_level_gives_a_wider_interval():
     y, p = drawn_classes(np.random.default_rng(0), 200)
     _, narrow = intervals_of("classification", y, p, interval_options=IntervalOptions(0.8, 500))
     _, wide = intervals_of("classification", y, p, interval_options=IntervalOptions(0.99, 500))
@@ -218,7 +218,7 @@ def test_weights_of_one_change_nothing():
         assert (interval.low, interval.high) == pytest.approx((given_ones[key].low, given_ones[key].high)), key
 
 
-def test_perfect_answers_are_not_perfectly_sure():
+def test_perfect_predictions_have_wilsons_interval_of_the_rarest_class():
     y = np.array([0] * 14 + [1] * 20 + [2] * 30)
     scores, intervals = intervals_of("classification", y, np.eye(3)[y])
     rarest = wilson(1.0, 14, Z)
@@ -230,7 +230,7 @@ def test_perfect_answers_are_not_perfectly_sure():
     assert intervals["roc_auc"].low == pytest.approx(wilson(1.0, 9, Z).low)
 
 
-def test_one_row_tells_nothing_that_a_share_does_not():
+def test_one_row_has_only_wilsons_intervals():
     scores, intervals = intervals_of("classification", np.array([1]), np.array([[0.2, 0.8]]))
     assert intervals["accuracy"] == wilson(1.0, 1.0, Z)
     assert math.isnan(intervals["log_loss"].low)
@@ -238,7 +238,7 @@ def test_one_row_tells_nothing_that_a_share_does_not():
     assert math.isnan(intervals["roc_auc"].high)
 
 
-def test_one_positive_row_says_little_of_roc_auc():
+def test_one_positive_row_gives_a_wide_interval_of_roc_auc():
     scores, intervals = intervals_of(
         "classification", np.array([1, 0, 0, 0]), np.array([[1 - p, p] for p in (5, 3, 6, 1)]) / 9
     )
@@ -252,19 +252,19 @@ def test_equal_scores_for_all_rows_give_an_interval_around_a_half():
     assert not intervals["roc_auc"].low < 0.5 - 1e-9  # no pair is in order, in any resample: the variance vanishes
 
 
-def test_many_rows_are_drawn_less_often():
+def test_many_rows_have_fewer_resamples():
     assert resampling.replicates_for(100) == 1000
     assert resampling.replicates_for(10**6) == 200
     assert 200 < resampling.replicates_for(10**5) < 1000
 
 
 @pytest.mark.parametrize(("y", "brier"), [([0, 0, 0], 2.0), ([2, 2, 2], 0.0)])
-def test_squared_errors_of_three_classes_are_a_share_of_two(y, brier):
+def test_the_brier_score_of_three_classes_is_scaled_by_its_maximum_of_two(y, brier):
     y, sure = np.array(y), np.array([[0.0, 0.0, 1.0]] * 3)
     scores, intervals = intervals_of("classification", y, sure, keys=["brier"])
-    share = wilson(brier / 2, 3, QUICK.z)
+    scaled = wilson(brier / 2, 3, QUICK.z)
     assert scores["brier"] == brier
-    assert intervals["brier"] == Interval(2 * share.low, 2 * share.high)
+    assert intervals["brier"] == Interval(2 * scaled.low, 2 * scaled.high)
 
 
 def test_gates_may_name_the_ends_of_every_interval_and_of_no_other():

@@ -11,14 +11,14 @@ from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, compare_scor
 
 
 def rights(both, only_old, only_new, neither):
-    """Which rows the old and the new prediction have right, from the four counts."""
+    """Whether the old and the new prediction of each row are correct, from the four counts."""
     old = [True] * (both + only_old) + [False] * (only_new + neither)
     new = [True] * both + [False] * only_old + [True] * only_new + [False] * neither
     return np.array(old), np.array(new)
 
 
 @pytest.mark.parametrize(("only_old", "only_new"), [(0, 0), (1, 0), (5, 5), (3, 12), (22, 1), (40, 60), (7, 0)])
-def test_mcnemar_is_the_two_sided_binomial_test_of_the_rows_that_one_alone_has_right(only_old, only_new):
+def test_mcnemar_is_the_two_sided_binomial_test_of_rows_that_only_one_prediction_has_correct(only_old, only_new):
     n, fewer = only_old + only_new, min(only_old, only_new)
     expected = min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n)
     test = mcnemar(*rights(10, only_old, only_new, 4))
@@ -47,8 +47,8 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_for_many_rows
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc", "balanced_accuracy"])
-def test_of_two_equally_good_predictions_the_new_one_is_seldom_called_worse(metric, monkeypatch):
-    """By toss of a coin each row's answers change places: neither prediction is better. Half of 10 % may fail."""
+def test_equally_good_predictions_are_rarely_called_worse(metric, monkeypatch):
+    """The two predictions of each row are exchanged at random, so neither is better; 5 % may be called worse."""
     monkeypatch.setattr(paired, "N_RESAMPLES", 300)
     rng, n_rows, n_trials = np.random.default_rng(5), 80, 400
     alarms = 0
@@ -66,7 +66,7 @@ def test_of_two_equally_good_predictions_the_new_one_is_seldom_called_worse(metr
 
 
 def drawn(task, rng, n_rows):
-    """Truth and two predictions that are equally good, with noise of their own."""
+    """Truth and two equally good predictions with independent noise."""
     if task == "regression":
         y = 3.0 + np.abs(rng.normal(size=(n_rows, 2)))
         return y, [y + 0.5 * rng.normal(size=y.shape) for _ in "ab"]
@@ -79,8 +79,8 @@ def drawn(task, rng, n_rows):
 
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
-def test_no_score_of_two_equally_good_predictions_is_often_called_different(task):
-    """Of every metric, and of its classes, outputs and columns; 5 % are promised, 11 % is three deviations above."""
+def test_equally_good_predictions_rarely_differ_significantly_in_any_score(task):
+    """For every metric, overall and per output. The nominal rate is 5 %; 11 % is three standard deviations above it."""
     rng, n_trials, names = np.random.default_rng(8), 120, ("a", "b")
     keys = [
         key for key in metric_names(task, names) if has_interval(key) and not key.startswith("median_absolute_error")
@@ -96,7 +96,7 @@ def test_no_score_of_two_equally_good_predictions_is_often_called_different(task
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("accuracy", -1), ("log_loss", 1), ("roc_auc", -1)])
-def test_a_prediction_that_is_worse_is_called_so_and_its_mirror_image_better(metric, sign):
+def test_a_worse_prediction_is_called_worse_and_the_reverse_comparison_better(metric, sign):
     rng = np.random.default_rng(1)
     y = rng.integers(0, 2, 400)
     good, bad = (np.where(y == 1, 1.0, -1.0) * strength + rng.normal(size=400) for strength in (2.0, 0.3))
@@ -111,7 +111,7 @@ def test_a_prediction_that_is_worse_is_called_so_and_its_mirror_image_better(met
     assert within.verdict == "undecided"
 
 
-def test_the_same_prediction_twice_differs_by_nothing():
+def test_equal_predictions_have_a_difference_of_zero():
     y = np.arange(10.0)[:, None]
     one = Prediction(y + 1.0)
     for found in compare_scores(Truth("regression", y, ("y",)), one, one, ["rmse", "r2", "mape"], 0.95, {}):
@@ -146,7 +146,7 @@ def test_weighted_scores_have_no_mcnemar_test():
     assert found.mcnemar is None
 
 
-def test_a_difference_that_single_rows_decide_has_no_interval_and_no_verdict():
+def test_a_difference_that_single_rows_dominate_has_no_interval_and_no_verdict():
     rng = np.random.default_rng(0)
     y = rng.standard_t(1.0, size=(1000, 1))  # no mean, let alone a variance
     old, new = Prediction(y + rng.standard_t(1.0, size=y.shape)), Prediction(y + 2 * rng.standard_t(1.0, size=y.shape))
@@ -165,7 +165,7 @@ def test_thirty_rows_have_a_verdict_and_fewer_have_none(n_rows):
     assert (found.verdict, found.reason) == expected
 
 
-def test_few_wrong_answers_of_both_decide_nothing_and_those_of_one_do():
+def test_few_errors_of_both_predictions_give_no_verdict_but_those_of_one_do():
     y = np.array([0, 1] * 100)
     good = np.eye(2)[y] * 0.8 + 0.1
     bad = good.copy()

@@ -23,7 +23,7 @@ def count_pairs(is_positive, scores, weights):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=15), st.data())
-def test_roc_auc_is_the_share_of_pairs_in_the_right_order(rows, data):
+def test_roc_auc_is_the_fraction_of_pairs_in_the_correct_order(rows, data):
     is_positive = np.array([positive for positive, _ in rows])
     scores = np.array([float(value) for _, value in rows])
     weights = data.draw(weights_for(len(rows)))
@@ -33,7 +33,7 @@ def test_roc_auc_is_the_share_of_pairs_in_the_right_order(rows, data):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=15))
-def test_turning_truth_and_score_round_keeps_roc_auc(rows):
+def test_negating_truth_and_score_keeps_roc_auc(rows):
     is_positive, scores = np.array([positive for positive, _ in rows]), np.array([value for _, value in rows])
     turned, _ = RankedColumn(~is_positive, -scores).measure(None)
     assert RankedColumn(is_positive, scores).measure(None)[0] == pytest.approx(turned, nan_ok=True)
@@ -44,7 +44,7 @@ def test_equal_weights_change_nothing():
     np.testing.assert_allclose(column.measure(np.full(4, 0.1)), column.measure(None))
 
 
-def test_scores_that_float32_does_not_hold_are_ranked_after_some_that_it_does():
+def test_scores_that_float32_cannot_represent_are_ranked_with_those_that_it_can():
     scores = np.array([[0.5], [0.25], [0.1], [0.1 + 1e-12]])
     is_positive = np.array([[True], [False], [False], [True]])
     blocks = [(is_positive[:2], scores[:2]), (is_positive[2:], scores[2:])]

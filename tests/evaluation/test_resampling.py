@@ -1,11 +1,11 @@
-"""What the bootstrap draws; that resamples score as the rows they repeat is proved with the intervals."""
+"""The resamples of the bootstrap; test_intervals.py compares their scores with those of repeated rows."""
 
 import numpy as np
 
 from mlpcli.evaluation.uncertainty.resampling import draw_counts
 
 
-def test_every_resample_draws_as_many_rows_as_there_are_and_the_seed_alone_decides_which():
+def test_every_resample_has_n_rows_and_depends_only_on_the_seed():
     counts = np.concatenate(list(draw_counts(7, 50, np.random.default_rng(0))))
     assert counts.shape == (50, 7)
     assert (counts.sum(axis=1) == 7).all()
@@ -14,7 +14,7 @@ def test_every_resample_draws_as_many_rows_as_there_are_and_the_seed_alone_decid
     assert len(np.unique(counts, axis=0)) > 40
 
 
-def test_the_size_of_the_blocks_does_not_change_what_is_drawn():
+def test_the_block_size_does_not_change_the_resamples():
     single, several = (np.concatenate(list(draw_counts(9, 20, np.random.default_rng(0), n))) for n in (1, 7))
     np.testing.assert_array_equal(single, several)
     assert [len(block) for block in draw_counts(900_000, 3, np.random.default_rng(0))] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""How alike rows are that stand together, against chance."""
+"""Correlation within groups and between neighbouring rows, and duplicates."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 
 
 def cells(values):
-    """Cells as hashes: each column its own numbers."""
+    """Hashes of cells, different for equal values of different columns."""
     columns = [cell_hashes(NumericColumn(column)) for column in np.asarray(values, float).T]
     return np.stack([combine_hashes(np.full(len(one), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
 
@@ -30,7 +30,7 @@ def test_the_intraclass_correlation_is_the_share_of_the_variance_between_groups(
     assert (deviations > 6) == (share > 0)
 
 
-def test_rows_by_chance_are_seldom_more_than_four_deviations_alike():
+def test_independent_rows_rarely_have_a_z_score_above_four():
     groups = np.repeat(np.arange(60), 7)
     found = [intraclass_correlation(groups, RNG.normal(size=(420, 2)))[1] for _ in range(200)]
     assert max(found) < 4.0
@@ -38,26 +38,26 @@ def test_rows_by_chance_are_seldom_more_than_four_deviations_alike():
     assert max(found) < 4.0
 
 
-def test_the_neighbour_correlation_is_that_of_a_series_with_its_next_value():
+def test_the_neighbour_correlation_is_the_autocorrelation_at_lag_one():
     x = np.zeros(20_000)
     for i, step in enumerate(RNG.normal(size=len(x) - 1)):
         x[i + 1] = 0.7 * x[i] + step
     assert neighbour_correlation(x[:, None])[0] == pytest.approx(np.corrcoef(x[1:], x[:-1])[0, 1], abs=0.01)
 
 
-def test_nothing_that_varies_is_alike_to_nothing():
+def test_constant_values_have_no_correlation():
     assert intraclass_correlation(np.array([0, 0, 1]), np.ones((3, 1))) == (0.0, 0.0)
     assert neighbour_correlation(np.ones((3, 1))) == (0.0, 0.0)
 
 
-def test_pairs_of_equal_hashes_are_counted_as_by_comparing_each_with_each():
+def test_equal_pairs_are_counted_as_by_comparing_all_pairs():
     left, right = RNG.integers(0, 30, 200), RNG.integers(0, 40, 300)
     assert count_equal_pairs(left, right) == int((left[:, None] == right[None]).sum())
     assert count_equal_pairs(left, right[:0]) == 0
 
 
 @pytest.mark.parametrize("n_levels", [2, 3, 8])
-def test_rows_of_few_values_agree_by_chance_and_are_no_copies(n_levels):
+def test_rows_of_columns_with_few_values_agree_by_chance_and_are_no_duplicates(n_levels):
     rows = RNG.integers(0, n_levels, size=(1500, 6))
     latent = RNG.normal(size=(1500, 1))
     alike = np.clip(np.round(latent + 0.5 * RNG.normal(size=(1500, 8))), -2, 2) + 2
@@ -66,7 +66,7 @@ def test_rows_of_few_values_agree_by_chance_and_are_no_copies(n_levels):
 
 
 @pytest.mark.parametrize("n_columns", [3, 6, 50])
-def test_copies_of_rows_with_many_values_are_copies(n_columns):
+def test_equal_rows_of_columns_with_many_values_are_duplicates(n_columns):
     rows = RNG.integers(0, 1000, size=(1000, n_columns))
     rows[:, 0] = RNG.integers(0, 2, 1000)
     rows[:200] = rows[500:700]

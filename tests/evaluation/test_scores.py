@@ -106,7 +106,7 @@ def test_one_score_is_the_same_number_as_among_all(task):
     assert {key: score(task, key, y, predicted, ["a", "b"], weights) for key in scores} == scores
 
 
-def test_one_score_does_not_cost_the_others(monkeypatch):
+def test_a_single_score_is_computed_without_the_others(monkeypatch):
     def explode(*_):
         raise AssertionError
 
@@ -152,7 +152,7 @@ def test_r2_of_a_constant_truth_is_not_defined_even_where_its_mean_is_rounded(er
     assert math.isnan(score_numbers(np.array([[0.1], [0.1], [3.0]]), y + error, ["a"], weights)["r2"])
 
 
-def test_a_row_without_weight_is_not_in_the_middle():
+def test_a_row_of_weight_0_does_not_affect_the_median():
     y, weights = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.25, 0.25, 0.0, 0.5])
     assert score_numbers(y, np.zeros((4, 1)), ["a"], weights)["median_absolute_error"] == 2.0  # between 1 and 3
 
@@ -183,7 +183,7 @@ def test_float32_probabilities_are_scored_in_double_precision():
     assert single == score_classes(np.array([1, 0]), probabilities.astype(float), ["a", "b"])
 
 
-def test_keys_stand_in_the_order_of_display():
+def test_keys_are_in_the_order_of_display():
     y, probabilities = np.array([0, 1, 2]), np.eye(3)
     shown = (
         "accuracy, balanced_accuracy, log_loss, roc_auc, average_precision, f1_macro, f1_weighted, precision_macro, "
@@ -194,19 +194,19 @@ def test_keys_stand_in_the_order_of_display():
     assert ", ".join(metric_names("classification", ["x", "y", "z"])) == shown
 
 
-def test_precision_of_the_positive_class_is_a_name_only_for_two_classes():
+def test_precision_without_a_class_is_a_key_only_for_two_classes():
     assert "precision" in metric_names("classification")
     assert "precision" in metric_names("classification", ["a", "b"])
     assert "precision" not in metric_names("classification", ["a", "b", "c"])
 
 
-def test_one_output_has_no_parts():
+def test_a_single_output_has_no_scores_per_output():
     assert metric_names("regression", ["price"]) == metric_names("regression")
     assert "mae[b]" in metric_names("regression", ["a", "b"])
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_key_leads_to_its_metric(task):
+def test_find_metric_finds_the_metric_of_every_key(task):
     for key in metric_names(task, ["a[1]", "b"]):
         assert key.startswith(find_metric(key).name)
         assert task in find_metric(key).tasks
@@ -242,13 +242,13 @@ def test_a_better_prediction_scores_better_on_every_metric():
         ("f1[adelie]", "f1[Adelie]"),
     ],
 )
-def test_an_unknown_metric_is_answered_with_the_nearest_name_and_all_names(wrong, nearest):
+def test_the_message_on_an_unknown_metric_has_the_nearest_name_and_all_names(wrong, nearest):
     text = explain_unknown_metric(wrong, metric_names("classification", ["Adelie", "Chinstrap", "Gentoo"]))
     assert text.startswith(f"unknown metric {wrong!r}. Did you mean {nearest}?\nMetrics: accuracy, balanced_accuracy, ")
     assert text.endswith("ece, f1[NAME], precision[NAME], recall[NAME]")
 
 
-def test_a_metric_like_no_other_gets_the_names_alone():
+def test_the_message_on_a_metric_unlike_all_others_has_all_names_only():
     assert explain_unknown_metric("zzz", ["rmse", "mae"]) == "unknown metric 'zzz'.\nMetrics: rmse, mae"
 
 
@@ -256,7 +256,7 @@ def test_a_metric_like_no_other_gets_the_names_alone():
     ("task", "name"),
     [(task, name) for task in ("classification", "multilabel") for name in METRICS if task in METRICS[name].overall],
 )
-def test_a_metric_judges_probabilities_or_sees_the_labels_alone(task, name):
+def test_judges_probabilities_is_true_if_more_than_the_labels_matters(task, name):
     rng = np.random.default_rng(0)
     probabilities, labels = rng.dirichlet([1.0, 1.0], 60), NAMES[:2]
     y = (rng.random(60) < probabilities[:, 1]).astype(np.int64)
@@ -281,7 +281,7 @@ def test_a_threshold_decides_labels_and_leaves_scores_of_probabilities_alone():
     assert score("classification", "recall", y, predictions, ("no", "yes"), threshold=np.array([0.2])) == 1.0
 
 
-def test_a_threshold_of_one_half_is_none():
+def test_a_threshold_of_one_half_is_the_default():
     p = np.random.default_rng(0).uniform(0, 1, (40, 2))
     y = p > 0.4
     assert score_multilabel(y, p, ("a", "b")) == score_multilabel(y, p, ("a", "b"), None, np.array([0.5, 0.5]))
@@ -307,7 +307,7 @@ def test_every_score_lies_within_the_bounds_of_its_metric(classes, numbers, bool
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c")])
-def test_a_row_that_has_all_the_weight_leaves_no_correlation_of_classes(names):
+def test_mcc_is_undefined_if_one_row_has_all_the_weight(names):
     y = np.arange(30) % len(names)
     probabilities = np.eye(len(names))[(y + (np.arange(30) % 4 == 1)) % len(names)]
     weights = np.where(np.arange(30) == 0, 1e30, 1e-30)

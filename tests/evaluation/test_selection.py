@@ -1,4 +1,4 @@
-"""Greedy selection: the laws of the counts, and an independent account of it."""
+"""Greedy selection: properties of the counts, and an independent implementation."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_the_mean_is_never_worse_than_the_best_member(seed, k):
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6))
-def test_it_is_what_trying_every_member_at_every_step_gives(seed):
+def test_the_counts_are_those_of_trying_every_member_at_every_step(seed):
     y, outputs = members(seed)
     loss, taken, passed = squared(y), [], []
     for _ in range(12):
@@ -54,7 +54,7 @@ def test_the_order_of_the_members_does_not_matter(seed, order):
     assert greedy_counts(outputs[list(order)], squared(y)) == tuple(counts[place] for place in order)
 
 
-def test_two_members_that_err_to_either_side_are_weighed_so_that_they_cancel():
+def test_two_members_with_opposite_errors_are_weighted_so_that_these_cancel():
     y = np.zeros((4, 1))
     outputs = np.stack([y + 1.0, y - 3.0, y + 9.0])
     assert greedy_counts(outputs, squared(y)) == (3, 1, 0)
@@ -69,6 +69,6 @@ def test_a_member_without_finite_loss_is_left_out():
 
 
 @pytest.mark.parametrize("k", [1, 4])
-def test_of_equal_members_the_first_is_taken_alone(k):
+def test_of_equal_members_only_the_first_is_selected(k):
     y = np.arange(6.0)[:, None]
     assert greedy_counts(np.stack([y + 0.5] * k), squared(y)) == (1, *(0,) * (k - 1))

@@ -1,4 +1,4 @@
-"""What rows say of a score, the interval of a skewed mean, and what allows one."""
+"""Pseudo-values, the interval of a skewed mean, and the conditions for an interval."""
 
 import math
 from dataclasses import replace
@@ -45,14 +45,14 @@ def test_the_interval_of_a_mean_without_skewness_is_students():
     assert mean_interval(values, 0.95) == pytest.approx((5 - half, 5 + half))
 
 
-def test_the_interval_of_a_skewed_mean_is_longer_on_its_long_side():
+def test_the_interval_of_a_skewed_mean_is_longer_on_the_side_of_the_tail():
     values = np.random.default_rng(0).exponential(size=50)
     low, high = mean_interval(values, 0.95)
     assert high - values.mean() > 1.1 * (values.mean() - low)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=3, max_size=30), st.floats(-10, 10), st.floats(0.1, 10))
-def test_the_interval_of_a_mean_moves_and_stretches_with_the_values(values, move, stretch):
+def test_the_interval_of_a_mean_is_shifted_and_scaled_with_the_values(values, move, stretch):
     values = np.array(values)
     expected = [move + stretch * end for end in mean_interval(values, 0.9)]
     assert mean_interval(move + stretch * values, 0.9) == pytest.approx(expected, rel=1e-4, abs=1e-3)
@@ -64,7 +64,7 @@ def test_the_tail_index_is_that_of_a_pareto_distribution(index):
     assert tail_index(losses) == pytest.approx(index, rel=0.1)  # of 775 rows: 3 deviations
 
 
-def test_a_tail_that_is_most_of_the_loss_has_no_index_to_go_by():
+def test_the_tail_index_is_zero_with_few_positive_losses_and_infinite_for_equal_ones():
     assert tail_index(np.array([0.0] * 95 + [1.0] * 5)) == 0.0
     assert tail_index(np.ones(100)) == math.inf
 
@@ -72,8 +72,8 @@ def test_a_tail_that_is_most_of_the_loss_has_no_index_to_go_by():
 @pytest.mark.parametrize("task", CASES)
 @brisk
 @given(st.data())
-def test_the_spread_of_pseudo_values_is_what_a_little_weight_moves(task, data):
-    """Each row's pseudo-value against the derivative of the score by the row's weight."""
+def test_pseudo_values_are_the_derivatives_of_the_score_by_the_weights(task, data):
+    """Compare the pseudo-value of each row with the derivative of the score by its weight."""
     y, predicted, weights = data.draw(CASES[task].filter(lambda case: len(case[0]) > 3))
     given_weights = np.ones(len(y)) if weights is None else weights + 0.5
     inputs = score_inputs(task, y, predicted, given_weights, None)
@@ -82,18 +82,18 @@ def test_the_spread_of_pseudo_values_is_what_a_little_weight_moves(task, data):
         if task not in metric.pseudo_values or (metric.needs_two_classes and predicted.shape[1] != 2):
             continue
         if metric.needed_rows or metric.name in ("mcc", "f1", "f1_weighted", "precision", "recall"):
-            continue  # these leave whole rows out
+            continue  # their pseudo-values are those of the jackknife
         with np.errstate(all="ignore"):
             values = metric.pseudo_values[task](inputs)
             above, below = (
                 metric.overall[task](replace(inputs, weights=given_weights + sign * step)) for sign in (1, -1)
             )
-            moved = (above - below) / 2e-5 * len(y)
-        if metric.name in ("roc_auc", "average_precision") or not np.isfinite(moved).all():
+            derivatives = (above - below) / 2e-5 * len(y)
+        if metric.name in ("roc_auc", "average_precision") or not np.isfinite(derivatives).all():
             continue  # a factor for few rows: see the next test
-        leaves = (len(y) - 1) / len(y) / (1 - given_weights / given_weights.sum())  # all of its weight, not a little
-        moved = moved * leaves
-        np.testing.assert_allclose(values - values.mean(), moved - moved.mean(), rtol=1e-3, atol=1e-4)
+        per_row = (len(y) - 1) / len(y) / (1 - given_weights / given_weights.sum())  # all of its weight, not a little
+        derivatives = derivatives * per_row
+        np.testing.assert_allclose(values - values.mean(), derivatives - derivatives.mean(), rtol=1e-3, atol=1e-4)
 
 
 @brisk
@@ -104,14 +104,14 @@ def test_the_influences_of_average_precision_are_its_derivatives(rows):
     weights = np.array([1.0, 2.0, 1.0, *(float(weight) for _, _, weight in rows)])
     column = RankedColumn(is_positive, scores)
     step = 1e-6 * np.diag(weights)
-    moved = (column.measure(weights + step)[1] - column.measure(weights - step)[1]) / 2e-6
+    derivatives = (column.measure(weights + step)[1] - column.measure(weights - step)[1]) / 2e-6
     n = weights[is_positive].sum() ** 2 / (weights[is_positive] ** 2).sum()
-    np.testing.assert_allclose(column.precision_deviations(weights), moved * math.sqrt(n / (n - 1)), atol=1e-7)
+    np.testing.assert_allclose(column.precision_deviations(weights), derivatives * math.sqrt(n / (n - 1)), atol=1e-7)
 
 
 @brisk
 @given(class_cases().filter(lambda case: len(case[0]) > 2))
-def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
+def test_pseudo_values_of_a_confusion_matrix_are_those_of_the_jackknife(case):
     y, p, _ = case
     inputs = score_inputs("classification", y, p, None, None)
     n_rows, everything = len(y), np.arange(len(y))
@@ -134,7 +134,7 @@ def test_pseudo_values_of_a_confusion_matrix_leave_out_row_after_row(case):
 
 @brisk
 @given(class_cases().filter(lambda case: len(case[0]) > 2), st.data())
-def test_pseudo_values_of_a_weighted_mean_leave_out_row_after_row(case, data):
+def test_pseudo_values_of_a_weighted_mean_are_those_of_the_jackknife(case, data):
     y, p, _ = case
     weights = np.array(data.draw(st.lists(st.floats(0.1, 9.0), min_size=len(y), max_size=len(y))))
     measure = METRICS["brier"].overall["classification"]
@@ -167,7 +167,7 @@ def test_rows_of_weight_0_change_no_interval(case, n_more):
 
 @brisk
 @given(class_cases().filter(lambda case: len(case[0]) > 2))
-def test_rows_of_weight_two_say_what_rows_of_weight_one_say(case):
+def test_equal_weights_give_the_pseudo_values_of_no_weights(case):
     y, p, _ = case
     values = [
         METRICS["f1_macro"].pseudo_values["classification"](score_inputs("classification", y, p, weights, None))
@@ -183,7 +183,7 @@ def intervals(task, y, predicted, names, weights=None):
     return score_intervals(task, inputs, names, scores, DEFAULT_OPTIONS, np.random.default_rng(0))
 
 
-def test_a_few_rows_have_no_interval_of_what_large_errors_decide():
+def test_few_rows_have_no_interval_of_a_score_that_large_errors_dominate():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(30, 1))
     found = intervals("regression", y, y + rng.normal(size=y.shape), ["y"])
@@ -196,7 +196,7 @@ def test_a_few_rows_have_no_interval_of_what_large_errors_decide():
     )
 
 
-def test_errors_of_money_have_no_interval_of_their_mean_square():
+def test_heavy_tailed_errors_have_no_interval_of_the_mean_squared_error():
     rng = np.random.default_rng(1)
     expected = np.exp(rng.normal(size=(1000, 1)))
     found = intervals("regression", expected * np.exp(0.7 * rng.normal(size=expected.shape) - 0.245), expected, ["y"])
@@ -207,14 +207,14 @@ def test_errors_of_money_have_no_interval_of_their_mean_square():
 
 
 def one_interval(y, predicted, key):
-    """Of one score of numbers: without the bootstrap of the median."""
+    """The intervals of a single regression score."""
     inputs = score_inputs("regression", y, predicted, None, None)
     score = score_numbers(y, predicted, ["y"])[key]
     return score_intervals("regression", inputs, ["y"], {key: score}, DEFAULT_OPTIONS, np.random.default_rng(0))[key]
 
 
 def shown(draw_errors, key, n_rows, repeats):
-    """Of intervals of squares of errors: the share of samples that have one, and of these that hold the true score."""
+    """The fraction of samples that have an interval, and of these intervals that contain the true score."""
     rng = np.random.default_rng(5)
     y = np.linspace(-2.0, 2.0, n_rows)[:, None]
     right = math.sqrt(float((draw_errors(np.random.default_rng(6), 1_000_000) ** 2).mean()))
@@ -223,14 +223,14 @@ def shown(draw_errors, key, n_rows, repeats):
     return len(given) / repeats, np.mean([one.low <= right <= one.high for one in given])
 
 
-def test_of_samples_whose_tail_is_light_by_luck_as_many_intervals_hold_as_of_others():
-    """Squares of Student's t of 5 degrees in 500 rows: one sample in seven has an interval, of the smallest scores."""
+def test_intervals_of_samples_with_a_light_tail_by_chance_have_their_coverage():
+    """Student's t errors with 5 degrees of freedom: one of seven samples has an interval, those with a low RMSE."""
     given, held = shown(lambda rng, shape: rng.standard_t(5.0, shape), "rmse", 500, 400)
     assert 0.05 < given < 0.3
     assert held >= 0.92  # without the widening 0.85
 
 
-def test_errors_of_a_sound_tail_have_an_interval_and_of_a_heavy_one_have_none():
+def test_errors_with_a_light_tail_have_an_interval_and_those_with_a_heavy_one_have_none():
     given, held = shown(lambda rng, shape: rng.normal(size=shape), "rmse", 800, 100)
     assert given > 0.95
     assert held >= 0.9
@@ -240,7 +240,7 @@ def test_errors_of_a_sound_tail_have_an_interval_and_of_a_heavy_one_have_none():
 
 
 @pytest.mark.parametrize(("rule", "indices"), [(SQUARED_ERRORS, (2.8, 2.4, 2.1)), (ABSOLUTE_ERRORS, (1.9, 1.75, 1.6))])
-def test_an_interval_is_the_wider_the_nearer_the_tail_is_to_the_bound(rule, indices):
+def test_an_interval_is_wider_the_closer_the_tail_index_is_to_the_bound(rule, indices):
     ranks = (np.arange(1000) + 0.5) / 1000
     by = [(widening(ranks ** (-1 / index), rule), heavy_tail_reason(ranks ** (-1 / index), rule)) for index in indices]
     assert [reason for _, reason in by] == ["", "", ""]
@@ -258,7 +258,7 @@ def test_an_interval_is_the_wider_the_nearer_the_tail_is_to_the_bound(rule, indi
     ],
     ids=["exponential", "uniform", "normal"],
 )
-def test_a_share_whose_true_mean_is_infinite_seldom_has_an_interval(draw, most):
+def test_a_relative_error_with_infinite_expectation_rarely_has_an_interval(draw, most):
     rng, given = np.random.default_rng(0), 0
     for _ in range(100):
         y = draw(rng, 300)[:, None]
@@ -266,7 +266,7 @@ def test_a_share_whose_true_mean_is_infinite_seldom_has_an_interval(draw, most):
     assert given / 100 <= most
 
 
-def test_shares_of_amounts_that_stay_away_from_zero_or_whose_errors_shrink_with_them_have_an_interval():
+def test_relative_errors_have_an_interval_if_the_truth_is_far_from_zero_or_errors_shrink_with_it():
     rng = np.random.default_rng(0)
     away, small = 1.0 + rng.exponential(size=(400, 1)), rng.exponential(size=(400, 1))
     noise = 0.3 * rng.normal(size=(400, 1))
@@ -274,7 +274,7 @@ def test_shares_of_amounts_that_stay_away_from_zero_or_whose_errors_shrink_with_
         assert not intervals("regression", y, predicted, ["y"])["mape"].reason
 
 
-def test_a_truth_near_zero_is_the_reason():
+def test_the_reason_names_a_truth_near_zero():
     rng = np.random.default_rng(0)
     y = rng.exponential(size=(400, 1))
     reason = intervals("regression", y, y + 0.3 * rng.normal(size=y.shape), ["y"])["mape"].reason
@@ -283,25 +283,25 @@ def test_a_truth_near_zero_is_the_reason():
     )
 
 
-def test_shares_of_a_truth_about_zero_have_no_interval():
+def test_relative_errors_of_a_truth_on_both_sides_of_zero_have_no_interval():
     y = np.linspace(-1, 1, 400)[:, None]
     assert "changes sign" in intervals("regression", y, y + 0.1 * np.cos(9 * y), ["y"])["mape"].reason
 
 
-def test_equal_errors_tell_nothing_of_others():
+def test_equal_errors_have_no_interval():
     y = np.arange(400.0)[:, None]
     found = intervals("regression", y, y, ["y"])
     assert {found[key].reason for key in ("rmse", "mae", "r2")} == {"every row has the same error"}
 
 
-def test_a_class_without_a_row_is_named():
+def test_the_reason_names_a_class_without_rows():
     y = np.array([0, 1] * 20)
     p = np.random.default_rng(0).dirichlet(np.ones(3), size=40)
     found = intervals("classification", y, p, ("a", "b", "c"))
     assert found["balanced_accuracy"].reason == "no row is of 'c'"
 
 
-def test_two_wrong_answers_have_no_interval_of_log_loss_and_three_have():
+def test_two_wrong_predictions_have_no_interval_of_log_loss_and_three_have():
     y = np.array([0, 1] * 50)
     p = np.where(np.eye(2)[y] > 0, 0.9, 0.1)
     reasons = []
@@ -313,7 +313,7 @@ def test_two_wrong_answers_have_no_interval_of_log_loss_and_three_have():
 
 
 def coverage(draw, key, true_value, n_rows, repeats=200):
-    """Share of the intervals that hold the true value, and of the samples with one."""
+    """The fraction of intervals that contain the true value, and of samples that have an interval."""
     rng = np.random.default_rng(3)
     found = [intervals("classification", *draw(rng, n_rows))[key] for _ in range(repeats)]
     held = [one.low <= true_value <= one.high for one in found if not one.reason]
@@ -321,7 +321,7 @@ def coverage(draw, key, true_value, n_rows, repeats=200):
 
 
 def many_classes(rng, n_rows, n_classes=100):
-    """Three in four right, by a score for each class of which that of the true one is higher."""
+    """Predictions of which three in four are correct: the true class has a higher score on average."""
     y = rng.integers(0, n_classes, n_rows)
     z = rng.normal(size=(n_rows, n_classes))
     z[np.arange(n_rows), y] += 3.4
@@ -329,7 +329,7 @@ def many_classes(rng, n_rows, n_classes=100):
     return y, p / p.sum(axis=1, keepdims=True), tuple(map(str, range(n_classes)))
 
 
-def test_f1_of_a_hundred_classes_of_six_rows_lies_where_its_interval_says():
+def test_the_interval_of_f1_macro_covers_for_a_hundred_classes_of_six_rows():
     stats = pytest.importorskip("scipy.stats")
     x = np.linspace(-8, 12, 20_001)
     right = np.trapezoid(stats.norm.pdf(x - 3.4) * stats.norm.cdf(x) ** 99, x)  # by symmetry F1 of each class too
@@ -338,8 +338,8 @@ def test_f1_of_a_hundred_classes_of_six_rows_lies_where_its_interval_says():
     assert held >= 0.9  # 120 samples of a rate of 0.95 stray by 0.02; the bootstrap of rows holds 0.78
 
 
-def test_of_weights_the_margins_leave_nothing_behind():
-    """A class whose one row is left out is gone, whatever rounding leaves of its weight."""
+def test_removing_all_rows_of_a_class_leaves_no_rounding_error_in_the_margins():
+    """A class whose one row is left out is gone, whatever rounding per_row of its weight."""
     y = np.array([0, 0, 1, 1, 2])
     p = np.eye(3)[[0, 1, 1, 1, 2]]
     weights = np.array([0.1, 0.2, 0.3, 0.7, 0.1 + 0.2])

@@ -1,4 +1,4 @@
-"""Whether a metric can tell good answers from bad ones on the rows at hand."""
+"""Whether a metric can distinguish good from bad predictions on given rows."""
 
 import numpy as np
 import pytest
@@ -12,34 +12,34 @@ CLASSES, NUMBERS, COLUMNS = ("a", "b", "c"), ("x", "y"), ("late", "lost")
 
 
 @pytest.mark.parametrize("key", metric_names("classification", CLASSES))
-def test_every_metric_of_classes_tells_answers_apart_where_all_occur(key):
+def test_every_metric_of_classes_distinguishes_predictions_if_all_occur(key):
     assert can_distinguish("classification", key, np.array([0, 1, 2, 2]), CLASSES)
 
 
 @pytest.mark.parametrize("key", metric_names("classification", ("a", "b")))
-def test_every_metric_of_two_classes_tells_answers_apart_where_both_occur(key):
+def test_every_metric_of_two_classes_distinguishes_predictions_if_both_occur(key):
     assert can_distinguish("classification", key, np.array([0, 1]), ("a", "b"))
 
 
 @pytest.mark.parametrize("key", metric_names("regression", NUMBERS))
-def test_every_metric_of_numbers_tells_answers_apart_where_they_vary(key):
+def test_every_metric_of_numbers_distinguishes_predictions_if_they_vary(key):
     assert can_distinguish("regression", key, np.array([[0.0, 5.0], [2.0, 3.0]]), NUMBERS)
 
 
 @pytest.mark.parametrize("key", metric_names("multilabel", COLUMNS))
-def test_every_metric_of_columns_tells_answers_apart_where_each_has_both(key):
+def test_every_metric_of_boolean_columns_distinguishes_predictions_if_each_has_both_values(key):
     assert can_distinguish("multilabel", key, np.array([[0.0, 1.0], [1.0, 0.0]]), COLUMNS)
 
 
 @pytest.mark.parametrize("key", ["roc_auc", "mcc", "recall[b]", "precision[b]", "f1[b]", "f1", "recall"])
-def test_a_class_that_does_not_occur_leaves_some_metrics_without_a_say(key):
+def test_some_metrics_cannot_distinguish_predictions_if_a_class_does_not_occur(key):
     y = np.zeros(40, np.int64)
     assert not can_distinguish("classification", key, y, ("a", "b"))
     assert undefined_reason("classification", y, ("a", "b")) == "no row is of class b"
     assert can_distinguish("classification", "log_loss", y, ("a", "b"))
 
 
-def test_the_mean_of_a_ranking_needs_both_answers_in_every_column():
+def test_ranking_metrics_need_both_values_in_every_column():
     y = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     assert not can_distinguish("multilabel", "roc_auc", y, COLUMNS)
     assert not can_distinguish("multilabel", "f1[lost]", y, COLUMNS)
@@ -65,7 +65,7 @@ def test_rows_without_weight_do_not_count():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 2), min_size=2, max_size=12), st.integers(0, 2**32 - 1))
-def test_a_metric_without_a_say_is_the_same_for_all_answers(codes, seed):
+def test_a_metric_that_cannot_distinguish_is_equal_for_all_predictions(codes, seed):
     y = np.array(codes)
     predictions = [np.random.default_rng(seed + i).dirichlet(np.ones(3), len(y)) for i in range(3)]
     for key in metric_names("classification", CLASSES):

@@ -1,4 +1,4 @@
-"""Integrated gradients: what the contributions of any network add up to, and what they are where that is known."""
+"""Integrated gradients: the sum of contributions, and contributions with a known value."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def ensemble_of(*members, seed=0):
     return Ensemble(members, tuple(one.init(rng, np.float64) for one in members))
 
 
-def test_members_contribute_as_often_as_they_count():
+def test_members_contribute_in_proportion_to_their_counts():
     some = ensemble_of(network_of(4, 8, 3), network_of(4, 5, 6, 3), seed=2)
     a, b = some.networks
     repeated = Ensemble((a, b, b, b), (some.flats[0], *[some.flats[1]] * 3))
@@ -41,7 +41,7 @@ def first(outputs):
 
 
 @pytest.mark.parametrize("output", ["identity", "sigmoid", "softmax", "exp"])
-def test_they_add_up_to_the_answer_minus_that_of_the_baseline(output):
+def test_contributions_sum_to_the_prediction_minus_that_of_the_baseline(output):
     ensemble = ensemble_of(network_of(4, 8, 3, output=output), network_of(4, 5, 6, 3, output=output))
     rng = np.random.default_rng(1)
     X, baseline = rng.normal(size=(20, 4)), rng.normal(size=4)
@@ -50,7 +50,7 @@ def test_they_add_up_to_the_answer_minus_that_of_the_baseline(output):
     np.testing.assert_allclose(found.sum(axis=1), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_of_a_linear_network_they_are_weight_times_difference():
+def test_contributions_of_a_linear_network_are_weight_times_difference():
     ensemble = ensemble_of(network_of(3, 1))
     W = ensemble.tensors()["W1"]
     X, baseline = np.array([[1.0, -2.0, 3.0]]), np.array([0.5, 0.0, 1.0])
@@ -58,7 +58,7 @@ def test_of_a_linear_network_they_are_weight_times_difference():
 
 
 def test_the_midpoint_sum_is_near_the_integral():
-    """By itself, before the rest is spread: with more steps they hardly change."""
+    """Before the remaining error is distributed; more steps hardly change the contributions."""
     ensemble = ensemble_of(network_of(5, 16, 16, 1, function="relu"))
     rng = np.random.default_rng(2)
     X = rng.normal(size=(30, 5))
@@ -66,18 +66,18 @@ def test_the_midpoint_sum_is_near_the_integral():
     assert np.abs(few - many).max() < 0.01 * np.abs(many).max()
 
 
-def test_an_input_that_is_as_in_the_baseline_adds_next_to_nothing():
+def test_an_input_equal_to_the_baseline_contributes_almost_nothing():
     ensemble = ensemble_of(network_of(3, 8, 1))
     X, baseline = np.array([[1.0, 2.0, 3.0]]), np.array([0.0, 2.0, 0.0])
     assert contributions(ensemble, first, X, baseline)[0, 1] == 0.0
 
 
-def test_a_row_that_is_the_baseline_has_nothing_to_explain():
+def test_a_row_equal_to_the_baseline_has_zero_contributions():
     ensemble = ensemble_of(network_of(3, 8, 1))
     np.testing.assert_allclose(contributions(ensemble, first, np.ones((1, 3)), np.ones(3)), 0.0, atol=1e-12)
 
 
-def test_what_is_done_to_the_outputs_is_part_of_the_answer():
+def test_contributions_include_the_decoding_of_outputs():
     ensemble = ensemble_of(network_of(3, 8, 2))
 
     def decode(outputs):
@@ -91,7 +91,7 @@ def test_what_is_done_to_the_outputs_is_part_of_the_answer():
 
 @settings(deadline=None, max_examples=40)
 @given(networks(SMOOTH), st.integers(0, 2**16))
-def test_a_short_way_is_explained_by_the_gradient_of_any_network(network, seed):
+def test_near_the_baseline_contributions_are_gradient_times_difference(network, seed):
     X, *_ = rows(seed, 2)
     flat = start(network, seed)
     ensemble, size = Ensemble((network,), (flat,)), 1e-4

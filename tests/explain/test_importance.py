@@ -1,4 +1,4 @@
-"""Permutation importance, with scikit-learn as the scorer."""
+"""Permutation importance, compared with scikit-learn."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ ALL = {(name,): np.array([index]) for index, name in enumerate("abc")}
 
 
 class Linear(RegressorMixin, BaseEstimator):
-    """y = 2 a + b; c does nothing."""
+    """Rows with y = 2 a + b; c has no effect."""
 
     def fit(self, X, y):
         self.n_features_in_ = X.shape[1]
@@ -32,7 +32,7 @@ def scorer(y, metric="rmse", **options):
     return Scorer(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"]), metric, **options)
 
 
-def test_the_loss_is_what_scikit_learn_finds():
+def test_the_importance_agrees_with_scikit_learn():
     X, y = rows(2000)
     found = permutation_importance(scorer(y), X, ALL, 20, np.random.default_rng(0))
     theirs = sklearn_importance(
@@ -44,22 +44,22 @@ def test_the_loss_is_what_scikit_learn_finds():
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("rmse", 1), ("r2", 1), ("mae", 1)])
-def test_a_column_that_helps_is_positive_whatever_the_side_of_the_metric(metric, sign):
+def test_a_useful_column_has_a_positive_importance_for_scores_and_losses(metric, sign):
     X, y = rows(500)
     first = permutation_importance(scorer(y, metric), X, ALL, 2, np.random.default_rng(0))[0]
     assert first.columns == ("a",)
     assert 0 < first.low < first.loss < first.high
 
 
-def test_a_column_that_the_model_ignores_costs_nothing():
+def test_a_column_that_the_model_ignores_has_no_importance():
     X, y = rows(300)
     found = permutation_importance(scorer(y), X, ALL, 3, np.random.default_rng(0))
     (idle,) = [one for one in found if one.columns == ("c",)]
     assert (idle.loss, idle.low, idle.high) == (0.0, 0.0, 0.0)
 
 
-def test_the_interval_holds_the_loss_of_all_rows_as_often_as_it_says():
-    """Shuffling a of N(0, 1) adds 2 * 4 to a mean squared error of 1."""
+def test_the_interval_covers_the_expected_loss_as_often_as_stated():
+    """Shuffling a, which is N(0, 1), adds 2 * 4 to a mean squared error of 1."""
     truth = 3.0 - 1.0
     held = 0
     for seed in range(200):
@@ -69,7 +69,7 @@ def test_the_interval_holds_the_loss_of_all_rows_as_often_as_it_says():
     assert held >= 0.91 * 200
 
 
-def test_the_inputs_are_left_as_they_were_even_where_the_model_fails():
+def test_the_inputs_are_restored_even_if_the_model_fails():
     X, y = rows(50)
     before = X.copy()
     permutation_importance(scorer(y), X, ALL, 2, np.random.default_rng(0))
@@ -98,8 +98,8 @@ def test_every_column_is_shuffled_once_before_any_is_shuffled_again():
     assert len(found) == 2
 
 
-def test_cells_of_rows_with_weights_are_drawn_as_often_as_these_say():
-    """Half of the rows weigh next to nothing, and theirs are the only cells of a that differ from 0."""
+def test_cells_are_drawn_in_proportion_to_the_weights_of_their_rows():
+    """Half of the rows have almost no weight, and only these have cells of a other than 0."""
     X, y = rows(400)
     weights = np.where(np.arange(400) % 2, 1.0, 1e-9)
     X[weights == 1.0, 0] = 0.0
@@ -109,7 +109,7 @@ def test_cells_of_rows_with_weights_are_drawn_as_often_as_these_say():
 
 
 @pytest.mark.parametrize("weights", [np.ones(600), np.linspace(0.5, 3.0, 600)])
-def test_rows_of_equal_worth_lose_the_same_with_weights_as_without(weights):
+def test_equal_weights_give_about_the_importance_of_no_weights(weights):
     X, y = rows(600)
     alone = permutation_importance(scorer(y), X, ALL, 20, np.random.default_rng(0))
     weighted = Scorer(lambda X: Linear().predict(X)[:, None], Truth("regression", y, ["y"], weights), "rmse")

@@ -1,4 +1,4 @@
-"""Which inputs a column feeds, and which columns go together."""
+"""The inputs of each column, and groups of correlated columns."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_the_correlation_is_that_of_ranks():
     assert found.correlation == pytest.approx(abs(spearmanr(*np.round(X, 1).T).statistic))
 
 
-def test_columns_are_linked_through_others_and_free_ones_stay_alone():
+def test_columns_are_grouped_by_single_linkage():
     rng = np.random.default_rng(1)
     a, free = rng.normal(size=(2, 500))
     b, c = a + 0.3 * rng.normal(size=500), a + 0.6 * rng.normal(size=500)
@@ -43,7 +43,7 @@ def test_columns_are_linked_through_others_and_free_ones_stay_alone():
     assert [one.columns for one in found] == [("b", "a", "c")]
 
 
-def test_a_category_goes_with_the_number_that_makes_it():
+def test_a_categorical_column_is_correlated_with_the_number_that_determines_it():
     rng = np.random.default_rng(2)
     a = rng.normal(size=400)
     X = np.column_stack([a, a < 0, a >= 0])
@@ -51,6 +51,6 @@ def test_a_category_goes_with_the_number_that_makes_it():
     assert [one.columns for one in found] == [("a", "sign")]
 
 
-def test_a_constant_column_goes_with_nothing():
+def test_a_constant_column_is_correlated_with_nothing():
     X = np.column_stack([np.ones(50), np.arange(50.0)])
     assert correlated_columns(X, [number("a"), number("b")], 0.5) == []

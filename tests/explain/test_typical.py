@@ -1,4 +1,4 @@
-"""The typical row, from the reference profile."""
+"""The typical row of the reference profile."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def typical_of(values, folder):
 
 
 @pytest.mark.parametrize(("most", "value"), [(0.9, 0.0), (0.1, 1.0)])
-def test_of_two_numbers_the_typical_one_is_that_of_most_rows(folder, most, value):
+def test_of_two_values_the_typical_one_is_the_more_frequent(folder, most, value):
     assert typical_of((np.arange(N_ROWS) >= most * N_ROWS).astype(float), folder) == value
 
 

@@ -1,4 +1,4 @@
-"""Tables whose names would be markup, if a page let them."""
+"""Tables with names that would be markup if a page did not escape them."""
 
 import csv
 from pathlib import Path
@@ -15,7 +15,7 @@ HOSTILE = (SCRIPT, IMAGE, CLOSING, STYLED)
 
 
 def hostile_table(path: Path, n_rows: int = 400) -> Path:
-    """Columns, levels and classes of such names; the target follows from two of the columns."""
+    """A table with such columns, levels and classes; two columns determine the target."""
     rng = np.random.default_rng(0)
     x, z = rng.normal(size=(2, n_rows))
     level = rng.integers(0, 3, n_rows)
@@ -28,7 +28,7 @@ def hostile_table(path: Path, n_rows: int = 400) -> Path:
 
 
 def hostile_run(folder: Path) -> Path:
-    """A run of such a table, and the table; returns the folder of the run."""
+    """Train on such a table; returns the folder of the run."""
     table = hostile_table(folder / "hostile.csv")
     data = {"train": str(table), "target": "target <i>", "validation": 0.3}
     train(folder, data, {"epochs": 4}, postprocess={"calibration": "temperature", "threshold": "f1_macro"})
@@ -36,7 +36,7 @@ def hostile_run(folder: Path) -> Path:
 
 
 def split_in_two(path: Path) -> tuple[Path, Path]:
-    """Every other row of a CSV file, and the others."""
+    """The even and the odd rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         names, *rows = csv.reader(file)
     return tuple(  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Many rows as few numbers: what is drawn of them is what is true of all of them."""
+"""Curves, bins and quantiles that represent many rows by few numbers."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_the_rates_at_each_threshold_are_those_of_scikit_learn(scored):
 
 
 @pytest.mark.parametrize("threshold", [-1.0, 0.0, 0.3, 0.305, 0.99, 1.0, 2.0])
-def test_the_point_of_a_threshold_claims_the_rows_above_it(scored, threshold):
+def test_the_point_of_a_threshold_has_the_rates_of_the_rows_above_it(scored, threshold):
     truth, p, weights = scored
     counted = np.ones(len(p)) if weights is None else weights
     curve = ranking(truth, p, weights)
@@ -55,7 +55,7 @@ def test_a_thinned_curve_has_few_points_of_the_curve_and_its_ends():
     assert np.abs(np.interp(x, few_x, few_y) - y).max() < 0.01
 
 
-def test_reliability_says_how_often_each_probability_came_true(scored):
+def test_reliability_has_the_observed_frequency_of_each_bin(scored):
     _, p, weights = scored
     rng = np.random.default_rng(0)
     found = reliability(p, rng.random(len(p)) < p, weights)
@@ -81,7 +81,7 @@ def test_every_row_of_a_density_is_in_the_grid_or_counted_outside(pairs, has_one
         assert (grid.x_edges[0], grid.x_edges[-1]) == (grid.y_edges[0], grid.y_edges[-1])
 
 
-def test_one_far_row_does_not_press_the_others_into_a_corner():
+def test_an_outlier_does_not_widen_the_range_of_a_density():
     rng = np.random.default_rng(0)
     x, y = np.append(rng.normal(size=(2, 5000)), [[1e6], [0.0]], axis=1)
     grid = density(x, y)
@@ -90,7 +90,7 @@ def test_one_far_row_does_not_press_the_others_into_a_corner():
 
 
 @given(st.lists(numbers, min_size=1, max_size=80))
-def test_the_groups_of_a_band_are_all_rows_in_order(values):
+def test_the_groups_of_a_band_have_all_rows_in_order(values):
     x = np.asarray(values)
     band = quantile_band(x, x, (0.0, 0.5, 1.0), 5)
     assert band.n.sum() == len(x)

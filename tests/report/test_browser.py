@@ -1,4 +1,4 @@
-"""A report in a real browser: nothing goes wrong, nothing is loaded, everybody can read it."""
+"""A report in a real browser: no errors, no requests, accessible."""
 
 import os
 import re
@@ -28,7 +28,7 @@ WIDTHS = (360, 1000, 1600)
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """The page on a run whose columns, levels and classes are called like markup."""
+    """The page of a run whose columns, levels and classes have names like markup."""
     folder = tmp_path_factory.mktemp("page")
     run = hostile_run(folder)
     done("report", run, folder / "hostile.csv", "--compare", run, "--min", "accuracy=0.5", "-o", folder / "page.html")
@@ -45,7 +45,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser, address):
-    """Opens the page in a theme and a width; `heard` are what the console says, and what is asked for."""
+    """Opens the page in a theme and a width; `heard` has console messages and requests."""
     contexts = []
 
     def open_page(theme="light", width=1000):
@@ -66,7 +66,7 @@ def opened(browser, address):
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_section_is_seen_the_console_is_silent_and_nothing_is_asked_for(opened, address, theme, width):
+def test_every_section_is_visible_without_console_messages_or_requests(opened, address, theme, width):
     page = opened(theme, width)
     page.wait_for_load_state("networkidle")
     assert page.heard == []
@@ -81,7 +81,7 @@ def test_every_section_is_seen_the_console_is_silent_and_nothing_is_asked_for(op
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_the_themes_differ_in_paper_and_ink_of_page_and_figures(opened):
+def test_the_themes_differ_in_background_and_text_colour_of_page_and_figures(opened):
     read = """() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,
                      getComputedStyle(document.querySelector("figure svg text")).fill]"""
     light, dark = (opened(theme).evaluate(read) for theme in THEMES)
@@ -103,7 +103,7 @@ def test_names_that_would_be_markup_are_text(opened):
 
 @pytest.mark.skipif(not AXE.is_file(), reason="AXE_CORE names no folder with axe-core")
 @pytest.mark.parametrize(("theme", "width"), [("light", 1000), ("dark", 1600), ("light", 360)])
-def test_axe_finds_nothing_that_keeps_people_out(opened, theme, width):
+def test_axe_finds_no_accessibility_problem(opened, theme, width):
     page = opened(theme, width)
     page.evaluate(AXE.read_text("utf-8"))
     found = page.evaluate("axe.run()")["violations"]
@@ -134,7 +134,7 @@ def test_the_page_can_be_used_by_the_keyboard(opened):
     assert details.evaluate("one => one.open")
 
 
-def test_it_prints_on_a4_without_what_only_a_screen_needs(opened):
+def test_it_prints_on_a4_without_interactive_elements(opened):
     page = opened("dark")
     data = page.pdf(prefer_css_page_size=True)
     assert data.startswith(b"%PDF")

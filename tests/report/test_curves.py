@@ -21,7 +21,7 @@ HOSTILE = "<script>alert(1)</script> $x^2$ & _y"
 
 
 @pytest.mark.parametrize("is_log", [False, True])
-def test_a_figure_has_its_names_as_text_and_no_markup_of_theirs(is_log):
+def test_names_in_a_figure_are_text_and_never_markup(is_log):
     runs = [run(HOSTILE), run("_underscored"), run("plain")]
     svg = curves_image(runs, HOSTILE, is_log, "x.svg").decode()
     assert "<script" not in svg

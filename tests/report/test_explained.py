@@ -1,4 +1,4 @@
-"""The importance of columns and how answers go with them, as figures."""
+"""Figures of permutation importance and partial dependence."""
 
 import numpy as np
 import pytest
@@ -21,14 +21,14 @@ def panel(values, n_predictions=1, positions=None, name="a"):
     return {"name": name, "values": values, "positions": positions, "mean": mean, "curves": curves}
 
 
-def test_names_stay_text():
+def test_names_in_a_figure_are_text():
     svg = importance_image([ColumnImportance(HOSTILE, 1.0, 0.5, 1.5)], "log_loss rises by", "x.svg").decode()
     svg += dependence_image([panel([HOSTILE, "b"], 2, name=HOSTILE)], [HOSTILE, "_b"], "x.svg").decode()
     assert "<script" not in svg
     assert svg.count("&lt;script&gt;$x^2$ &amp; _y") >= 3
 
 
-def test_what_is_not_shown_is_counted():
+def test_columns_that_are_not_drawn_are_counted():
     assert "more columns" not in importance_image(bars(MAX_BARS), "rmse rises by", "x.svg").decode()
     assert "5 more columns" in importance_image(bars(MAX_BARS + 5), "rmse rises by", "x.svg").decode()
 
@@ -38,7 +38,7 @@ def test_no_column_and_one_value_are_drawn():
     assert dependence_image([panel(["1"], positions=[1.0])], ["y"], "x.png").startswith(b"\x89PNG")
 
 
-def test_curves_of_rows_are_drawn_for_one_answer():
+def test_curves_of_rows_are_drawn_for_a_single_output():
     lines = [dependence_image([panel(["1", "2"], n, [1.0, 2.0])], "abc"[:n], "x.svg").count(b"opacity") for n in (1, 2)]
     assert lines[0] > lines[1]
 
@@ -60,7 +60,7 @@ def test_the_verb_draws_what_it_shows(penguins, tmp_path, options, ending):
         (("-o", "nowhere/figure.png"), "nowhere"),
     ],
 )
-def test_a_file_that_cannot_be_drawn_is_an_error_before_the_work(penguins, folder, options, said):
+def test_an_invalid_image_file_is_an_error_before_any_computation(penguins, folder, options, said):
     ended = mlp("explain", penguins, DATA / "penguins.csv", *options)
     assert ended.code == 2
     assert said in ended.stderr

@@ -1,4 +1,4 @@
-"""A model far worse than the constant baseline is named by every verb that shows it."""
+"""The note on a model that is far worse than the constant baseline."""
 
 import pytest
 from hypothesis import given
@@ -23,11 +23,11 @@ def test_a_score_is_far_worse_beyond_a_multiple_of_the_baseline(own, constant, m
     ("own", "constant"),
     [(None, 1.0), (5.0, None), (5.0, 0.0), (5.0, 2.3e-16), (float("nan"), 1.0), (5.0, float("nan"))],
 )
-def test_what_is_not_defined_is_not_far_worse(own, constant):
+def test_an_undefined_score_is_not_far_worse(own, constant):
     assert far_worse({"rmse": own}, {"rmse": constant}, "these rows") == ""
 
 
-def test_of_a_run_the_last_part_counts_and_of_several_targets_each():
+def test_the_last_split_of_a_run_is_compared_and_each_of_several_targets():
     flat = {"train.log_loss": 9.0, "validation.log_loss": 1.0, "constant.log_loss": 1.0}
     assert far_worse_run(flat) == ""
     assert "on the test rows" in far_worse_run({**flat, "test.log_loss": 3.0})
@@ -39,7 +39,7 @@ def test_of_a_run_the_last_part_counts_and_of_several_targets_each():
 
 @pytest.fixture(params=["classes", "numbers"])
 def poor(request, folder):
-    """A model without any use: far too large steps, the last epoch kept."""
+    """A useless model: a far too large learning rate, with the weights of the last epoch."""
     training = {"epochs": 2, "optimizer": {"name": "adam", "learning_rate": 3.0}, "early_stopping": None}
     data = IRIS if request.param == "classes" else DIABETES
     sections = {"model": {"activation": "tanh", "layers": ["auto", 64, 64, "auto"]}}
@@ -63,13 +63,13 @@ def test_every_verb_that_shows_a_far_worse_model_says_so(poor):
     assert done("runs", "--json").document["runs"][0]["far_worse_than_constant"]
 
 
-def test_a_good_model_is_not_accused(iris):
+def test_a_good_model_gets_no_note(iris):
     rows = str(DATA / "iris.csv")
     for arguments in (["eval", iris, rows], ["inspect", iris], ["compare", iris, iris, rows]):
         assert SENTENCE not in done(*arguments).stderr
 
 
-def test_rows_of_one_class_alone_are_not_held_against_a_perfect_constant(folder, iris):
+def test_rows_of_a_single_class_are_not_compared_with_a_perfect_constant(folder, iris):
     header, *rows = (DATA / "iris.csv").read_text().splitlines()
     (folder / "one.csv").write_text("\n".join([header, *(row for row in rows if "virginica" in row)]) + "\n")
     assert SENTENCE not in done("eval", iris, "one.csv").stderr

@@ -1,4 +1,4 @@
-"""Temperatures of members, and what a figure comes to for the mean of more of them."""
+"""Temperatures of members, and scores extrapolated to the mean of more members."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from mlpcli.workflows.scoring.scores import Criterion, mean_predictions
 LABELS = ClassTarget(ColumnSchema("y", "category"), ("a", "b", "c"))
 
 
-def test_the_squared_error_of_more_members_is_foretold_exactly():
-    """Errors with a part that all share and a part of each member's own: every pair is as alike as every other."""
+def test_the_squared_error_of_more_members_is_extrapolated_exactly():
+    """Errors with a common and an individual component, so that all pairs of members are equally correlated."""
     rng = np.random.default_rng(0)
     n_members, n_rows = 8, 40
     own = np.linalg.qr(rng.normal(size=(n_rows, n_members + 1)))[0].T  # orthogonal, of equal length
@@ -29,7 +29,7 @@ def test_the_squared_error_of_more_members_is_foretold_exactly():
 
 
 def random_case(n_networks=2, n_rows=400, seed=0, sharpness=4.0):
-    """Classes, and the outputs of networks that are right about them but far too sure."""
+    """Classes, and outputs of networks that predict them with far too much confidence."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(n_rows, 3))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -44,7 +44,7 @@ def log_loss_of(outputs, truth, temperature=None):
     return score("classification", "log_loss", truth, mean_predictions(LABELS, state, outputs), LABELS.labels)
 
 
-def test_members_that_are_too_sure_get_a_temperature_that_gains():
+def test_overconfident_members_get_a_temperature_that_lowers_the_log_loss():
     outputs, truth = random_case()
     criterion = Criterion("log_loss", LABELS, {}, truth, None, is_calibrated=True, n_members=2)
     temperature = criterion.members_temperature(outputs)
@@ -54,7 +54,7 @@ def test_members_that_are_too_sure_get_a_temperature_that_gains():
     assert log_loss_of(outputs, truth, temperature) < min(others)
 
 
-def test_more_members_make_each_surer_as_their_mean_is_less_so():
+def test_more_members_lower_the_temperature_as_their_mean_is_less_confident():
     outputs, truth = random_case()
     criterion = Criterion("log_loss", LABELS, {}, truth, None, is_calibrated=True)
     temperatures = [criterion.members_temperature(outputs, n_members=n) for n in (2, 4, 16)]
@@ -62,7 +62,7 @@ def test_more_members_make_each_surer_as_their_mean_is_less_so():
     assert temperatures[0] > temperatures[-1]
 
 
-def test_the_temperature_found_is_the_one_of_least_loss():
+def test_the_fitted_temperature_minimizes_the_log_loss():
     def loss(temperature, which):
         return abs(np.log(temperature) - np.log(0.3 if len(which) == 1 else 0.2))
 
@@ -70,7 +70,7 @@ def test_the_temperature_found_is_the_one_of_least_loss():
     assert fit_members_temperature(loss, [1] * 4, 4) == pytest.approx(0.2, rel=0.01)
 
 
-def test_networks_count_in_the_temperature_as_often_as_they_are_said_to():
+def test_networks_are_weighted_by_their_counts_in_the_temperature():
     outputs, truth = random_case(n_networks=3)
     criterion = Criterion("log_loss", LABELS, {}, truth, None, is_calibrated=True, n_members=3)
     plain = criterion.members_temperature(outputs)
@@ -80,7 +80,7 @@ def test_networks_count_in_the_temperature_as_often_as_they_are_said_to():
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
-def test_a_temperature_leaves_the_ranks_of_two_classes_and_every_choice_alone(temperature):
+def test_a_temperature_changes_no_ranking_of_two_classes_and_no_label(temperature):
     outputs, truth = random_case(n_networks=1, sharpness=1.0)
     two, state = ClassTarget(ColumnSchema("y", "category"), ("a", "b")), {"temperature": np.array([temperature])}
     halves = outputs[..., :2] / outputs[..., :2].sum(axis=-1, keepdims=True)
@@ -96,7 +96,7 @@ def test_a_temperature_leaves_the_ranks_of_two_classes_and_every_choice_alone(te
     np.testing.assert_array_equal(*of_three)
 
 
-def test_an_epoch_that_is_too_sure_is_judged_with_its_temperature():
+def test_an_overconfident_epoch_is_scored_with_its_temperature():
     outputs, truth = random_case(n_networks=1)
     sure, softer = (
         Criterion("log_loss", LABELS, {}, truth, None, is_calibrated)(outputs[0]) for is_calibrated in (0, 1)
@@ -110,8 +110,8 @@ def test_an_epoch_that_is_too_sure_is_judged_with_its_temperature():
 
 @pytest.mark.parametrize("is_calibrated", [False, True])
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy", "brier"])
-def test_what_several_networks_are_judged_by_is_the_mean_of_all_members(metric, is_calibrated):
-    """The law of `extrapolated`, between one network and the mean of both, for eight members; of losses by ratios."""
+def test_the_criterion_of_several_networks_is_extrapolated_to_all_members(metric, is_calibrated):
+    """`extrapolated` from a network and the mean of both to eight members; for losses on the log scale."""
     outputs, truth = random_case()
     criterion = Criterion(metric, LABELS, {}, truth, None, is_calibrated, n_members=8)
     alone = np.mean([criterion(own) for own in outputs])
@@ -125,7 +125,7 @@ def test_what_several_networks_are_judged_by_is_the_mean_of_all_members(metric, 
         assert two == pytest.approx(together, rel=1e-12)
 
 
-def test_amounts_are_averaged_before_they_are_decoded():
+def test_numeric_outputs_are_averaged_before_decoding():
     target = NumberTarget((ColumnSchema("y", "number"),), "log", ())
     state = {"target_center": np.array([0.5]), "target_scale": np.array([2.0])}
     outputs = np.array([[[0.0], [1.0]], [[2.0], [-1.0]]])
@@ -133,7 +133,7 @@ def test_amounts_are_averaged_before_they_are_decoded():
     np.testing.assert_allclose(mean_predictions(target, state, outputs), expected, rtol=1e-12)
 
 
-def test_the_squared_error_of_independent_members_is_judged_as_it_will_be():
+def test_the_criterion_of_independent_members_is_the_squared_error_of_their_mean():
     rng = np.random.default_rng(3)
     truth = rng.normal(size=(4000, 1))
     state = {"target_center": np.zeros(1), "target_scale": np.ones(1)}

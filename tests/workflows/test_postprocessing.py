@@ -1,4 +1,4 @@
-"""Temperature, threshold and clamp: what they promise on the rows they are fitted on, and where they are refused."""
+"""Temperature, threshold and clamp: properties on the rows they are fitted on, and invalid options."""
 
 import numpy as np
 import pytest
@@ -33,12 +33,12 @@ COLUMNS = BooleanTarget(
 seeds = st.integers(0, 2**32 - 1)
 
 
-def drawn(seed, n_classes=3, n_rows=300, sureness=2.0):
-    """Probabilities whose truth is drawn from less sure ones: logits divided by `sureness`."""
+def drawn(seed, n_classes=3, n_rows=300, temperature=2.0):
+    """Overconfident probabilities: the truth is drawn from those with logits divided by `temperature`."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 3, (n_rows, n_classes))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    honest = tempered(probabilities, sureness)
+    honest = tempered(probabilities, temperature)
     y = (rng.random((n_rows, 1)) > honest.cumsum(axis=1)[:, :-1]).sum(axis=1)
     return probabilities, y.astype(np.int64), rng.integers(0, 4, n_rows).astype(np.float64)
 
@@ -53,40 +53,40 @@ def fitted(config):
 
 @given(seeds, st.integers(2, 5), st.floats(0.02, 50), st.booleans())
 @settings(deadline=None, max_examples=50)
-def test_the_temperature_never_worsens_the_log_loss_it_is_fitted_on(seed, n_classes, sureness, is_weighted):
-    probabilities, y, weights = drawn(seed, n_classes, 60, sureness)
+def test_the_temperature_never_worsens_the_log_loss_it_is_fitted_on(seed, n_classes, true_temperature, is_weighted):
+    probabilities, y, weights = drawn(seed, n_classes, 60, true_temperature)
     weights = weights if is_weighted else None
     temperature = fit_temperature(probabilities, y, weights)
     assert 0.05 <= temperature <= 20
     counts = np.ones(len(y)) if weights is None else weights
-    is_all_right = (probabilities.argmax(axis=1) == y)[counts > 0].all()  # then more sureness always gains
+    is_all_right = (probabilities.argmax(axis=1) == y)[counts > 0].all()  # then a lower temperature is always better
 
     def loss(other):
         return score("classification", "log_loss", y, tempered(probabilities, other), (), weights)
 
-    def doubtful(other):
+    def smoothed(other):
         return smoothed_log_loss(loss(other), tempered(probabilities, other))
 
     assert loss(temperature) <= loss(1.0) + 1e-9
     if temperature != 1.0 and weights is None:
         for other in (temperature / 1.1, temperature * 1.1):
-            assert doubtful(temperature) <= doubtful(other) + 1e-9 or not 0.05 <= other <= 20
+            assert smoothed(temperature) <= smoothed(other) + 1e-9 or not 0.05 <= other <= 20
     assert not is_all_right or temperature == 1.0
 
 
-def test_a_few_rows_that_are_nearly_all_right_do_not_ask_for_endless_sureness():
+def test_few_rows_that_are_nearly_all_correct_do_not_push_the_temperature_to_its_bound():
     codes = np.arange(60) % 3
     probabilities = np.full((60, 3), 0.04)
     probabilities[np.arange(60), codes] = 0.92
-    probabilities[0] = [0.35, 0.4, 0.25]  # a near miss, which hardly minds how sure the others are
+    probabilities[0] = [0.35, 0.4, 0.25]  # nearly correct, so confidence in the other rows hardly affects it
     right = tempered(probabilities, fit_temperature(probabilities, codes))[1:]
     assert 0.002 < 1 - right.max(axis=1).min() < 0.04
 
 
-@pytest.mark.parametrize("sureness", [0.5, 1.0, 2.0, 5.0])
-def test_the_temperature_that_made_a_model_too_sure_is_found(sureness):
-    probabilities, y, _ = drawn(1, n_rows=20_000, sureness=sureness)
-    assert fit_temperature(probabilities, y) == pytest.approx(sureness, rel=0.05)
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 5.0])
+def test_the_temperature_of_an_overconfident_model_is_recovered(temperature):
+    probabilities, y, _ = drawn(1, n_rows=20_000, temperature=temperature)
+    assert fit_temperature(probabilities, y) == pytest.approx(temperature, rel=0.05)
     calibrated = tempered(probabilities, fit_temperature(probabilities, y))
     assert score_classes(y, calibrated, ("a", "b", "c"))["ece"] < 0.015
 
@@ -98,18 +98,18 @@ def test_a_weight_counts_like_copies_of_the_row():
     assert weighted == pytest.approx(fit_temperature(probabilities[copies], y[copies]))
 
 
-def test_yes_no_columns_share_one_temperature_as_the_rows_of_one_column_would():
+def test_boolean_columns_share_a_temperature_as_rows_of_one_column_would():
     probabilities, y, _ = drawn(3, n_classes=2)
     together = fit_temperature(probabilities[:, 1].reshape(-1, 2), y.reshape(-1, 2))
     assert together == pytest.approx(fit_temperature(probabilities, y))
 
 
-def test_where_every_row_is_right_no_temperature_is_taken():
+def test_if_every_row_is_correct_the_temperature_is_one():
     probabilities, _, _ = drawn(0)
     assert fit_temperature(probabilities, probabilities.argmax(axis=1)) == 1.0
 
 
-def test_probabilities_of_0_and_1_neither_stop_nor_govern_the_fit():
+def test_probabilities_of_0_and_1_neither_break_nor_dominate_the_fit():
     probabilities, y, _ = drawn(7, n_classes=2)
     sure = np.vstack([probabilities, [[1.0, 0.0], [0.0, 1.0]]])
     temperature = fit_temperature(sure, np.append(y, [1, 1]))
@@ -136,7 +136,7 @@ def test_the_chosen_threshold_is_at_least_as_good_as_one_half(seed, metric, is_w
 
 @given(seeds, st.sampled_from(["accuracy", "f1", "f1_macro", "f1_micro", "hamming_loss", "subset_accuracy"]))
 @settings(deadline=None, max_examples=30)
-def test_each_yes_no_column_gets_a_threshold_and_together_they_lose_nothing(seed, metric):
+def test_each_boolean_column_gets_a_threshold_and_the_overall_score_is_not_worse(seed, metric):
     probabilities, y, _ = drawn(seed, n_classes=2, n_rows=80)
     predictions, truth = probabilities[:, 1].reshape(-1, 2), y.reshape(-1, 2)
     threshold = choose_threshold("multilabel", COLUMNS.names, metric, predictions, truth)
@@ -150,7 +150,7 @@ def test_each_yes_no_column_gets_a_threshold_and_together_they_lose_nothing(seed
     assert chosen >= half
 
 
-def test_the_best_threshold_of_all_is_found_and_of_equals_the_one_nearest_to_one_half():
+def test_the_best_threshold_is_chosen_and_on_ties_the_one_nearest_to_one_half():
     p = np.array([0.1, 0.2, 0.3, 0.4, 0.8, 0.9])
     predictions = np.column_stack([1 - p, p])
     y = np.array([0, 0, 1, 1, 1, 1])
@@ -160,8 +160,8 @@ def test_the_best_threshold_of_all_is_found_and_of_equals_the_one_nearest_to_one
     ).tolist() == [0.5]
 
 
-def test_many_rows_are_tried_at_a_bearable_number_of_thresholds():
-    probabilities, y, _ = drawn(2, n_classes=2, n_rows=20_000, sureness=1.0)
+def test_many_rows_are_scored_at_a_bounded_number_of_thresholds():
+    probabilities, y, _ = drawn(2, n_classes=2, n_rows=20_000, temperature=1.0)
     threshold = choose_threshold("classification", TWO.labels, "accuracy", probabilities, y)
     assert threshold[0] == pytest.approx(0.5, abs=0.1)
 
@@ -212,7 +212,7 @@ def test_the_threshold_is_chosen_on_calibrated_probabilities():
         (DIABETES, {"threshold": 0.5}, "postprocess.threshold: applies to probabilities; the task is regression"),
     ],
 )
-def test_what_does_not_go_with_the_target_is_an_error_that_names_the_key(data, postprocess, message):
+def test_an_option_that_does_not_apply_to_the_target_is_an_error_that_names_the_key(data, postprocess, message):
     with pytest.raises(ConfigError) as caught:
         prepare(loaded(data, postprocess=postprocess))
     assert str(caught.value).startswith(f"config: {message}")
@@ -238,7 +238,7 @@ def test_an_unknown_metric_for_the_threshold_is_an_error_with_the_nearest(late):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1, True, -0.5])
-def test_a_threshold_that_is_no_share_is_refused_as_it_is_read(value):
+def test_a_threshold_outside_of_0_to_1_is_refused_when_the_config_is_read(value):
     with pytest.raises(ConfigError, match=r"postprocess\.threshold"):
         loaded(postprocess={"threshold": value})
 
@@ -285,18 +285,18 @@ def test_a_clamped_model_stays_in_the_range_of_the_training_targets(folder):
 
 
 @pytest.mark.parametrize("transform", ["log", "quantile"])
-def test_scores_of_a_bent_target_are_in_the_users_units(transform):
+def test_scores_of_a_transformed_target_are_in_original_units(transform):
     outcome = fitted(loaded(DIABETES, {"epochs": 20}, preprocess={"target": transform}))
     assert outcome.scores["validation"]["rmse"] == pytest.approx(outcome.best_score)
     assert 40 < outcome.scores["validation"]["rmse"] < outcome.scores["constant"]["rmse"]
 
 
 @pytest.mark.parametrize(("loss", "metric"), [("squared_error", "rmse"), ("absolute_error", "mae"), ("huber", "mae")])
-def test_the_best_epoch_of_a_bent_target_is_chosen_in_the_users_units(loss, metric):
+def test_the_best_epoch_of_a_transformed_target_is_chosen_in_original_units(loss, metric):
     assert prepare(loaded(DIABETES, {"loss": loss}, preprocess={"target": "log"})).metric == metric
 
 
-def test_counts_are_not_bent_for_a_poisson_loss():
+def test_counts_are_not_transformed_for_a_poisson_loss():
     with pytest.raises(ConfigError, match=r"preprocess\.target: poisson needs counts, which (log|quantile)"):
         prepare(loaded(DIABETES, {"loss": "poisson"}, preprocess={"target": "log"}))
 
@@ -307,7 +307,7 @@ def test_a_target_without_a_logarithm_is_an_error_with_its_line(folder):
         prepare(loaded({"train": "t.csv", "target": "y", "validation": None}, preprocess={"target": "log"}))
 
 
-def test_what_comes_after_the_network_is_saved_with_it(late, tmp_path):
+def test_postprocessing_is_saved_with_the_model(late, tmp_path):
     cases = [
         (late, {"calibration": "temperature", "threshold": "f1"}, {}),
         (late | {"target": ["late", "also"], "drop": []}, {"calibration": "temperature", "threshold": "f1"}, {}),

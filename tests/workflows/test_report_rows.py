@@ -1,4 +1,4 @@
-"""The rows of a report: all of them while they fit, then a random sample of bounded size that no chunk changes."""
+"""The rows of a report: all if they fit, otherwise a random sample of bounded size, independent of chunks."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     return train(folder, {"train": str(DATA / "penguins.csv"), "target": "species", "drop": ["year"]}, {"epochs": 3})
 
 
-def test_while_rows_fit_the_scores_are_those_of_eval_to_the_last_bit(run):
+def test_if_all_rows_fit_the_scores_are_bit_identical_to_those_of_eval(run):
     model = load_model(str(run))
     rows = read_rows(model, str(DATA / "penguins.csv"), None, None)
     assert rows.n_rows == len(rows.sample) == len(rows.detailed.sample) == 344
@@ -57,7 +57,7 @@ def test_while_rows_fit_the_scores_are_those_of_eval_to_the_last_bit(run):
     assert rows.counts == evaluate(str(run), str(DATA / "penguins.csv")).counts
 
 
-def test_of_more_rows_a_sample_is_held_with_its_cells(run, monkeypatch):
+def test_of_more_rows_a_sample_is_kept_with_its_cells(run, monkeypatch):
     monkeypatch.setattr(room, "MAX_ROWS", 200)
     monkeypatch.setattr(room, "MAX_DETAILED", 60)
     monkeypatch.setattr(room, "MIN_DETAILED", 10)

@@ -22,14 +22,14 @@ OUTPUTS = np.random.default_rng(0).random((20, 2)).astype(np.float32)
         (NumberTarget(NUMBERS, "standardize"), {"target_center": np.ones(2), "target_scale": np.array([2.0, 0.3])}),
     ],
 )
-def test_answers_decoded_some_at_a_time_are_those_of_all(target, state):
+def test_predictions_decoded_by_slices_equal_those_decoded_at_once(target, state):
     predictions, decoded = decode_outputs(target, state, OUTPUTS), Decoded(target, state, OUTPUTS)
     assert decoded.shape == predictions.shape
     assert np.array_equal(decoded[3:11], predictions[3:11])
     assert np.array_equal(decoded[:], predictions)
 
 
-def test_a_single_output_answers_for_both_classes():
+def test_a_single_output_gives_the_probabilities_of_both_classes():
     decoded = Decoded(ClassTarget(ColumnSchema("y", "category"), ("a", "b")), {}, OUTPUTS[:, :1])
     assert decoded.shape == (20, 2)
     assert decoded[:5].sum(axis=1).tolist() == [1.0] * 5
