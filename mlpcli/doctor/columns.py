@@ -38,7 +38,7 @@ def column_codes(train: Inputs, held_out: Inputs) -> tuple[Codes, Codes, bool]:
         return codes.reshape(-1).astype(np.int64), others, train.shape[1] == 1
     n_bins = int(np.clip(len(train) // ROWS_OF_BIN, 2, MAX_BINS))
     edges = np.unique(np.quantile(train[:, 0], np.linspace(0, 1, n_bins + 1)[1:-1]))
-    binned = [np.searchsorted(edges, part[:, 0], side="right").astype(np.int64) for part in (train, held_out)]
+    binned = [np.searchsorted(edges, inputs[:, 0], side="right").astype(np.int64) for inputs in (train, held_out)]
     return binned[0], binned[1], True
 
 
@@ -82,7 +82,7 @@ def leaking_columns(
     return findings
 
 
-def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], part: str) -> list[Finding]:
+def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], split: str) -> list[Finding]:
     """Columns with a large and significant population stability index between training and held-out rows."""
     psi_by_column: dict[str, float] = {}
     for name, (train, held_out) in columns.items():
@@ -101,7 +101,8 @@ def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], part: str) -> list[Fin
     shown = listed([f"{name} (PSI {psi_by_column[name]:.2f})" for name in worst], 5)
     return [
         Finding(
-            f"the {part} rows differ from the training rows in {len(psi_by_column)} of {len(columns)} columns: {shown}",
+            f"the {split} rows differ from the training rows in {len(psi_by_column)} of {len(columns)} columns: "
+            f"{shown}",
             "A network is reliable only on rows like its training rows.",
             "Train on such rows too, or drop the columns that shift: data.drop",
             {"columns": len(psi_by_column), "worst": worst[0], "psi": psi_by_column[worst[0]]},

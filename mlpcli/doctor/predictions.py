@@ -28,11 +28,11 @@ MIN_CLASS_ROWS = 5
 class Losses:
     """A loss on training rows and on held-out rows, and that of the constant baseline on held-out rows.
 
-    `metric` is its name, `part` that of the held-out split; `error` is the standard error on it, NaN if unknown.
+    `metric` is its name, `split` that of the held-out split; `error` is the standard error on it, NaN if unknown.
     """
 
     metric: str
-    part: str
+    split: str
     train: float
     held_out: float
     constant: float
@@ -52,7 +52,7 @@ def gap(losses: Losses, remedies: str) -> list[Finding]:
         return []
     return [
         Finding(
-            f"{losses.metric}: train {number(losses.shown(losses.train))}, {losses.part} "
+            f"{losses.metric}: train {number(losses.shown(losses.train))}, {losses.split} "
             f"{number(losses.shown(losses.held_out))}, constant {number(losses.shown(losses.constant))}: "
             f"{max(kept / gained, 0.0):.0%} of the gain carries over to held-out rows",
             "The network memorizes training rows instead of learning what they have in common (overfitting).",
@@ -68,7 +68,7 @@ def no_better_than_constant(losses: Losses) -> list[Finding]:
         return []
     return [
         Finding(
-            f"{losses.metric} on the {losses.part} rows is {number(losses.shown(losses.held_out))}, that of the "
+            f"{losses.metric} on the {losses.split} rows is {number(losses.shown(losses.held_out))}, that of the "
             f"constant baseline {number(losses.shown(losses.constant))}",
             "A model that ignores its inputs is as good, or better.",
             "Check the target and the columns (mlp check), then try training.optimizer.learning_rate ten times "
@@ -97,7 +97,7 @@ def never_predicted(labels: Sequence[str], n_true: Codes, n_predicted: Codes, re
     ]
 
 
-def miscalibrated(temperature: float, gain: float, n_rows: int, part: str) -> list[Finding]:
+def miscalibrated(temperature: float, gain: float, n_rows: int, split: str) -> list[Finding]:
     """Probabilities that temperature scaling improves significantly.
 
     `gain` is the reduction of the mean log loss on `n_rows` rows; twice its sum is chi-squared with one degree of
@@ -110,7 +110,7 @@ def miscalibrated(temperature: float, gain: float, n_rows: int, part: str) -> li
     return [
         Finding(
             f"the probabilities are {what}: a temperature of {temperature:.2f} lowers the log_loss by "
-            f"{number(gain)} on the {part} rows",
+            f"{number(gain)} on the {split} rows",
             "A probability of 0.9 should be correct in nine of ten cases.",
             "Try postprocess.calibration: temperature",
             {"temperature": temperature, "gain": gain, "rows": n_rows},
@@ -118,7 +118,7 @@ def miscalibrated(temperature: float, gain: float, n_rows: int, part: str) -> li
     ]
 
 
-def biased(name: str, errors: Values, part: str) -> list[Finding]:
+def biased(name: str, errors: Values, split: str) -> list[Finding]:
     """Predicted numbers that are too high or too low on average; `errors` (n_rows,) are predicted minus true."""
     n, deviation = len(errors), float(errors.std())
     mean = float(errors.mean())
@@ -130,7 +130,7 @@ def biased(name: str, errors: Values, part: str) -> list[Finding]:
     return [
         Finding(
             f"{name} is predicted {number(abs(mean))} too {'high' if mean > 0 else 'low'} on average over the "
-            f"{part} rows ({abs(mean) / deviation:.2f} standard deviations of the error)",
+            f"{split} rows ({abs(mean) / deviation:.2f} standard deviations of the error)",
             "A bias does not cancel out in sums over rows.",
             "Check preprocess.target (log and quantile shift the mean) and drift between the splits",
             {"bias": mean, "deviation": deviation, "rows": n},
@@ -138,7 +138,7 @@ def biased(name: str, errors: Values, part: str) -> list[Finding]:
     ]
 
 
-def off_quantile(name: str, quantile: float, n_below: int, n_rows: int, part: str) -> list[Finding]:
+def off_quantile(name: str, quantile: float, n_below: int, n_rows: int, split: str) -> list[Finding]:
     """A predicted quantile with the wrong fraction of rows below it, significant by Hoeffding's inequality."""
     fraction = n_below / max(n_rows, 1)
     distance = abs(fraction - quantile)
@@ -146,7 +146,7 @@ def off_quantile(name: str, quantile: float, n_below: int, n_rows: int, part: st
         return []
     return [
         Finding(
-            f"{fraction:.0%} of the {part} rows lie below the predicted quantile {quantile:g} of {name}",
+            f"{fraction:.0%} of the {split} rows lie below the predicted quantile {quantile:g} of {name}",
             "A quantile is the value that this fraction of rows lies below.",
             "Try more rows, model.dropout, or fewer model.layers: the network overfits",
             {"quantile": quantile, "below": fraction, "rows": n_rows},

@@ -81,17 +81,17 @@ def _derivatives(logs: Values, weights: Values, true_log: float, b: float) -> tu
     return float(weights @ means) - true_log, float(weights @ variances)
 
 
-def extrapolated(alone: float, together: float, n_together: float, n_members: float) -> float:
+def extrapolated(single: float, ensemble: float, n_networks: float, n_members: float) -> float:
     """Extrapolate a score to an ensemble of `n_members`.
 
-    `alone` is the score of a single member, `together` that of an ensemble of `n_together`.
+    `single` is the score of a single member, `ensemble` that of an ensemble of `n_networks`.
 
     The error of an ensemble is a constant plus a term proportional to 1 / n: exactly for squared errors of exchangeable
     members (Krogh & Vedelsby 1995), approximately for other scores.
     """
-    if n_together == 1:
-        return alone
-    return alone + (together - alone) * (1.0 - 1.0 / n_members) / (1.0 - 1.0 / n_together)
+    if n_networks == 1:
+        return single
+    return single + (ensemble - single) * (1.0 - 1.0 / n_members) / (1.0 - 1.0 / n_networks)
 
 
 def fit_members_temperature(
@@ -107,10 +107,10 @@ def fit_members_temperature(
         return _best_log_temperature(lambda temperature: log_loss_at(temperature, networks))
 
     total = sum(counts)
-    n_together = total**2 / sum(count**2 for count in counts)
-    alone = sum(best_log((network,)) * count for network, count in enumerate(counts)) / total
-    together = best_log(tuple(range(len(counts)))) if len(counts) > 1 else alone
-    return exp(extrapolated(alone, together, n_together, n_members * n_together / len(counts)))
+    n_effective = total**2 / sum(count**2 for count in counts)
+    single = sum(best_log((network,)) * count for network, count in enumerate(counts)) / total
+    ensemble = best_log(tuple(range(len(counts)))) if len(counts) > 1 else single
+    return exp(extrapolated(single, ensemble, n_effective, n_members * n_effective / len(counts)))
 
 
 def _best_log_temperature(loss: Callable[[float], float]) -> float:

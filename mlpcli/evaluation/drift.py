@@ -51,10 +51,10 @@ def level_bins(
     """
     expected = _expected(before + now, int(before_in_buckets.sum()), int(now_in_buckets.sum()))
     is_frequent = expected >= MIN_EXPECTED
-    place, n_buckets = bucket[is_frequent], len(before_in_buckets)
+    frequent_buckets, n_buckets = bucket[is_frequent], len(before_in_buckets)
     remaining = [
-        whole - np.bincount(place, counts[is_frequent], n_buckets).astype(np.int64)
-        for counts, whole in ((before, before_in_buckets), (now, now_in_buckets))
+        in_buckets - np.bincount(frequent_buckets, counts[is_frequent], n_buckets).astype(np.int64)
+        for counts, in_buckets in ((before, before_in_buckets), (now, now_in_buckets))
     ]
     return merge_rare(np.append(before[is_frequent], remaining[0]), np.append(now[is_frequent], remaining[1]))
 

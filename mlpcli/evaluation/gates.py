@@ -65,7 +65,7 @@ class GateResult:
 def parse_gate(text: str, is_minimum: bool) -> Gate:
     """Parse the value of `--min` or `--max`, such as "accuracy=0.95"; raises MlpError if invalid."""
     option, example = ("--min", "accuracy=0.95") if is_minimum else ("--max", "log_loss=0.2")
-    metric, _, number = (part.strip() for part in text.rpartition("="))
+    metric, _, number = (word.strip() for word in text.rpartition("="))
     if not metric or not number:
         raise MlpError(f"{option} {text}: expected METRIC=NUMBER. Write for example {option} {example}")
     try:

@@ -67,13 +67,13 @@ def _output_gradients(decode: Decode, outputs: Values) -> Values:
     return gradients
 
 
-def _rescaled_to_sum(parts: Values, total: Values) -> Values:
-    """The parts (n_rows, n_in), corrected so that they sum to `total` (n_rows,)."""
-    residual = total - parts.sum(axis=1)
-    size = np.abs(parts)
+def _rescaled_to_sum(contributions: Values, total: Values) -> Values:
+    """Contributions (n_rows, n_in), corrected so that they sum to `total` (n_rows,)."""
+    residual = total - contributions.sum(axis=1)
+    size = np.abs(contributions)
     size_sum = size.sum(axis=1, keepdims=True)
-    fractions = np.where(size_sum > 0, size / np.where(size_sum > 0, size_sum, 1.0), 1.0 / parts.shape[1])
-    return np.asarray(parts + residual[:, None] * fractions)
+    fractions = np.where(size_sum > 0, size / np.where(size_sum > 0, size_sum, 1.0), 1.0 / contributions.shape[1])
+    return np.asarray(contributions + residual[:, None] * fractions)
 
 
 class _Gradient:

@@ -56,8 +56,8 @@ class Scorer:
         inputs = score_inputs(truth.task, truth.y, predictions, truth.weights, self.threshold)
         has_pseudo_values = self.metric == metric.name and truth.task in metric.pseudo_values
         with np.errstate(all="ignore"):
-            whole = float(metric_function(truth.task, self.metric, truth.names)(inputs))
-            return whole, metric.pseudo_values[truth.task](inputs) if has_pseudo_values else None
+            value = float(metric_function(truth.task, self.metric, truth.names)(inputs))
+            return value, metric.pseudo_values[truth.task](inputs) if has_pseudo_values else None
 
 
 def permutation_importance(

@@ -155,6 +155,6 @@ def quantile_band(x: Values, y: Values, quantiles: tuple[float, ...], n_groups: 
     )
 
 
-def fraction(part: Any, whole: Any) -> float:
+def fraction(numerator: Any, denominator: Any) -> float:
     """A fraction; 0 if the denominator is 0."""
-    return float(part) / float(whole) if whole else 0.0
+    return float(numerator) / float(denominator) if denominator else 0.0

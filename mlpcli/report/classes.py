@@ -47,9 +47,9 @@ def short(name: str) -> str:
     return middle_cut(name, MAX_NAME)
 
 
-def percent(part: float) -> str:
+def percent(fraction: float) -> str:
     """A fraction as a percentage (0.4%, 12%, 99.6%); 0% and 100% only if exact."""
-    value = 100 * part
+    value = 100 * fraction
     if not (0 < value < 9.95 or 90.05 < value < 100):
         return f"{value:.0f}%"
     return "over 99.9%" if value >= 99.95 else "under 0.1%" if value < 0.05 else f"{value:.1f}%"
@@ -270,13 +270,13 @@ def spread_section(outcomes: Sequence[Outcome], weights: Values | None) -> Secti
 
 
 def _spread_sentence(outcome: Outcome) -> str:
-    parts = []
+    clauses = []
     for is_positive, p in ((True, outcome.p[outcome.is_true]), (False, outcome.p[~outcome.is_true])):
         if len(p):
             rows = f"{count(len(p), 'row')} that are {outcome.name}" if is_positive else "others"
             bound = "more" if is_positive else "less"
-            parts.append(f"half of the {rows} get {bound} than {number(float(np.median(p)))}")
-    text = ", ".join(parts)
+            clauses.append(f"half of the {rows} get {bound} than {number(float(np.median(p)))}")
+    text = ", ".join(clauses)
     return f"{text[:1].upper()}{text[1:]}."
 
 

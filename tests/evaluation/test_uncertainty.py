@@ -339,7 +339,7 @@ def test_the_interval_of_f1_macro_covers_for_a_hundred_classes_of_six_rows():
 
 
 def test_removing_all_rows_of_a_class_leaves_no_rounding_error_in_the_margins():
-    """A class whose one row is left out is gone, whatever rounding per_row of its weight."""
+    """A class is absent if its only row is left out, despite the rounding error of its weight."""
     y = np.array([0, 0, 1, 1, 2])
     p = np.eye(3)[[0, 1, 1, 1, 2]]
     weights = np.array([0.1, 0.2, 0.3, 0.7, 0.1 + 0.2])

@@ -77,11 +77,11 @@ def kept_ranks(n_rows: int, n_folds: int = 1, both_ends: bool = False) -> Ranks:
     """
     if n_rows <= MAX_STORED:
         return np.arange(1, n_rows + 1)
-    parts = 100 if n_folds == 1 else 25
+    growth = 100 if n_folds == 1 else 25
     distances, distance = [], 1
     while distance <= n_rows:
         distances.append(distance)
-        distance += max(1, distance // parts)
+        distance += max(1, distance // growth)
     from_end = np.asarray([*distances, n_rows])
     return np.unique(np.concatenate([n_rows + 1 - from_end, from_end] if both_ends else [n_rows + 1 - from_end]))
 
@@ -124,8 +124,8 @@ class UpperEnds:
         """Scores of each fold, padded with infinity, and the number of scores below each: (n_folds, n_kept + 1)."""
         width = 1 + max(len(fold.values) for fold in self.folds)
         scores, n_below = np.full((len(self.folds), width), np.inf), np.zeros((len(self.folds), width), np.int64)
-        for fold, own, n in zip(self.folds, scores, n_below, strict=True):
-            own[: len(fold.values)] = fold.values
+        for fold, padded, n in zip(self.folds, scores, n_below, strict=True):
+            padded[: len(fold.values)] = fold.values
             n[1 : len(fold.ranks) + 1] = fold.ranks
         return scores, n_below
 
@@ -187,11 +187,11 @@ class UpperEnds:
         low, high = predictions.min(axis=0) + self.pooled - slack, predictions.max(axis=0) + self.pooled + slack
         for _ in range(HALVINGS):
             middle = (low + high) / 2.0
-            n = sum(fold.n_up_to(middle - own) for fold, own in zip(self.folds, predictions, strict=True))
+            n = sum(fold.n_up_to(middle - prediction) for fold, prediction in zip(self.folds, predictions, strict=True))
             is_enough = n >= self.rank
             high, low = np.where(is_enough, middle, high), np.where(is_enough, low, middle)
         pairs = zip(self.folds, predictions, strict=True)
-        return np.stack([fold.values.searchsorted(low - slack - own) for fold, own in pairs])
+        return np.stack([fold.values.searchsorted(low - slack - prediction) for fold, prediction in pairs])
 
 
 def _steps_beyond(counts: NDArray[Any], indices: Ranks, span: Ranks, rank: int) -> Ranks:

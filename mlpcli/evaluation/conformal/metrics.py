@@ -128,8 +128,8 @@ def rows_of_ends(y: Floats, low: Floats, high: Floats, level: float, names: Sequ
 def rows_of_class_sets(y: NDArray[np.integer], holds: NDArray[np.bool_], names: Sequence[str]) -> RowScores:
     """Row scores of prediction sets (n_rows, n_classes) for codes `y` (n_rows,) of the classes `names`."""
     is_covered = holds[np.arange(len(y)), y].astype(np.float64)
-    whole = {"coverage": is_covered, "mean_set_size": holds.sum(axis=1).astype(np.float64)}
-    return RowScores(whole | {f"coverage[{name}]": is_covered[y == code] for code, name in enumerate(names)})
+    overall = {"coverage": is_covered, "mean_set_size": holds.sum(axis=1).astype(np.float64)}
+    return RowScores(overall | {f"coverage[{name}]": is_covered[y == code] for code, name in enumerate(names)})
 
 
 def rows_of_boolean_sets(y: NDArray[np.bool_], holds: NDArray[np.bool_], names: Sequence[str]) -> RowScores:

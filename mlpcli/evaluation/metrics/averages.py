@@ -58,9 +58,9 @@ def mean_of(rows: AnyRows, weights: Floats | None, values_of: Callable[[AnyRows]
     if is_resampled(weights):
         return weighted_mean(values_of(rows), weights)
     total, n_rows = np.zeros(()), 0
-    for some, block in rows.blocks():
+    for span, block in rows.blocks():
         values = values_of(block)
-        total = total + (values.sum(axis=0) if weights is None else weights[some] @ values)
+        total = total + (values.sum(axis=0) if weights is None else weights[span] @ values)
         n_rows += len(values)
     return np.asarray(total / (n_rows if weights is None else weights.sum()), dtype=np.float64)
 
@@ -74,17 +74,17 @@ def sums_of(
 ) -> Floats:
     """Weighted sums by group, as `grouped_sums`; the functions compute groups and values (by default 1) of a block."""
 
-    def sums(some: AnyRows, own: Floats | None) -> Floats:
+    def sums(block: AnyRows, block_weights: Floats | None) -> Floats:
         if values_of is not None:
-            values = values_of(some)
-            own = values if own is None else own * values
-        return grouped_sums(groups_of(some), n_groups, own)
+            values = values_of(block)
+            block_weights = values if block_weights is None else block_weights * values
+        return grouped_sums(groups_of(block), n_groups, block_weights)
 
     if is_resampled(weights):
         return sums(rows, weights)
     total = np.zeros(n_groups)
-    for some, block in rows.blocks():
-        total += sums(block, None if weights is None else weights[some])
+    for span, block in rows.blocks():
+        total += sums(block, None if weights is None else weights[span])
     return total
 
 
@@ -140,13 +140,13 @@ class SortedColumn:
         half = reached[:, -1] / 2
         tolerance = TOLERANCE * reached[:, -1]
         ends = [
-            [np.searchsorted(row, share) for row, share in zip(reached, shares, strict=True)]
-            for shares in (half - tolerance, half + tolerance)
+            [np.searchsorted(row, limit) for row, limit in zip(reached, limits, strict=True)]
+            for limits in (half - tolerance, half + tolerance)
         ]
         low, high = np.minimum(ends, len(self.values) - 1)
         return np.asarray((self.values[low] + self.values[high]) / 2)
 
 
-def safe_divide(part: Floats, whole: Floats) -> Floats:
-    """`part / whole`, and 0 where `whole` is 0, the convention for precision, recall and F1."""
-    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole != 0)
+def safe_divide(numerator: Floats, denominator: Floats) -> Floats:
+    """`numerator / denominator`, and 0 where the denominator is 0: the convention for precision, recall and F1."""
+    return np.divide(numerator, denominator, out=np.zeros(np.shape(numerator)), where=denominator != 0)

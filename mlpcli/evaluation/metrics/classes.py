@@ -54,8 +54,8 @@ class ClassRows:
 
     def blocks(self) -> Iterator[tuple[slice, "ClassRows"]]:
         """Slices of rows, each with an object for these rows alone."""
-        for some in row_blocks(self.probabilities.shape):
-            yield some, ClassRows(self.y[some], self.probabilities[some], self.threshold)
+        for span in row_blocks(self.probabilities.shape):
+            yield span, ClassRows(self.y[span], self.probabilities[span], self.threshold)
 
     @cached_property
     def p(self) -> Floats:
@@ -174,7 +174,7 @@ class ClassInputs:
         rows = self.rows
         if self.weights is None:
             n = 1 if rows.n_classes == 2 else rows.n_classes
-            return rank_blocks(len(rows.y), n, lambda: ((own.is_class, own.ranking) for _, own in rows.blocks()))
+            return rank_blocks(len(rows.y), n, lambda: ((block.is_class, block.ranking) for _, block in rows.blocks()))
         return measure_ranks(rows.ranked if is_resampled(self.weights) else rows.rank(), self.weights)
 
 
@@ -275,7 +275,7 @@ def ece(inputs: ClassInputs) -> Floats:
     """
     rows, weights = inputs.rows, inputs.weights
     gaps = sums_of(
-        rows, weights, N_CALIBRATION_BINS, lambda some: some.calibration[0], lambda some: some.calibration[1]
+        rows, weights, N_CALIBRATION_BINS, lambda block: block.calibration[0], lambda block: block.calibration[1]
     )
     total = len(rows.y) if weights is None else weights.sum(axis=-1)
     return np.asarray(np.abs(gaps).sum(axis=-1) / total)

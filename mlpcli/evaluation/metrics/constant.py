@@ -12,8 +12,8 @@ from mlpcli.evaluation.metrics.averages import Floats, row_blocks, weighted_mean
 def constant_classes(y: NDArray[np.integer], n_classes: int, weights: Floats | None = None) -> Floats:
     """The fraction of each class in the codes `y` (n_rows,), as (K,), which minimizes the log loss."""
     counts = np.zeros(n_classes)
-    for some in row_blocks((len(y), 1)):
-        counts += np.bincount(y[some], weights=None if weights is None else weights[some], minlength=n_classes)
+    for span in row_blocks((len(y), 1)):
+        counts += np.bincount(y[span], weights=None if weights is None else weights[span], minlength=n_classes)
     return np.asarray(counts / counts.sum(), dtype=np.float64)
 
 

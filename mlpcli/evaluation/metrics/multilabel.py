@@ -23,8 +23,8 @@ class BooleanRows:
 
     def blocks(self) -> Iterator[tuple[slice, "BooleanRows"]]:
         """Slices of rows, each with an object for these rows alone."""
-        for some in row_blocks(self.probabilities.shape):
-            yield some, BooleanRows(self.y[some], self.probabilities[some], self.threshold)
+        for span in row_blocks(self.probabilities.shape):
+            yield span, BooleanRows(self.y[span], self.probabilities[span], self.threshold)
 
     @cached_property
     def p(self) -> Floats:
@@ -85,7 +85,7 @@ class BooleanInputs:
         """ROC AUC and average precision of each column."""
         rows = self.rows
         if self.weights is None:
-            return rank_blocks(len(rows.y), rows.y.shape[1], lambda: ((own.y, own.p) for _, own in rows.blocks()))
+            return rank_blocks(len(rows.y), rows.y.shape[1], lambda: ((block.y, block.p) for _, block in rows.blocks()))
         return measure_ranks(rows.ranked if is_resampled(self.weights) else rows.rank(), self.weights)
 
     @cached_property

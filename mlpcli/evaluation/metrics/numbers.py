@@ -28,8 +28,8 @@ class NumberRows:
 
     def blocks(self) -> Iterator[tuple[slice, "NumberRows"]]:
         """Slices of rows, each with an object for these rows alone."""
-        for some in row_blocks(self.predicted.shape):
-            yield some, NumberRows(self.y[some], self.predicted[some])
+        for span in row_blocks(self.predicted.shape):
+            yield span, NumberRows(self.y[span], self.predicted[span])
 
     @cached_property
     def absolute_error(self) -> Floats:
@@ -81,8 +81,8 @@ def median_absolute_error(inputs: NumberInputs) -> Floats:
     rows, weights = inputs.rows, inputs.weights
     if not is_resampled(weights):
         distance = np.empty(rows.y.shape)
-        for some, block in rows.blocks():
-            distance[some] = block.absolute_error
+        for span, block in rows.blocks():
+            distance[span] = block.absolute_error
         return weighted_quantile(distance, 0.5, weights)
     return np.stack([column.medians(weights) for column in rows.sorted_errors], axis=-1)
 
@@ -117,7 +117,9 @@ def losses_of_r2(inputs: NumberInputs) -> Floats:
     """Squared errors and squared deviations of the target, whose ratio determines R2 (n_rows, 2)."""
     rows, weights = inputs.rows, inputs.weights
     squares = np.asarray((rows.y - weighted_mean(rows.y, weights)) ** 2)
-    return np.stack([_in_units(part, weighted_mean(part, weights)) for part in (rows.squared_error, squares)], axis=1)
+    return np.stack(
+        [_in_units(values, weighted_mean(values, weights)) for values in (rows.squared_error, squares)], axis=1
+    )
 
 
 def _in_units(values: Floats, units: Floats) -> Floats:

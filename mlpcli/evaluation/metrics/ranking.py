@@ -66,14 +66,16 @@ class RankedColumn:
         """ROC AUC and average precision, 0-d, or (R,) for R resamples; NaN without positives or without negatives."""
         if weights is None:
             return _measure_sorted(self.positives, self.negatives)
-        own, up_to_positive = self._weight_up_to(weights, 0)
+        weight, up_to_positive = self._weight_up_to(weights, 0)
         _, up_to_negative = self._weight_up_to(weights, 1)
         total, n_negative = up_to_positive[..., -1], up_to_negative[..., -1]
         below = up_to_negative[..., self.negatives_below]
         not_above = up_to_negative[..., self.negatives_not_above]
         at_or_above = total[..., None] - up_to_positive[..., self.positives_below]
         precision = safe_divide(at_or_above, at_or_above + n_negative[..., None] - below)
-        return _means((own * (below + not_above) / 2).sum(axis=-1), (own * precision).sum(axis=-1), total, n_negative)
+        return _means(
+            (weight * (below + not_above) / 2).sum(axis=-1), (weight * precision).sum(axis=-1), total, n_negative
+        )
 
     def auc_variance(self, weights: Floats | None) -> float:
         """Variance of ROC AUC (DeLong et al. 1988), by sorting (Sun & Xu 2014); NaN if a side has one row or none."""
@@ -96,11 +98,11 @@ class RankedColumn:
             np.concatenate([[0.0], np.cumsum(positive * counts / retrieved**2)])
             for counts in (retrieved - true_positives, true_positives)
         )
-        own = precision - positive @ precision / total
+        centered = precision - positive @ precision / total
         influence = np.empty(len(self.is_positive))
         for rows, scores in zip(self.rows, (self.positives, self.negatives), strict=True):
             no_higher = np.searchsorted(self.positives, scores, side="right")
-            influence[rows] = own + rises[no_higher] if scores is self.positives else -falls[no_higher]
+            influence[rows] = centered + rises[no_higher] if scores is self.positives else -falls[no_higher]
         return np.asarray(influence * per_weight * (1.0 if weights is None else weights))
 
     def auc_deviations(self, weights: Floats | None) -> Floats:
@@ -131,22 +133,22 @@ class RankedColumn:
         if weights is None:
             n = len((self.positives, self.negatives)[side])
             return np.ones(n), np.arange(n + 1.0)
-        own = weights[..., self.rows[side]]
-        start = np.zeros((*own.shape[:-1], 1))
-        return own, np.concatenate([start, np.cumsum(own, axis=-1)], axis=-1)
+        sorted_weights = weights[..., self.rows[side]]
+        start = np.zeros((*sorted_weights.shape[:-1], 1))
+        return sorted_weights, np.concatenate([start, np.cumsum(sorted_weights, axis=-1)], axis=-1)
 
 
 def _measure_sorted(positives: NDArray[np.floating], negatives: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """ROC AUC and average precision from sorted scores without weights; ranks are searched block by block."""
     placement_sum = precision_sum = 0.0
     for start in range(0, len(positives), SEARCH_BLOCK):
-        own = positives[start : start + SEARCH_BLOCK]
-        below, not_above = (np.searchsorted(negatives, own, side=side) for side in _SIDES)
-        at_or_above = len(positives) - np.searchsorted(positives, own, side="left")
+        block = positives[start : start + SEARCH_BLOCK]
+        below, not_above = (np.searchsorted(negatives, block, side=side) for side in _SIDES)
+        at_or_above = len(positives) - np.searchsorted(positives, block, side="left")
         placement_sum += float(((below + not_above) / 2).sum())
         precision_sum += float((at_or_above / (at_or_above + len(negatives) - below)).sum())
     return _means(
-        *(np.asarray(part, np.float64) for part in (placement_sum, precision_sum, len(positives), len(negatives)))
+        *(np.asarray(value, np.float64) for value in (placement_sum, precision_sum, len(positives), len(negatives)))
     )
 
 
@@ -200,17 +202,17 @@ def _sorted_sides(
     for is_positive, scores in blocks:
         if not sorted_scores.size or sorted_scores.dtype == np.float32:
             # Keep float32 outputs of a network as float32: half the memory, and half the time to sort.
-            some = scores[:, columns.start : columns.stop]
-            dtype = np.float32 if (some.astype(np.float32) == some).all() else np.float64
+            selected = scores[:, columns.start : columns.stop]
+            dtype = np.float32 if (selected.astype(np.float32) == selected).all() else np.float64
             if not sorted_scores.size:
                 sorted_scores = np.empty((len(columns), n_rows), dtype)
             sorted_scores = sorted_scores.astype(dtype, copy=False)
-        for place, column in enumerate(columns):
-            is_own, own, (low, high) = is_positive[:, column], scores[:, column], ends[place]
-            n_positive = int(np.count_nonzero(is_own))
-            ends[place] = low + n_positive, high - (len(own) - n_positive)
-            sorted_scores[place, low : ends[place][0]] = own[is_own]
-            sorted_scores[place, ends[place][1] : high] = own[~is_own]
+        for index, column in enumerate(columns):
+            is_row_positive, column_scores, (low, high) = is_positive[:, column], scores[:, column], ends[index]
+            n_positive = int(np.count_nonzero(is_row_positive))
+            ends[index] = low + n_positive, high - (len(column_scores) - n_positive)
+            sorted_scores[index, low : ends[index][0]] = column_scores[is_row_positive]
+            sorted_scores[index, ends[index][1] : high] = column_scores[~is_row_positive]
     for scores, (end, _) in zip(sorted_scores, ends, strict=True):
         scores[:end].sort()
         scores[end:].sort()

@@ -110,23 +110,23 @@ def metric_names(task: Task, names: Sequence[str] | None = None) -> tuple[str, .
 
 def explain_unknown_metric(key: str, keys: Sequence[str]) -> str:
     """Two lines of an error message for a score that is not among `keys`: the most similar key, and all of them."""
-    known_ends = [known for known in keys if known.endswith(ENDS)]
-    keys = [known for known in keys if not known.endswith(ENDS)]
-    if known_ends and "." in key.rpartition("]")[2]:
-        keys += known_ends
-    overall = [known for known in keys if "[" not in known]
+    end_keys = [known_key for known_key in keys if known_key.endswith(ENDS)]
+    keys = [known_key for known_key in keys if not known_key.endswith(ENDS)]
+    if end_keys and "." in key.rpartition("]")[2]:
+        keys += end_keys
+    overall = [known_key for known_key in keys if "[" not in known_key]
     wanted = key.strip().lower().replace("-", "_")
     # Aliases from other programs first, then abbreviations: acc is short for accuracy, although mcc is more similar.
     near = (
-        [ours for ours in (value_of(wanted, overall),) if ours]
-        or [known for known in overall if len(wanted) > 1 and known.startswith(wanted)]
+        [alias for alias in (value_of(wanted, overall),) if alias]
+        or [known_key for known_key in overall if len(wanted) > 1 and known_key.startswith(wanted)]
         or difflib.get_close_matches(wanted, overall, n=1)
         or difflib.get_close_matches(key, keys, n=1)
     )
-    per_output = dict.fromkeys(f"{known.partition('[')[0]}[NAME]" for known in keys if "[" in known)
+    per_output = dict.fromkeys(f"{known_key.partition('[')[0]}[NAME]" for known_key in keys if "[" in known_key)
     hint = f" Did you mean {near[0]}?" if near else ""
-    listed = [*(known for known in overall if not known.endswith(ENDS)), *per_output]
-    of_ends = f"; NAME{ENDS[0]} and NAME{ENDS[1]} are the ends of its interval" if known_ends else ""
+    listed = [*(known_key for known_key in overall if not known_key.endswith(ENDS)), *per_output]
+    of_ends = f"; NAME{ENDS[0]} and NAME{ENDS[1]} are the ends of its interval" if end_keys else ""
     return f"unknown metric {key!r}.{hint}\nMetrics: {', '.join(listed)}{of_ends}"
 
 

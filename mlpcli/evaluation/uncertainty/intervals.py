@@ -73,15 +73,15 @@ def score_intervals(
     outputs = {key: index for name in METRICS for index, key in enumerate(keys_per_output(METRICS[name], names))}
     wanted = {key: score for key, score in scores.items() if find_metric(key).has_interval}
     defined = {key: score for key, score in wanted.items() if math.isfinite(score)}
-    found: dict[str, Interval | None] = {
+    intervals: dict[str, Interval | None] = {
         key: no_interval(f"{key} itself is not defined for these rows") for key in wanted if key not in defined
     }
     with np.errstate(all="ignore"):
-        found |= _proportion_intervals(task, inputs, outputs, defined, options.z)
-        others = {key: score for key, score in defined.items() if key not in found}
+        intervals |= _proportion_intervals(task, inputs, outputs, defined, options.z)
+        others = {key: score for key, score in defined.items() if key not in intervals}
         if isinstance(inputs, NumberInputs):
             inputs_of = {key: select_output(inputs, outputs[key]) if key in outputs else inputs for key in others}
-            found |= {
+            intervals |= {
                 key: number_interval(find_metric(key), inputs_of[key], score, options.confidence)
                 for key, score in others.items()
             }
@@ -89,10 +89,10 @@ def score_intervals(
             sample = ClassSample(task, inputs, names)
             for key, score in others.items():
                 selected = sample.select_column(outputs[key]) if key in outputs else sample
-                found[key] = class_interval(selected, find_metric(key), score, options.confidence, options.z)
-        resampled = {key: scores[key] for key, interval in found.items() if interval is None}
-        found |= _bootstrapped(inputs, outputs, resampled, options, rng) if resampled else {}
-    return {key: interval for key in wanted if (interval := found[key]) is not None}
+                intervals[key] = class_interval(selected, find_metric(key), score, options.confidence, options.z)
+        resampled = {key: scores[key] for key, interval in intervals.items() if interval is None}
+        intervals |= _bootstrapped(inputs, outputs, resampled, options, rng) if resampled else {}
+    return {key: interval for key in wanted if (interval := intervals[key]) is not None}
 
 
 def interval_ends(intervals: Mapping[str, Interval]) -> dict[str, float]:
@@ -119,33 +119,33 @@ def _proportion_intervals(
     task: Task, inputs: ScoreInputs, outputs: Mapping[str, int], scores: Mapping[str, float], z: float
 ) -> dict[str, Interval]:
     """Wilson's intervals of scores that are proportions; `outputs` has the output index of each key with brackets."""
-    found = {}
+    intervals = {}
     n_rows = _effective_rows(task, inputs, scores)
     for key, score in scores.items():
         name = find_metric(key).name
         if name in n_rows:
             counts = n_rows[name].ravel()
             n = float(counts[outputs.get(key, 1) if len(counts) > 1 else 0])
-            found[key] = wilson_of_f1(score, n, z) if name == "f1" else wilson(score, n, z)
+            intervals[key] = wilson_of_f1(score, n, z) if name == "f1" else wilson(score, n, z)
             if not n:
-                found[key] = no_interval(f"no row is {'predicted as' if name == 'precision' else 'of'} the class")
+                intervals[key] = no_interval(f"no row is {'predicted as' if name == 'precision' else 'of'} the class")
             elif name == "f1" and n < MIN_F1_ROWS:
-                found[key] = no_interval(
+                intervals[key] = no_interval(
                     f"too few rows of the class, true or predicted (n = {n:.0f}, needs {MIN_F1_ROWS})"
                 )
-    return found
+    return intervals
 
 
 def _effective_rows(task: Task, inputs: ScoreInputs, scores: Iterable[str]) -> dict[str, Floats]:
     """The effective number of rows of each proportion, (sum w)^2 / sum w^2, by metric."""
     weights = inputs.weights
     squared = inputs if weights is None else replace(inputs, weights=weights**2)
-    found = {}
+    n_rows = {}
     for name in dict.fromkeys(find_metric(key).name for key in scores):
         if task in METRICS[name].denominator:
             weight_of = METRICS[name].denominator[task]
-            found[name] = safe_divide(weight_of(inputs) ** 2, weight_of(squared))
-    return found
+            n_rows[name] = safe_divide(weight_of(inputs) ** 2, weight_of(squared))
+    return n_rows
 
 
 def _bootstrapped(
@@ -163,12 +163,12 @@ def _bootstrapped(
     }
     n_replicates = options.replicates or replicates_for(len(inputs.rows.y))
     resampled = resample(inputs, measures, n_replicates, rng)
-    found = {}
+    intervals = {}
     for key, metric in metrics.items():
         replicates, left_out = (
             of[f"{metric.name}[]"][:, outputs[key]] if key in outputs else of[key]
             for of in (resampled.replicates, resampled.left_out)
         )
         low, high = bca(scores[key], replicates, left_out, options.z)
-        found[key] = Interval(low, high) if low < high else no_interval("all resamples have the same score")
-    return found
+        intervals[key] = Interval(low, high) if low < high else no_interval("all resamples have the same score")
+    return intervals

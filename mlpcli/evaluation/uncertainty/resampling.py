@@ -100,9 +100,10 @@ def _groups_left_out(n_rows: int, n_per_block: int, rng: np.random.Generator) ->
 def _measure(
     inputs: Any, measures: dict[str, Callable[[Any], Floats]], weights: Floats, blocks: Iterator[Floats]
 ) -> dict[str, Floats]:
-    found: dict[str, list[Floats]] = {key: [] for key in measures}
+    """The scores of all `blocks` of row counts (R, n_rows), by key."""
+    scores: dict[str, list[Floats]] = {key: [] for key in measures}
     for counts in blocks:
         resampled = replace(inputs, weights=counts * weights)
         for key, measure in measures.items():
-            found[key].append(measure(resampled))
-    return {key: np.concatenate(values) for key, values in found.items()}
+            scores[key].append(measure(resampled))
+    return {key: np.concatenate(values) for key, values in scores.items()}

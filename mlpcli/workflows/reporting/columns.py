@@ -124,11 +124,21 @@ def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: fl
     interval_options = IntervalOptions(1.0 - (1.0 - confidence) / max(n_groups, 1))
     groups = []
     for slice_table in slice_tables(by, table, roles, predictions, (), interval_options):
-        for part in slice_table.slices:
-            ends = part.scored.intervals.get(slice_table.metric)
+        for scored_slice in slice_table.slices:
+            ends = scored_slice.scored.intervals.get(slice_table.metric)
             low, high = (np.nan, np.nan) if ends is None else (ends.low, ends.high)
-            value = part.scored.scores[slice_table.metric]
-            groups.append(Group(slice_table.columns[0], part.name, part.n_rows, value, low, high, part.is_small))
+            value = scored_slice.scored.scores[slice_table.metric]
+            groups.append(
+                Group(
+                    slice_table.columns[0],
+                    scored_slice.name,
+                    scored_slice.n_rows,
+                    value,
+                    low,
+                    high,
+                    scored_slice.is_small,
+                )
+            )
     overall = score(target.task, metric, sample.truth, sample.predictions, names, sample.weights, model.threshold)
     higher_is_better = find_metric(metric).higher_is_better
     in_order = _in_value_order(groups, table)

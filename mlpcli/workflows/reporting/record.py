@@ -99,10 +99,10 @@ def _facts(model: Model, record: Any) -> list[tuple[str, str]]:
     network = model.ensemble.first
     sizes = " -> ".join(map(str, network.sizes))
     members = len(model.ensemble.networks)
-    rows = ", ".join(f"{count(n, 'row')} {part}" for part, n in record.get("rows", {}).items())
+    rows = ", ".join(f"{count(n, 'row')} {split}" for split, n in record.get("rows", {}).items())
     facts = [
         ("trained on", f"{data.get('name', '')} · {rows}" if data else ""),
-        *((f"SHA-256 of the {part} data", str(text)) for part, text in data.get("sha256", {}).items()),
+        *((f"SHA-256 of the {split} data", str(text)) for split, text in data.get("sha256", {}).items()),
         (
             "network",
             f"{sizes}{f' · {members} members' if members > 1 else ''} · {model.ensemble.n_parameters} parameters",

@@ -130,9 +130,9 @@ def _beside(sample_scores: SampleScores, key: str) -> str:
     """Interval and baseline of a score, as the remark of a key figure."""
     ends = interval(sample_scores.scored.intervals.get(key))
     constant = sample_scores.constant.get(key)
-    parts = [ends] if ends else []
-    parts += [f"constant {number(constant)}"] if constant is not None and constant == constant else []
-    return " · ".join(parts)
+    remarks = [ends] if ends else []
+    remarks += [f"constant {number(constant)}"] if constant is not None and constant == constant else []
+    return " · ".join(remarks)
 
 
 def scores_section(model: Model, sample_scores: SampleScores) -> Section:

@@ -41,28 +41,28 @@ def predict_rows(
     return PredictedRows(predictions, regions, counts, histogram, trained)
 
 
-def combine(model: Model, parts: Sequence[PredictedRows]) -> PredictedRows:
+def combine(model: Model, files: Sequence[PredictedRows]) -> PredictedRows:
     """Combine the rows of at least one file, as if they had been predicted at once."""
-    counts, histogram = parts[0].counts, parts[0].histogram
-    for part in parts[1:]:
-        counts += part.counts
-        histogram = histogram if histogram is None or part.histogram is None else histogram + part.histogram
+    counts, histogram = files[0].counts, files[0].histogram
+    for file in files[1:]:
+        counts += file.counts
+        histogram = histogram if histogram is None or file.histogram is None else histogram + file.histogram
     names = [column.name for column in model.preprocessor.columns]
     in_order = TransformCounts(
         {name: counts.n_missing[name] for name in names if name in counts.n_missing},
         {name: counts.n_unseen[name] for name in names if name in counts.n_unseen},
     )
     trained = TrainedRows(
-        sum(part.trained.n_comparable for part in parts), sum(part.trained.n_trained for part in parts)
+        sum(file.trained.n_comparable for file in files), sum(file.trained.n_trained for file in files)
     )
-    regions = joined_regions([part.regions for part in parts if part.regions is not None])
-    return PredictedRows(np.concatenate([part.predictions for part in parts]), regions, in_order, histogram, trained)
+    regions = joined_regions([file.regions for file in files if file.regions is not None])
+    return PredictedRows(np.concatenate([file.predictions for file in files]), regions, in_order, histogram, trained)
 
 
 def _histogram(model: Model, table: Table, rows: Rows) -> Histogram:
     """The histogram of at most SAMPLE_ROWS rows of each file, so that files can be counted separately."""
     ends = table.file_ends or (table.n_rows,)
-    rows_by_file = [part for part in np.split(rows, np.searchsorted(rows, ends[:-1])) if len(part)]
+    rows_by_file = [file_rows for file_rows in np.split(rows, np.searchsorted(rows, ends[:-1])) if len(file_rows)]
     features = model.preprocessor.columns
-    histograms = [count_rows(model.reference, features, table, part, SAMPLE_ROWS) for part in rows_by_file]
+    histograms = [count_rows(model.reference, features, table, file_rows, SAMPLE_ROWS) for file_rows in rows_by_file]
     return sum(histograms[1:], start=histograms[0])
