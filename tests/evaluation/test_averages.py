@@ -29,8 +29,8 @@ def test_a_weighted_quantile_is_that_of_repeated_rows_in_any_unit_of_weight(rows
 @given(ROWS, UNITS)
 def test_the_median_of_a_sorted_column_is_its_weighted_quantile_at_one_half(rows, unit):
     values, weights = np.array([float(value) for value, _ in rows]), np.array([weight for _, weight in rows]) * unit
-    (found,) = SortedColumn(values).medians(weights[None])
-    assert found == weighted_quantile(values[:, None], 0.5, weights)[0]
+    (median,) = SortedColumn(values).medians(weights[None])
+    assert median == weighted_quantile(values[:, None], 0.5, weights)[0]
 
 
 @settings(deadline=None, max_examples=100)

@@ -57,9 +57,9 @@ def test_a_fold_that_predicts_minus_infinity_counts_as_a_very_low_prediction():
 @given(folds_and_predictions(), LEVELS)
 def test_a_label_is_in_the_set_if_fewer_than_rank_scores_are_better(case, level):
     scores, predictions = case
-    found = sets_of([keep(fold) for fold in scores], level)(predictions)
+    is_in_set = sets_of([keep(fold) for fold in scores], level)(predictions)
     n_rows = sum(map(len, scores))
-    for row, is_member in enumerate(found):
+    for row, is_member in enumerate(is_in_set):
         n_not_better = sum((fold >= own[row]).sum() for own, fold in zip(predictions, scores, strict=True))
         p_value = (1 + n_not_better) / (n_rows + 1)
         assert is_member == (p_value > 1 - level + 1e-9)
@@ -121,40 +121,40 @@ def test_too_few_rows_give_infinite_intervals_and_sets_of_all_labels():
     assert sets_of(few, 0.9)(np.full((1, 2), 1e9)).all()
 
 
-def held(kind: str, n_rows: int, level: float, repeats: int, rng: np.random.Generator) -> float:
+def coverage_of(kind: str, n_rows: int, level: float, repeats: int, rng: np.random.Generator) -> float:
     """The coverage of intervals from n_rows exchangeable scores; for quantiles they range from -2 to 1."""
     draws = rng.normal(size=(repeats, n_rows + 1)) + rng.exponential(size=(repeats, n_rows + 1))
-    found = 0
+    n_covered = 0
     for draw in draws:
         scores = {"absolute": np.abs(draw), "signed": draw, "quantiles": np.maximum(-2 - draw, draw - 1)}[kind]
         ends = (np.full((1, 1), -2.0), np.ones((1, 1))) if kind == "quantiles" else (np.zeros((1, 1)),)
         low, high = intervals_of(kind, [keep(scores[:-1])], level)(*ends)
-        found += bool(low[0] <= draw[-1] <= high[0])
-    return found / repeats
+        n_covered += bool(low[0] <= draw[-1] <= high[0])
+    return n_covered / repeats
 
 
 @pytest.mark.parametrize("kind", ["absolute", "signed", "quantiles"])
 @pytest.mark.parametrize(("n_rows", "level"), [(19, 0.9), (60, 0.8), (199, 0.95)])
 def test_intervals_have_their_nominal_coverage_and_hardly_more(kind, n_rows, level):
     repeats = 2000
-    share = held(kind, n_rows, level, repeats, np.random.default_rng(7))
+    coverage = coverage_of(kind, n_rows, level, repeats, np.random.default_rng(7))
     error = 3.5 * math.sqrt(level * (1 - level) / repeats)
-    assert level - error <= share <= level + 2 / (n_rows + 1) + error
+    assert level - error <= coverage <= level + 2 / (n_rows + 1) + error
 
 
 def test_cv_plus_has_its_nominal_coverage_for_an_unstable_model():
     """Least squares with nearly as many columns as rows, the unstable case of Barber et al. 2021."""
     rng, level, repeats, n_rows, n_folds = np.random.default_rng(3), 0.8, 400, 40, 5
     fold = np.arange(n_rows) % n_folds
-    found = 0
+    n_covered = 0
     for _ in range(repeats):
         X, x = rng.normal(size=(n_rows, 24)), rng.normal(size=24)
         y, truth = X @ np.ones(24) + rng.normal(size=n_rows), x.sum() + rng.normal()
         members = [np.linalg.lstsq(X[fold != k], y[fold != k], rcond=None)[0] for k in range(n_folds)]
         scores = [keep(np.abs(y[fold == k] - X[fold == k] @ members[k])) for k in range(n_folds)]
         low, high = intervals_of("absolute", scores, level)(np.array([[x @ member] for member in members]))
-        found += bool(low[0] <= truth <= high[0])
-    assert found / repeats >= level - 3.5 * math.sqrt(level * (1 - level) / repeats)
+        n_covered += bool(low[0] <= truth <= high[0])
+    assert n_covered / repeats >= level - 3.5 * math.sqrt(level * (1 - level) / repeats)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.sampled_from([0.05, 0.5, 0.9]))

@@ -58,7 +58,7 @@ def test_intervals_of_folds_are_the_cv_plus_of_mapie(rows, level):
     cut = KFold(5)
     peer = mapie.CrossConformalRegressor(LinearRegression(), confidence_level=level, method="plus", cv=cut)
     ends = peer.fit_conformalize(X[:200], y[:200]).predict_interval(X[200:])[1][:, :, 0]
-    members = [(LinearRegression().fit(X[seen], y[seen]), own) for seen, own in cut.split(X[:200])]
+    members = [(LinearRegression().fit(X[train], y[train]), held_out) for train, held_out in cut.split(X[:200])]
     scores = [keep(np.abs(y[own] - model.predict(X[own])), 5) for model, own in members]
     low, high = intervals_of("absolute", scores, level)(np.stack([model.predict(X[200:]) for model, _ in members]))
     np.testing.assert_allclose(np.column_stack([low, high]), ends, rtol=1e-12)
@@ -68,10 +68,10 @@ def test_intervals_of_folds_are_the_cv_plus_of_mapie(rows, level):
 def test_sets_of_labels_are_those_of_crepes(level):
     rng = np.random.default_rng(6)
     probabilities = rng.dirichlet(np.ones(4), size=300)
-    truth = np.array([rng.choice(4, p=one) for one in probabilities])
-    known = -probabilities[np.arange(200), truth[:200]]
-    find = sets_of([keep(known)], level)
-    held = np.stack([find(-probabilities[None, 200:, label]) for label in range(4)], axis=1)
-    peer = crepes.ConformalClassifier().fit(known, seed=0)
+    truth = np.array([rng.choice(4, p=p) for p in probabilities])
+    calibration_scores = -probabilities[np.arange(200), truth[:200]]
+    in_set = sets_of([keep(calibration_scores)], level)
+    sets = np.stack([in_set(-probabilities[None, 200:, label]) for label in range(4)], axis=1)
+    peer = crepes.ConformalClassifier().fit(calibration_scores, seed=0)
     expected = peer.predict_set(-probabilities[200:], confidence=level, smoothing=False)
-    np.testing.assert_array_equal(held, np.asarray(expected, np.bool_))
+    np.testing.assert_array_equal(sets, np.asarray(expected, np.bool_))

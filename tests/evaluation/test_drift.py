@@ -84,7 +84,7 @@ def test_merging_keeps_every_row_and_each_bin_has_enough():
     rng = np.random.default_rng(0)
     before, now = rng.integers(0, 40, 60), rng.integers(0, 40, 60)
     for merged in (merge_rare(before, now), merge_neighbours(before, now, 10)):
-        assert [int(one.sum()) for one in merged] == [int(before.sum()), int(now.sum())]
+        assert [int(counts_.sum()) for counts_ in merged] == [int(before.sum()), int(now.sum())]
         assert len(merged[0]) == len(merged[1]) <= 60
     assert len(merge_neighbours(before, now, 10)[0]) == 10
     a, b = merge_rare(before, now)
@@ -104,8 +104,8 @@ def test_merging_keeps_every_row_and_each_bin_has_enough():
     ],
 )
 def test_rare_bins_are_merged_in_order_and_a_remainder_into_the_smallest(before, now, merged):
-    assert tuple(one.tolist() for one in merge_rare(counts(*before), counts(*now))) == merged
-    assert tuple(one.tolist() for one in merge_rare(counts(*now), counts(*before))) == merged[::-1]
+    assert tuple(bins.tolist() for bins in merge_rare(counts(*before), counts(*now))) == merged
+    assert tuple(bins.tolist() for bins in merge_rare(counts(*now), counts(*before))) == merged[::-1]
 
 
 @pytest.mark.parametrize("n_levels", [3, 40, 400])
@@ -113,9 +113,9 @@ def test_level_bins_count_every_row_once_and_frequent_levels_have_their_own_bin(
     rng = np.random.default_rng(n_levels)
     bucket = rng.integers(0, 16, n_levels)
     before, now = (np.bincount(np.minimum(rng.geometric(0.05, 900), n_levels) - 1, minlength=n_levels) for _ in "ab")
-    known = before > 0
-    in_buckets = [np.bincount(bucket, one, 16).astype(np.int64) for one in (before, now)]
-    a, b = level_bins(before[known], now[known], bucket[known], *in_buckets)
+    is_listed = before > 0
+    in_buckets = [np.bincount(bucket, counts_, 16).astype(np.int64) for counts_ in (before, now)]
+    a, b = level_bins(before[is_listed], now[is_listed], bucket[is_listed], *in_buckets)
     assert (a.sum(), b.sum()) == (900, 900)
     assert set(zip(before[:3].tolist(), now[:3].tolist(), strict=True)) <= set(zip(a.tolist(), b.tolist(), strict=True))
 
@@ -130,19 +130,19 @@ def test_new_levels_of_random_parts_of_one_table_are_rarely_significant(sizes, f
     rng = np.random.default_rng(len(sizes))
     n_now, bounds = round(sum(sizes) * fraction), []
     for now in rng.multivariate_hypergeometric(sizes, n_now, 1000):
-        found, bound = new_levels(np.asarray(sizes) - now, now)
-        assert found == now[now == sizes].sum()
+        n_new, bound = new_levels(np.asarray(sizes) - now, now)
+        assert n_new == now[now == sizes].sum()
         bounds.append(bound)
     for level in (0.2, 0.05, 0.01):
         assert np.mean(np.asarray(bounds) <= level) <= level
 
 
 def test_levels_that_are_not_new_by_chance_are_significant():
-    known = counts(*[50] * 20)
-    assert new_levels(np.append(known, 0), np.append(known, 12))[1] < 1e-3
-    assert new_levels(np.append(known, [0] * 40), np.append(known, [1] * 40))[1] < 1e-9
-    assert new_levels(counts(0, 0), counts(5, 5)) == (10, 1.0)  # nothing is known of what was there before
-    assert new_levels(known, known) == (0, 1.0)
+    frequent = counts(*[50] * 20)
+    assert new_levels(np.append(frequent, 0), np.append(frequent, 12))[1] < 1e-3
+    assert new_levels(np.append(frequent, [0] * 40), np.append(frequent, [1] * 40))[1] < 1e-9
+    assert new_levels(counts(0, 0), counts(5, 5)) == (10, 1.0)  # without rows before
+    assert new_levels(frequent, frequent) == (0, 1.0)
     assert new_levels(counts(5, 0), counts(0, 10**6))[1] < 1e-4 < new_levels(counts(5, 0), counts(0, 1))[1]
 
 

@@ -14,13 +14,13 @@ T_4 = 2.7764451051977987  # the 0.975 quantile of Student's t with 4 degrees of 
 
 def test_the_interval_is_that_of_the_corrected_resampled_t_test():
     values = [0.81, 0.84, 0.79, 0.86, 0.80]
-    found = summarize("accuracy", values, 0.25, 0.95)
+    summary = summarize("accuracy", values, 0.25, 0.95)
     deviation = np.std(values, ddof=1)
     reach = T_4 * deviation * math.sqrt(1 / 5 + 1 / 4)
-    assert found.mean == pytest.approx(np.mean(values))
-    assert found.deviation == pytest.approx(deviation)
-    assert found.interval.low == pytest.approx(np.mean(values) - reach)
-    assert found.interval.high == pytest.approx(np.mean(values) + reach)
+    assert summary.mean == pytest.approx(np.mean(values))
+    assert summary.deviation == pytest.approx(deviation)
+    assert summary.interval.low == pytest.approx(np.mean(values) - reach)
+    assert summary.interval.high == pytest.approx(np.mean(values) + reach)
 
 
 def test_an_interval_is_clipped_to_the_range_of_the_metric():
@@ -31,9 +31,9 @@ def test_an_interval_is_clipped_to_the_range_of_the_metric():
 
 def test_equal_or_undefined_fold_scores_have_no_interval():
     assert summarize("accuracy", [1.0, 1.0, 1.0], 0.5, 0.95).interval.reason == "all folds have the same score"
-    found = summarize("roc_auc", [0.7, math.nan, 0.8, math.nan], 1 / 3, 0.95)
-    assert math.isnan(found.mean)
-    assert found.interval.reason == "it is undefined in 2 of 4 folds"
+    summary = summarize("roc_auc", [0.7, math.nan, 0.8, math.nan], 1 / 3, 0.95)
+    assert math.isnan(summary.mean)
+    assert summary.interval.reason == "it is undefined in 2 of 4 folds"
 
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=12), st.floats(0.05, 1.0))

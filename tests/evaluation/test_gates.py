@@ -133,15 +133,15 @@ def test_no_gate_passes_on_a_metric_that_is_undefined_for_the_rows(name):
     scores = SCORE_ALL[task](y, predictions, names)
     inputs = score_inputs(task, y, predictions, None, None)
     intervals = score_intervals(task, inputs, names, scores, DEFAULT_OPTIONS, np.random.default_rng(0))
-    judged, told = scores | interval_ends(intervals), 0
+    values, n_tested = scores | interval_ends(intervals), 0
     for key in gate_names(task, names):
         metric = find_metric(without_end(key))
         if can_distinguish(task, without_end(key), y, names):
             continue
-        told += 1
+        n_tested += 1
         worst = metric.lowest if metric.higher_is_better else metric.highest
-        # The least that is asked of any model; of F1 and precision an interval may end a little above 0.
+        # A gate that every model meets; the interval of F1 or precision may end slightly above 0.
         bound = worst + (0.1 if metric.higher_is_better else -0.1) if math.isfinite(worst) else -1e6
-        (result,) = evaluate_gates([Gate(key, bound, metric.higher_is_better)], judged)
+        (result,) = evaluate_gates([Gate(key, bound, metric.higher_is_better)], values)
         assert not result.passed, result.text
-    assert told > 0
+    assert n_tested > 0

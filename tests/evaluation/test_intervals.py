@@ -57,8 +57,8 @@ def test_wilson_of_no_rows_is_the_unit_interval():
 @given(st.integers(0, 50), st.integers(1, 50))
 def test_wilson_of_the_complement_is_mirrored(n_right, n_rows):
     n_right = min(n_right, n_rows)
-    one, other = wilson(n_right / n_rows, n_rows, Z), wilson(1 - n_right / n_rows, n_rows, Z)
-    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low), abs=1e-12)
+    interval, mirrored = wilson(n_right / n_rows, n_rows, Z), wilson(1 - n_right / n_rows, n_rows, Z)
+    assert (interval.low, interval.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low), abs=1e-12)
 
 
 def delong_by_definition(is_positive, scores, weights):
@@ -69,9 +69,9 @@ def delong_by_definition(is_positive, scores, weights):
     pairs = ((kernel, weights[positive], weights[negative]), (kernel.T, weights[negative], weights[positive]))
     for matrix, own, others in pairs:
         placements = matrix @ others / others.sum()
-        share = own / own.sum()
-        n = 1 / (share**2).sum()
-        variance += (share**2 * (placements - share @ placements) ** 2).sum() * n / (n - 1)
+        fractions = own / own.sum()
+        n = 1 / (fractions**2).sum()
+        variance += (fractions**2 * (placements - fractions @ placements) ** 2).sum() * n / (n - 1)
     return variance
 
 
@@ -104,9 +104,9 @@ def test_resamples_score_as_the_rows_that_they_repeat(task, data):
             if metric.needs_two_classes and predicted.shape[1] != 2 and measure is metric.overall.get(task):
                 continue
             with np.errstate(all="ignore"):
-                found = measure(together)
+                scores = measure(together)
                 alone = [measure(score_inputs(task, y[rows], predicted[rows], None, None)) for rows in draws]
-            np.testing.assert_allclose(found, alone, rtol=1e-7, atol=1e-9, err_msg=metric.name)
+            np.testing.assert_allclose(scores, alone, rtol=1e-7, atol=1e-9, err_msg=metric.name)
 
 
 @pytest.mark.parametrize("task", CASES)
@@ -126,13 +126,13 @@ def test_an_interval_contains_its_score_and_an_undefined_score_has_none(task, da
 
 def simulate(task, n_rows, draw, key, true_value, n_simulations=300):
     """The fraction of intervals that contain the true value, and of samples that have an interval."""
-    rng, held, given = np.random.default_rng(7), 0, 0
+    rng, n_covered, n_given = np.random.default_rng(7), 0, 0
     for number in range(n_simulations):
         y, predicted = draw(rng, n_rows)
         _, intervals = intervals_of(task, y, predicted, None, number, IntervalOptions(0.95, 200), [key])
-        given += not intervals[key].reason
-        held += intervals[key].low <= true_value <= intervals[key].high
-    return held / max(given, 1), given / n_simulations
+        n_given += not intervals[key].reason
+        n_covered += intervals[key].low <= true_value <= intervals[key].high
+    return n_covered / max(n_given, 1), n_given / n_simulations
 
 
 def drawn_numbers(rng, n_rows):
@@ -160,8 +160,8 @@ def test_95_of_100_intervals_contain_the_true_score(task, draw, key, n_rows):
     y, predicted = draw(np.random.default_rng(1), 400_000)
     names = NAMES[: predicted.shape[1]]
     true_value = SCORE_ALL[task](y, predicted, names)[key]
-    held, given = simulate(task, n_rows, draw, key, true_value)
-    assert 0.92 <= held <= 0.99  # 300 samples of a rate of 0.95 stray by 0.013
+    coverage, given = simulate(task, n_rows, draw, key, true_value)
+    assert 0.92 <= coverage <= 0.99  # 300 samples of a rate of 0.95 stray by 0.013
     assert given > 0.7
 
 
@@ -283,5 +283,5 @@ def test_weighted_medians_of_resamples_are_those_of_the_rows_they_repeat(data):
     if weights is not None:
         from_one = intervals_of("regression", np.zeros((len(values), 1)), values[:, None], weights)[0]
         inputs = score_inputs("regression", np.zeros((len(values), 1)), values[:, None], weights[None], None)
-        found = METRICS["median_absolute_error"].overall["regression"](inputs)
-        assert found[0] == pytest.approx(from_one["median_absolute_error"])
+        medians = METRICS["median_absolute_error"].overall["regression"](inputs)
+        assert medians[0] == pytest.approx(from_one["median_absolute_error"])

@@ -37,11 +37,11 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_for_many_rows
     rng = np.random.default_rng(0)
     y = rng.normal(size=(2000, 1))
     old, new = y + rng.normal(size=y.shape), y + rng.normal(size=y.shape)
-    (found,) = compare_scores(Truth("regression", y, ("y",)), Prediction(old), Prediction(new), ["mae"], 0.9, {})
+    (difference,) = compare_scores(Truth("regression", y, ("y",)), Prediction(old), Prediction(new), ["mae"], 0.9, {})
     differences = (np.abs(new - y) - np.abs(old - y))[:, 0]
     half = 1.6449 * differences.std() / np.sqrt(len(y))
-    assert found.difference == pytest.approx(differences.mean())
-    assert [found.low, found.high] == pytest.approx(
+    assert difference.difference == pytest.approx(differences.mean())
+    assert [difference.low, difference.high] == pytest.approx(
         [differences.mean() - half, differences.mean() + half], abs=half / 10
     )
 
@@ -57,8 +57,8 @@ def test_equally_good_predictions_are_rarely_called_worse(metric, monkeypatch):
         logits = 2.0 * (y - 0.5)[:, None] + rng.normal(0.0, 1.5, (n_rows, 2))
         p = 1.0 / (1.0 + np.exp(-logits))
         old, new = (Prediction(np.stack([1 - column, column], axis=1)) for column in p.T)
-        (found,) = compare_scores(Truth("classification", y, ("a", "b")), old, new, [metric], 0.9, {})
-        alarms += found.verdict == "worse"
+        (difference,) = compare_scores(Truth("classification", y, ("a", "b")), old, new, [metric], 0.9, {})
+        alarms += difference.verdict == "worse"
     # 5 % are expected (fewer of accuracy, whose test is exact); 8 % is three standard deviations above.
     assert alarms <= 0.08 * n_trials
     if metric == "log_loss":
@@ -88,9 +88,9 @@ def test_equally_good_predictions_rarely_differ_significantly_in_any_score(task)
     alarms, decided = dict.fromkeys(keys, 0), dict.fromkeys(keys, 0)
     for _ in range(n_trials):
         y, predictions = drawn(task, rng, 40)
-        for found in compare_scores(Truth(task, y, names), *map(Prediction, predictions), keys, 0.95, {}):
-            alarms[found.metric] += found.verdict != "undecided"
-            decided[found.metric] += not found.reason
+        for difference in compare_scores(Truth(task, y, names), *map(Prediction, predictions), keys, 0.95, {}):
+            alarms[difference.metric] += difference.verdict != "undecided"
+            decided[difference.metric] += not difference.reason
     assert min(decided.values()) > 0.9 * n_trials, decided
     assert max(alarms.values()) <= 0.11 * n_trials, alarms
 
@@ -114,8 +114,13 @@ def test_a_worse_prediction_is_called_worse_and_the_reverse_comparison_better(me
 def test_equal_predictions_have_a_difference_of_zero():
     y = np.arange(10.0)[:, None]
     one = Prediction(y + 1.0)
-    for found in compare_scores(Truth("regression", y, ("y",)), one, one, ["rmse", "r2", "mape"], 0.95, {}):
-        assert (found.difference, found.low, found.high, found.verdict) == (0.0, 0.0, 0.0, "undecided")
+    for difference in compare_scores(Truth("regression", y, ("y",)), one, one, ["rmse", "r2", "mape"], 0.95, {}):
+        assert (difference.difference, difference.low, difference.high, difference.verdict) == (
+            0.0,
+            0.0,
+            0.0,
+            "undecided",
+        )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -123,27 +128,29 @@ def test_the_largest_error_of_one_row_gets_no_interval_and_no_verdict(seed):
     rng = np.random.default_rng(seed)
     y = rng.normal(size=(200, 2))
     old, new = (Prediction(y + rng.normal(size=y.shape)) for _ in range(2))
-    for found in compare_scores(Truth("regression", y, ("a", "b")), old, new, ["max_error", "max_error[a]"], 0.95, {}):
-        assert found.difference != 0.0
-        assert np.isnan([found.low, found.high]).all()
-        assert found.verdict == "undecided"
+    for difference in compare_scores(
+        Truth("regression", y, ("a", "b")), old, new, ["max_error", "max_error[a]"], 0.95, {}
+    ):
+        assert difference.difference != 0.0
+        assert np.isnan([difference.low, difference.high]).all()
+        assert difference.verdict == "undecided"
 
 
 def test_a_calibration_error_gets_no_verdict():
     rng = np.random.default_rng(0)
     y, old, new = rng.integers(0, 2, 300), rng.dirichlet([5, 5], 300), rng.dirichlet([0.1, 0.1], 300)
     truth = Truth("classification", y, ("a", "b"))
-    (found,) = compare_scores(truth, Prediction(old), Prediction(new), ["ece"], 0.95, {})
-    assert found.verdict == "undecided"
-    assert np.isnan(found.low)
+    (difference,) = compare_scores(truth, Prediction(old), Prediction(new), ["ece"], 0.95, {})
+    assert difference.verdict == "undecided"
+    assert np.isnan(difference.low)
 
 
 def test_weighted_scores_have_no_mcnemar_test():
     y = np.array([0, 1, 0, 1])
     one = Prediction(np.eye(2)[y] * 0.8 + 0.1)
     weights = np.array([1.0, 2.0, 0.0, 1.0])
-    (found,) = compare_scores(Truth("classification", y, ("a", "b"), weights), one, one, ["accuracy"], 0.95, {})
-    assert found.mcnemar is None
+    (difference,) = compare_scores(Truth("classification", y, ("a", "b"), weights), one, one, ["accuracy"], 0.95, {})
+    assert difference.mcnemar is None
 
 
 def test_a_difference_that_single_rows_dominate_has_no_interval_and_no_verdict():
@@ -160,9 +167,9 @@ def test_a_difference_that_single_rows_dominate_has_no_interval_and_no_verdict()
 def test_thirty_rows_have_a_verdict_and_fewer_have_none(n_rows):
     y = np.zeros((n_rows, 1))
     old, new = Prediction(y + np.linspace(1, 2, n_rows)[:, None]), Prediction(y + np.linspace(5, 6, n_rows)[:, None])
-    (found,) = compare_scores(Truth("regression", y, ("y",)), old, new, ["mae"], 0.95, {})
+    (difference,) = compare_scores(Truth("regression", y, ("y",)), old, new, ["mae"], 0.95, {})
     expected = ("worse", "") if n_rows == 30 else ("undecided", "too few rows for an interval (n = 29, needs about 30)")
-    assert (found.verdict, found.reason) == expected
+    assert (difference.verdict, difference.reason) == expected
 
 
 def test_few_errors_of_both_predictions_give_no_verdict_but_those_of_one_do():

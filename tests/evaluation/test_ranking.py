@@ -48,5 +48,5 @@ def test_scores_that_float32_cannot_represent_are_ranked_with_those_that_it_can(
     scores = np.array([[0.5], [0.25], [0.1], [0.1 + 1e-12]])
     is_positive = np.array([[True], [False], [False], [True]])
     blocks = [(is_positive[:2], scores[:2]), (is_positive[2:], scores[2:])]
-    found = rank_blocks(4, 1, lambda: blocks)
-    assert found.roc_auc == RankedColumn(is_positive[:, 0], scores[:, 0]).measure(None)[0] == 0.75
+    rankings = rank_blocks(4, 1, lambda: blocks)
+    assert rankings.roc_auc == RankedColumn(is_positive[:, 0], scores[:, 0]).measure(None)[0] == 0.75

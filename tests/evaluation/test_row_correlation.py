@@ -18,24 +18,26 @@ RNG = np.random.default_rng(0)
 def cells(values):
     """Hashes of cells, different for equal values of different columns."""
     columns = [cell_hashes(NumericColumn(column)) for column in np.asarray(values, float).T]
-    return np.stack([combine_hashes(np.full(len(one), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
+    return np.stack(
+        [combine_hashes(np.full(len(hashes), j, np.uint64), hashes) for j, hashes in enumerate(columns)], axis=1
+    )
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_the_intraclass_correlation_is_the_share_of_the_variance_between_groups(share):
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 0.9])
+def test_the_intraclass_correlation_is_the_fraction_of_the_variance_between_groups(fraction):
     groups = np.repeat(np.arange(2000), 5)
-    values = np.sqrt(share) * RNG.normal(size=2000)[groups] + np.sqrt(1 - share) * RNG.normal(size=10_000)
-    found, deviations = intraclass_correlation(groups, values[:, None])
-    assert found == pytest.approx(share, abs=0.03)
-    assert (deviations > 6) == (share > 0)
+    values = np.sqrt(fraction) * RNG.normal(size=2000)[groups] + np.sqrt(1 - fraction) * RNG.normal(size=10_000)
+    correlation, z_score = intraclass_correlation(groups, values[:, None])
+    assert correlation == pytest.approx(fraction, abs=0.03)
+    assert (z_score > 6) == (fraction > 0)
 
 
 def test_independent_rows_rarely_have_a_z_score_above_four():
     groups = np.repeat(np.arange(60), 7)
-    found = [intraclass_correlation(groups, RNG.normal(size=(420, 2)))[1] for _ in range(200)]
-    assert max(found) < 4.0
-    found = [neighbour_correlation(RNG.normal(size=(420, 2)))[1] for _ in range(200)]
-    assert max(found) < 4.0
+    z_scores = [intraclass_correlation(groups, RNG.normal(size=(420, 2)))[1] for _ in range(200)]
+    assert max(z_scores) < 4.0
+    z_scores = [neighbour_correlation(RNG.normal(size=(420, 2)))[1] for _ in range(200)]
+    assert max(z_scores) < 4.0
 
 
 def test_the_neighbour_correlation_is_the_autocorrelation_at_lag_one():

@@ -39,9 +39,9 @@ def test_the_counts_are_those_of_trying_every_member_at_every_step(seed):
     y, outputs = members(seed)
     loss, taken, passed = squared(y), [], []
     for _ in range(12):
-        taken.append(min(range(5), key=lambda one: loss(outputs[[*taken, one]].mean(axis=0))))
+        taken.append(min(range(5), key=lambda member: loss(outputs[[*taken, member]].mean(axis=0))))
         passed.append((loss(outputs[taken].mean(axis=0)), list(taken)))
-    best = min(passed, key=lambda one: one[0])[1]
+    best = min(passed, key=lambda step: step[0])[1]
     counts = np.bincount(best, minlength=5)
     assert greedy_counts(outputs, loss, steps=12) == tuple((counts // np.gcd.reduce(counts)).tolist())
 
@@ -51,7 +51,7 @@ def test_the_counts_are_those_of_trying_every_member_at_every_step(seed):
 def test_the_order_of_the_members_does_not_matter(seed, order):
     y, outputs = members(seed)
     counts = greedy_counts(outputs, squared(y))
-    assert greedy_counts(outputs[list(order)], squared(y)) == tuple(counts[place] for place in order)
+    assert greedy_counts(outputs[list(order)], squared(y)) == tuple(counts[index] for index in order)
 
 
 def test_two_members_with_opposite_errors_are_weighted_so_that_these_cancel():

@@ -161,7 +161,7 @@ def test_rows_of_weight_0_change_no_interval(case, n_more):
         "classification", np.append(y, y[more]), np.vstack([p, p[more]]), names, np.append(weights, np.zeros(n_more))
     )
     for key in ("log_loss", "brier", "f1_macro", "mcc", "balanced_accuracy"):
-        ends = [(one[key].low, one[key].high) for one in (alone, beside)]
+        ends = [(intervals_[key].low, intervals_[key].high) for intervals_ in (alone, beside)]
         assert ends[0] == pytest.approx(ends[1], rel=1e-6, abs=1e-9, nan_ok=True), key
 
 
@@ -186,10 +186,10 @@ def intervals(task, y, predicted, names, weights=None):
 def test_few_rows_have_no_interval_of_a_score_that_large_errors_dominate():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(30, 1))
-    found = intervals("regression", y, y + rng.normal(size=y.shape), ["y"])
-    assert found["rmse"].reason == "too few rows for an interval (n = 30, needs about 300)"
-    assert math.isnan(found["rmse"].high)
-    assert not found["mae"].reason
+    results = intervals("regression", y, y + rng.normal(size=y.shape), ["y"])
+    assert results["rmse"].reason == "too few rows for an interval (n = 30, needs about 300)"
+    assert math.isnan(results["rmse"].high)
+    assert not results["mae"].reason
     weighted = intervals("regression", y, y + rng.normal(size=y.shape), ["y"], np.repeat([1.0, 5.0], 15))
     assert weighted["mae"].reason == (
         "too few rows for an interval (30 rows, with weights worth n = 21, needs about 30)"
@@ -199,11 +199,11 @@ def test_few_rows_have_no_interval_of_a_score_that_large_errors_dominate():
 def test_heavy_tailed_errors_have_no_interval_of_the_mean_squared_error():
     rng = np.random.default_rng(1)
     expected = np.exp(rng.normal(size=(1000, 1)))
-    found = intervals("regression", expected * np.exp(0.7 * rng.normal(size=expected.shape) - 0.245), expected, ["y"])
-    assert found["rmse"].reason.startswith("a few rows dominate it (tail index 0.")
-    assert f"an interval needs {MIN_TAIL_INDEX})" in found["rmse"].reason
-    assert not found["median_absolute_error"].reason
-    assert not found["mae"].reason
+    results = intervals("regression", expected * np.exp(0.7 * rng.normal(size=expected.shape) - 0.245), expected, ["y"])
+    assert results["rmse"].reason.startswith("a few rows dominate it (tail index 0.")
+    assert f"an interval needs {MIN_TAIL_INDEX})" in results["rmse"].reason
+    assert not results["median_absolute_error"].reason
+    assert not results["mae"].reason
 
 
 def one_interval(y, predicted, key):
@@ -218,22 +218,22 @@ def shown(draw_errors, key, n_rows, repeats):
     rng = np.random.default_rng(5)
     y = np.linspace(-2.0, 2.0, n_rows)[:, None]
     right = math.sqrt(float((draw_errors(np.random.default_rng(6), 1_000_000) ** 2).mean()))
-    found = [one_interval(y, y + draw_errors(rng, y.shape), key) for _ in range(repeats)]
-    given = [one for one in found if not one.reason]
-    return len(given) / repeats, np.mean([one.low <= right <= one.high for one in given])
+    results = [one_interval(y, y + draw_errors(rng, y.shape), key) for _ in range(repeats)]
+    given = [interval for interval in results if not interval.reason]
+    return len(given) / repeats, np.mean([interval.low <= right <= interval.high for interval in given])
 
 
 def test_intervals_of_samples_with_a_light_tail_by_chance_have_their_coverage():
     """Student's t errors with 5 degrees of freedom: one of seven samples has an interval, those with a low RMSE."""
-    given, held = shown(lambda rng, shape: rng.standard_t(5.0, shape), "rmse", 500, 400)
+    given, covered = shown(lambda rng, shape: rng.standard_t(5.0, shape), "rmse", 500, 400)
     assert 0.05 < given < 0.3
-    assert held >= 0.92  # without the widening 0.85
+    assert covered >= 0.92  # without the widening 0.85
 
 
 def test_errors_with_a_light_tail_have_an_interval_and_those_with_a_heavy_one_have_none():
-    given, held = shown(lambda rng, shape: rng.normal(size=shape), "rmse", 800, 100)
+    given, covered = shown(lambda rng, shape: rng.normal(size=shape), "rmse", 800, 100)
     assert given > 0.95
-    assert held >= 0.9
+    assert covered >= 0.9
     rng = np.random.default_rng(0)
     heavy = [heavy_tail_reason(rng.standard_t(3.0, 3000) ** 2, SQUARED_ERRORS) for _ in range(100)]
     assert sum(map(bool, heavy)) >= 97
@@ -290,15 +290,15 @@ def test_relative_errors_of_a_truth_on_both_sides_of_zero_have_no_interval():
 
 def test_equal_errors_have_no_interval():
     y = np.arange(400.0)[:, None]
-    found = intervals("regression", y, y, ["y"])
-    assert {found[key].reason for key in ("rmse", "mae", "r2")} == {"every row has the same error"}
+    results = intervals("regression", y, y, ["y"])
+    assert {results[key].reason for key in ("rmse", "mae", "r2")} == {"every row has the same error"}
 
 
 def test_the_reason_names_a_class_without_rows():
     y = np.array([0, 1] * 20)
     p = np.random.default_rng(0).dirichlet(np.ones(3), size=40)
-    found = intervals("classification", y, p, ("a", "b", "c"))
-    assert found["balanced_accuracy"].reason == "no row is of 'c'"
+    results = intervals("classification", y, p, ("a", "b", "c"))
+    assert results["balanced_accuracy"].reason == "no row is of 'c'"
 
 
 def test_two_wrong_predictions_have_no_interval_of_log_loss_and_three_have():
@@ -315,9 +315,9 @@ def test_two_wrong_predictions_have_no_interval_of_log_loss_and_three_have():
 def coverage(draw, key, true_value, n_rows, repeats=200):
     """The fraction of intervals that contain the true value, and of samples that have an interval."""
     rng = np.random.default_rng(3)
-    found = [intervals("classification", *draw(rng, n_rows))[key] for _ in range(repeats)]
-    held = [one.low <= true_value <= one.high for one in found if not one.reason]
-    return np.mean(held), len(held) / repeats
+    results = [intervals("classification", *draw(rng, n_rows))[key] for _ in range(repeats)]
+    covers = [interval.low <= true_value <= interval.high for interval in results if not interval.reason]
+    return np.mean(covers), len(covers) / repeats
 
 
 def many_classes(rng, n_rows, n_classes=100):
@@ -333,9 +333,9 @@ def test_the_interval_of_f1_macro_covers_for_a_hundred_classes_of_six_rows():
     stats = pytest.importorskip("scipy.stats")
     x = np.linspace(-8, 12, 20_001)
     right = np.trapezoid(stats.norm.pdf(x - 3.4) * stats.norm.cdf(x) ** 99, x)  # by symmetry F1 of each class too
-    held, given = coverage(many_classes, "f1_macro", right, 600, 120)
+    covered, given = coverage(many_classes, "f1_macro", right, 600, 120)
     assert given > 0.95
-    assert held >= 0.9  # 120 samples of a rate of 0.95 stray by 0.02; the bootstrap of rows holds 0.78
+    assert covered >= 0.9  # 120 samples of a rate of 0.95 stray by 0.02; the bootstrap of rows holds 0.78
 
 
 def test_removing_all_rows_of_a_class_leaves_no_rounding_error_in_the_margins():
@@ -343,11 +343,11 @@ def test_removing_all_rows_of_a_class_leaves_no_rounding_error_in_the_margins():
     y = np.array([0, 0, 1, 1, 2])
     p = np.eye(3)[[0, 1, 1, 1, 2]]
     weights = np.array([0.1, 0.2, 0.3, 0.7, 0.1 + 0.2])
-    seen = []
+    true_counts = []
 
     def measure(margins):
-        seen.append(margins.truth)
+        true_counts.append(margins.truth)
         return margins.truth.sum(axis=-1)
 
     of_margins(measure)(score_inputs("classification", y, p, weights, None))
-    assert (seen[0] == 0.0).sum() == 1
+    assert (true_counts[0] == 0.0).sum() == 1

@@ -70,5 +70,7 @@ def test_a_metric_that_cannot_distinguish_is_equal_for_all_predictions(codes, se
     predictions = [np.random.default_rng(seed + i).dirichlet(np.ones(3), len(y)) for i in range(3)]
     for key in metric_names("classification", CLASSES):
         if not can_distinguish("classification", key, y, CLASSES):
-            found = np.array([score("classification", key, y, one, CLASSES) for one in predictions])
-            assert np.isnan(found).all() or len(set(found)) == 1
+            scores = np.array(
+                [score("classification", key, y, probabilities, CLASSES) for probabilities in predictions]
+            )
+            assert np.isnan(scores).all() or len(set(scores)) == 1
