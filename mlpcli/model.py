@@ -80,7 +80,7 @@ class Model:
         """Activations (n_rows, width) of each hidden layer, h1, h2, for the rows of a table from `cast`."""
         return self.ensemble.hidden_activations(transform(self.preprocessor, table, self.ensemble.dtype)[0])
 
-    def predictions(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
+    def predict(self, table: Table, rows: Rows | None = None) -> tuple[Values, TransformCounts]:
         """Predictions (n_rows, n_classes or n_targets) as from `decode_outputs`; otherwise as `outputs`."""
         X, counts = transform(self.preprocessor, table, self.ensemble.dtype, rows)
         return self.predict_inputs(X, table, rows), counts

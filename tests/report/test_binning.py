@@ -60,7 +60,7 @@ def test_reliability_has_the_observed_frequency_of_each_bin(scored):
     rng = np.random.default_rng(0)
     found = reliability(p, rng.random(len(p)) < p, weights)
     counted = np.ones(len(p)) if weights is None else weights
-    assert found.n.sum() == pytest.approx(counted.sum())
+    assert found.n_rows.sum() == pytest.approx(counted.sum())
     assert (found.predicted * found.n_rows).sum() == pytest.approx((p * counted).sum())
     assert found.calibration_error < 0.07
     shifted = reliability(p, np.ones(len(p), np.bool_), weights)

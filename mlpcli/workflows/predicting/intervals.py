@@ -210,9 +210,8 @@ class ConformalPredictor:
 
     def _held(self, predictions: Values, fold_predictions: Values, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
         target, rows = self.model.target, self._scores.rows
-        codes = np.stack(
-            [own for _, own in predicted_labels(target, predictions, self.model.threshold).values()], axis=1
-        )  # type: ignore[arg-type]
+        labels = predicted_labels(target, predictions, self.model.threshold)  # type: ignore[arg-type]
+        codes = np.stack([codes for _, codes in labels.values()], axis=1)
         if isinstance(target, ClassTarget):
             probabilities, n_labels = fold_predictions, len(prediction_names(target))
         else:
