@@ -1,4 +1,4 @@
-"""The wording of what is shown: texts from files as a terminal may show them, numbers in few digits, lists, counts."""
+"""Formatting for messages: escaped and truncated text, rounded numbers, lists, counts, durations and sizes."""
 
 import math
 import re
@@ -6,40 +6,40 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-# A word of more than 300 signs: its first 100 and its last 20 are shown.
+# A word of at least 300 characters: its first 100 and its last 20 are shown.
 _LONG_WORD = re.compile(r"(\S{100})\S{180,}(\S{20})")
 
 
-def on_one_line(text: str) -> str:
-    """The text with control characters escaped, line ends among them: a name from a file shall not begin a line."""
-    return printable(text).replace("\n", "\\n")
+def escape_line(text: str) -> str:
+    """Escape control characters including newlines, so that a name from a file cannot start a line of its own."""
+    return escape_controls(text).replace("\n", "\\n")
 
 
-def printable(text: str) -> str:
-    """The text with control characters escaped, line ends aside: they could drive the terminal."""
+def escape_controls(text: str) -> str:
+    """Escape control characters except newlines: terminals would interpret them."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def shortened(text: str) -> str:
-    """The text of a message, cut in the middle where a name or a cell in it is longer than anyone would read."""
-    return _LONG_WORD.sub(lambda found: f"{found[1]}...{found[2]}", text)
+def shorten_words(text: str) -> str:
+    """Truncate words of at least 300 characters in the middle: a name or a cell can be of any length."""
+    return _LONG_WORD.sub(lambda match: f"{match[1]}...{match[2]}", text)
 
 
 def display_width(text: str) -> int:
-    """How many columns of a terminal a text takes: East Asian letters two, combining marks none."""
+    """Width of a text in terminal columns: two for wide East Asian characters, zero for combining marks."""
     if text.isascii():
         return len(text)
     return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )
 
 
-def folded(text: str, width: int | None, indent: str = "") -> list[str]:
-    """The lines of a text, broken between words; all but the first begin with `indent`.
+def wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
+    """Wrap a text at blanks into lines of at most `width` terminal columns; all but the first begin with `indent`.
 
-    A word that is longer than a line has a line of its own. `width` None means as long as they are.
+    A word wider than `width` gets a line of its own. `width` None: one line of any length.
     """
     if width is None or display_width(text) <= width:
         return [text]
@@ -54,13 +54,13 @@ def folded(text: str, width: int | None, indent: str = "") -> list[str]:
     return [*lines, line]
 
 
-def middle_cut(text: str, width: int, shift: int = 0) -> str:
-    """The text in at most `width` columns, three points in the place of its middle, or `shift` columns after it."""
+def cut_middle(text: str, width: int, shift: int = 0) -> str:
+    """Truncate a text to `width` terminal columns; "..." replaces its middle, moved right by `shift` columns."""
     if display_width(text) <= width:
         return text
-    kept = max((width - 3 + 1) // 2 + shift, 0)
-    left, right = text[:kept], text[len(text) - max(width - 3 - kept, 0) :]
-    while display_width(left) + 3 + display_width(right) > width:  # letters that are two columns wide
+    n_left = max((width - 3 + 1) // 2 + shift, 0)
+    left, right = text[:n_left], text[len(text) - max(width - 3 - n_left, 0) :]
+    while display_width(left) + 3 + display_width(right) > width:  # if some characters are two columns wide
         if left and (not right or len(left) - 2 * shift > len(right)):
             left = left[:-1]
         else:
@@ -68,57 +68,57 @@ def middle_cut(text: str, width: int, shift: int = 0) -> str:
     return f"{left}...{right}"
 
 
-def cut_apart(texts: Collection[str], width: int) -> dict[str, str] | None:
-    """Each text in at most `width` columns, all cut in one place: as near to the middle as still tells them apart.
+def cut_distinctly(texts: Collection[str], width: int) -> dict[str, str] | None:
+    """Truncate all texts at the same position, the one nearest to the middle that keeps different texts different.
 
-    None where there is no such place.
+    Returns the truncated text of each text, or None if no position does.
     """
-    different = dict.fromkeys(texts)
+    unique = dict.fromkeys(texts)
     for shift in sorted(range(-width // 2, width // 2 + 1), key=abs):
-        cuts = {text: middle_cut(text, width, shift) for text in different}
-        if len(set(cuts.values())) == len(different):
+        cuts = {text: cut_middle(text, width, shift) for text in unique}
+        if len(set(cuts.values())) == len(unique):
             return cuts
     return None
 
 
 class Interval(Protocol):
-    """Two ends, as `evaluation.intervals` has them: not every verb that renders numbers imports that."""
+    """An interval; a protocol, so that verbs can format numbers without importing `evaluation`."""
 
     @property
     def low(self) -> float:
-        """The lower end."""
+        """Lower bound."""
 
     @property
     def high(self) -> float:
-        """The upper end."""
+        """Upper bound."""
 
 
-def number(value: float | None) -> str:
-    """A score in few digits: 0.986, 12.3, 53782, 2.1e-05; a score that is not defined is a dash."""
+def format_number(value: float | None) -> str:
+    """Format a score in few digits: 0.986, 12.35, 53782, 2e-05; None and NaN give "-"."""
     if value is None or math.isnan(value):
         return "-"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    size = abs(value)
-    if size >= 1e7 or 0.0 < size < 5e-4:
-        return f"{value:.0e}" if size < 1 else f"{value:.2e}"
-    return f"{value:.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
+    magnitude = abs(value)
+    if magnitude >= 1e7 or 0.0 < magnitude < 5e-4:
+        return f"{value:.0e}" if magnitude < 1 else f"{value:.2e}"
+    return f"{value:.{3 if magnitude < 10 else 2 if magnitude < 100 else 1 if magnitude < 1000 else 0}f}"
 
 
-def interval(ends: Interval | None) -> str:
-    """`[0.922, 0.997]`; "" where there is none, or none that is defined."""
-    if ends is None or math.isnan(ends.low) or math.isnan(ends.high):
+def format_interval(bounds: Interval | None) -> str:
+    """Format an interval as `[0.922, 0.997]`; "" for None and for NaN bounds."""
+    if bounds is None or math.isnan(bounds.low) or math.isnan(bounds.high):
         return ""
-    return f"[{number(ends.low)}, {number(ends.high)}]"
+    return f"[{format_number(bounds.low)}, {format_number(bounds.high)}]"
 
 
-def count(n: int, one: str, many: str = "") -> str:
-    """`1 row`, `344 rows`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}".replace(",", " " if n >= 10_000 else "")
+def format_count(n: int, singular: str, plural: str = "") -> str:
+    """Format a count with its noun: "1 row", "344 rows", "12 000 rows". `plural` defaults to `singular` + "s"."""
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}".replace(",", " " if n >= 10_000 else "")
 
 
-def duration(seconds: float) -> str:
-    """0.06 s, 2.5 s, 42 s, 3 min 20 s, 2 h 5 min."""
+def format_duration(seconds: float) -> str:
+    """Format seconds as 0.06 s, 2.5 s, 42 s, 3 min 20 s or 2 h 5 min."""
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 10:
@@ -129,8 +129,8 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def size(n_bytes: float) -> str:
-    """640 kB, 12 MB."""
+def format_size(n_bytes: float) -> str:
+    """Format a number of bytes: 640 kB, 12 MB (1 kB = 1000 bytes)."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if n_bytes < 1000 or unit == "GB":
             return f"{n_bytes:.0f} {unit}" if n_bytes >= 10 or unit == "bytes" else f"{n_bytes:.1f} {unit}"
@@ -138,8 +138,8 @@ def size(n_bytes: float) -> str:
     raise AssertionError
 
 
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """`a, b, c, and 5 more`."""
-    if len(names) <= most:
+def format_list(names: Sequence[str], limit: int = 8) -> str:
+    """Join names with commas; more than `limit` end as "a, b, and 5 more"."""
+    if len(names) <= limit:
         return ", ".join(names)
-    return f"{', '.join(names[: most - 1])}, and {len(names) - most + 1} more"
+    return f"{', '.join(names[: limit - 1])}, and {len(names) - limit + 1} more"

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from mlpcli.cli.document import Document
 from mlpcli.cli.rendering.markdown import markdown
 from mlpcli.evaluation.gates import GateResult
-from mlpcli.messages import on_one_line
+from mlpcli.messages import escape_line
 from mlpcli.storage.atomic import write_file
 from mlpcli.workflows.evaluate import EvalResult
 
@@ -27,13 +27,13 @@ def junit_xml(gate_results: Sequence[GateResult], seconds: float) -> bytes:
             suite,
             "testcase",
             {
-                "classname": on_one_line(f"mlp.eval.{result.where}" if result.where else "mlp.eval"),
-                "name": on_one_line(result.name),
+                "classname": escape_line(f"mlp.eval.{result.where}" if result.where else "mlp.eval"),
+                "name": escape_line(result.name),
                 "time": f"{seconds / len(gate_results):.3f}",
             },
         )
         if not result.passed:
-            text = on_one_line(result.text)
+            text = escape_line(result.text)
             ElementTree.SubElement(case, "failure", {"message": text, "type": "GateMissed"}).text = text
     ElementTree.indent(root)
     document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -56,7 +56,7 @@ def report(result: "EvalResult", shown: Document, junit: str) -> None:
 
 def annotation(title: str, text: str) -> str:
     """A workflow command for an error annotation, escaped as in `ActionCommand` of GitHub's runner."""
-    return f"::error title={_escaped(on_one_line(title), ':,')}::{_escaped(on_one_line(text), '')}"
+    return f"::error title={_escaped(escape_line(title), ':,')}::{_escaped(escape_line(text), '')}"
 
 
 def _escaped(text: str, also: str) -> str:

@@ -42,7 +42,7 @@ from mlpcli.cli.verbs.search import search
 from mlpcli.cli.verbs.split import split
 from mlpcli.cli.verbs.train import train
 from mlpcli.errors import MlpError
-from mlpcli.messages import folded, printable, shortened
+from mlpcli.messages import escape_controls, shorten_words, wrap_text
 
 BUG = 70
 INTERRUPTED = 130
@@ -191,5 +191,5 @@ def _print_error(text: str) -> None:
     """Write an error message to standard error and to the log."""
     LOG.event("error", text=text)
     width = width_of(sys.stderr)
-    for line in shortened(printable(text)).split("\n"):
-        sys.stderr.write("\n".join(folded(line, width)) + "\n")
+    for line in shorten_words(escape_controls(text)).split("\n"):
+        sys.stderr.write("\n".join(wrap_text(line, width)) + "\n")

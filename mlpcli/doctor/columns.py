@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.doctor.finding import Finding
 from mlpcli.evaluation.drift import chi_squared, merge_neighbours, merge_rare, psi
-from mlpcli.messages import listed
+from mlpcli.messages import format_list
 
 Inputs = NDArray[np.floating[Any]]
 Values = NDArray[np.float64]
@@ -98,7 +98,7 @@ def drifted(columns: Mapping[str, tuple[Inputs, Inputs]], split: str) -> list[Fi
     if not psi_by_column:
         return []
     worst = sorted(psi_by_column, key=lambda name: -psi_by_column[name])
-    shown = listed([f"{name} (PSI {psi_by_column[name]:.2f})" for name in worst], 5)
+    shown = format_list([f"{name} (PSI {psi_by_column[name]:.2f})" for name in worst], 5)
     return [
         Finding(
             f"the {split} rows differ from the training rows in {len(psi_by_column)} of {len(columns)} columns: "

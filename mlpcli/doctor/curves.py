@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.doctor.finding import Finding
-from mlpcli.messages import number
+from mlpcli.messages import format_number
 
 Values = NDArray[np.float64]
 
@@ -56,7 +56,10 @@ def rate_too_high(curve: Curve, learning_rate: float, key: str) -> list[Finding]
     if n >= max(MIN_RISES, FREQUENT_RISES * len(loss)):
         fact = f"the training loss rises by more than {RISE:.0%} in {n} of {len(loss)} epochs"
     elif last - loss[best] > max(WORSE * loss[best], WORSE_OF_START * start):
-        fact = f"the training loss rises again: from {number(float(loss[best]))} in epoch {best + 1} to {number(last)}"
+        fact = (
+            f"the training loss rises again: from {format_number(float(loss[best]))} in epoch {best + 1} to "
+            f"{format_number(last)}"
+        )
     else:
         return []
     return [

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.doctor.finding import Finding
 from mlpcli.evaluation.drift import gamma_tail
-from mlpcli.messages import count, listed, number
+from mlpcli.messages import format_count, format_list, format_number
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -52,8 +52,8 @@ def gap(losses: Losses, remedies: str) -> list[Finding]:
         return []
     return [
         Finding(
-            f"{losses.metric}: train {number(losses.shown(losses.train))}, {losses.split} "
-            f"{number(losses.shown(losses.held_out))}, constant {number(losses.shown(losses.constant))}: "
+            f"{losses.metric}: train {format_number(losses.shown(losses.train))}, {losses.split} "
+            f"{format_number(losses.shown(losses.held_out))}, constant {format_number(losses.shown(losses.constant))}: "
             f"{max(kept / gained, 0.0):.0%} of the gain carries over to held-out rows",
             "The network memorizes training rows instead of learning what they have in common (overfitting).",
             f"Try {remedies}",
@@ -68,8 +68,8 @@ def no_better_than_constant(losses: Losses) -> list[Finding]:
         return []
     return [
         Finding(
-            f"{losses.metric} on the {losses.split} rows is {number(losses.shown(losses.held_out))}, that of the "
-            f"constant baseline {number(losses.shown(losses.constant))}",
+            f"{losses.metric} on the {losses.split} rows is {format_number(losses.shown(losses.held_out))}, that of "
+            f"the constant baseline {format_number(losses.shown(losses.constant))}",
             "A model that ignores its inputs is as good, or better.",
             "Check the target and the columns (mlp check), then try training.optimizer.learning_rate ten times "
             "smaller, or stop at the best epoch with training.early_stopping",
@@ -84,8 +84,9 @@ def never_predicted(labels: Sequence[str], n_true: Codes, n_predicted: Codes, re
     if not len(never):
         return []
     total = int(n_true.sum())
-    shown = listed(
-        [f"{labels[i]} ({n_true[i]} of {count(total, 'row')}, {n_true[i] / total:.1%})" for i in never.tolist()], 4
+    shown = format_list(
+        [f"{labels[i]} ({n_true[i]} of {format_count(total, 'row')}, {n_true[i] / total:.1%})" for i in never.tolist()],
+        4,
     )
     return [
         Finding(
@@ -110,7 +111,7 @@ def miscalibrated(temperature: float, gain: float, n_rows: int, split: str) -> l
     return [
         Finding(
             f"the probabilities are {what}: a temperature of {temperature:.2f} lowers the log_loss by "
-            f"{number(gain)} on the {split} rows",
+            f"{format_number(gain)} on the {split} rows",
             "A probability of 0.9 should be correct in nine of ten cases.",
             "Try postprocess.calibration: temperature",
             {"temperature": temperature, "gain": gain, "rows": n_rows},
@@ -129,7 +130,7 @@ def biased(name: str, errors: Values, split: str) -> list[Finding]:
         return []
     return [
         Finding(
-            f"{name} is predicted {number(abs(mean))} too {'high' if mean > 0 else 'low'} on average over the "
+            f"{name} is predicted {format_number(abs(mean))} too {'high' if mean > 0 else 'low'} on average over the "
             f"{split} rows ({abs(mean) / deviation:.2f} standard deviations of the error)",
             "A bias does not cancel out in sums over rows.",
             "Check preprocess.target (log and quantile shift the mean) and drift between the splits",

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.doctor.finding import Finding
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.nn.chain import AnyLayer, Residual
 from mlpcli.nn.layers import Activation, Array
 from mlpcli.nn.losses import Loss
@@ -90,12 +90,12 @@ def idle_units(members: Sequence[UnitCounts], rate_key: str, activation: str) ->
             if n < 2 or n < min_fraction * len(units):
                 continue
             values = {"layer": number + 1, what: n, "units": len(units), "rows": n_rows}
-            fact = f"{n} of {count(len(units), 'unit')} of hidden layer {number + 1}"
+            fact = f"{n} of {format_count(len(units), 'unit')} of hidden layer {number + 1}"
             if what == "dead":
                 other = "leaky_relu" if activation == "relu" else "tanh"
                 findings.append(
                     Finding(
-                        f"{fact} are constant over all rows ({count(n_rows, 'row')})",
+                        f"{fact} are constant over all rows ({format_count(n_rows, 'row')})",
                         "They contribute nothing and no longer learn (dead units).",
                         f"Try a smaller {rate_key}, or model.activation: {other}",
                         values,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.uncertainty.proportions import wilson
-from mlpcli.messages import count, middle_cut, number
+from mlpcli.messages import cut_middle, format_count, format_number
 from mlpcli.report.binning import (
     HISTOGRAM_BINS,
     Bools,
@@ -44,7 +44,7 @@ class Outcome:
 
 def short(name: str) -> str:
     """A name, shortened to fit into a figure."""
-    return middle_cut(name, MAX_NAME)
+    return cut_middle(name, MAX_NAME)
 
 
 def percent(fraction: float) -> str:
@@ -93,7 +93,7 @@ def confusion_section(matrix: NDArray[Any], labels: Sequence[str]) -> Section:
 
 def _amount(value: float) -> str:
     """A number of rows, or a sum of weights."""
-    return number(value) if value % 1 else f"{value:,.0f}".replace(",", " " if value >= 10_000 else "")
+    return format_number(value) if value % 1 else f"{value:,.0f}".replace(",", " " if value >= 10_000 else "")
 
 
 def _rows(value: float) -> str:
@@ -150,13 +150,13 @@ def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Sect
     if not is_single:
         order = np.argsort([curve.area for curve in curves])
         low, high = (int(order[index]) for index in (0, -1))
-        areas = number(curves[high].area), number(curves[low].area)
+        areas = format_number(curves[high].area), format_number(curves[low].area)
         roc = f"{shown[high].name} has the largest area ({areas[0]}), {shown[low].name} the smallest ({areas[1]})."
         if areas[0] == areas[1]:
             roc = f"The area is {areas[0]} for all classes."
         order = np.argsort([curve.average_precision for curve in curves])
         low, high = (int(order[index]) for index in (0, -1))
-        averages = number(curves[high].average_precision), number(curves[low].average_precision)
+        averages = format_number(curves[high].average_precision), format_number(curves[low].average_precision)
         precision = (
             f"Average precision is {averages[0]} for {shown[high].name} and {averages[1]} for {shown[low].name}."
         )
@@ -165,11 +165,11 @@ def ranking_section(outcomes: Sequence[Outcome], weights: Values | None) -> Sect
     if is_single and first.threshold is not None:
         point = best.at(first.threshold)
         roc += (
-            f" At the threshold {number(first.threshold)} the recall is {percent(best.recall[point])} and the "
+            f" At the threshold {format_number(first.threshold)} the recall is {percent(best.recall[point])} and the "
             f"false positive rate "
         )
         roc += f"{percent(best.false_rate[point])}."
-        precision += f" At the threshold {number(first.threshold)} it is {percent(best.precision[point])}."
+        precision += f" At the threshold {format_number(first.threshold)} it is {percent(best.precision[point])}."
     lead = "Trade-off over all thresholds. " + ("The point marks the threshold in use." if is_single else "")
     blocks: list[Block] = [
         Figure("ROC curve", inline("ROC curve", *SIZE, partial(_draw_roc, shown, curves)), roc),
@@ -188,7 +188,7 @@ def _draw_roc(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: An
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1)
     for index, (outcome, curve) in enumerate(zip(outcomes, curves, strict=True)):
-        label = legend_text(f"{short(outcome.name)}  {number(curve.area)}")
+        label = legend_text(f"{short(outcome.name)}  {format_number(curve.area)}")
         axes.plot(*thinned(curve.false_rate, curve.recall), color=SERIES[index], label=label)
         _mark(axes, outcome, curve, curve.false_rate, curve.recall, SERIES[index])
     _rate_axes(axes, "false positive rate", "recall")
@@ -197,7 +197,7 @@ def _draw_roc(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: An
 def _draw_recall(outcomes: Sequence[Outcome], curves: Sequence[Ranking], figure: Any) -> None:
     axes = figure.subplots()
     for index, (outcome, curve) in enumerate(zip(outcomes, curves, strict=True)):
-        label = legend_text(f"{short(outcome.name)}  {number(curve.average_precision)}")
+        label = legend_text(f"{short(outcome.name)}  {format_number(curve.average_precision)}")
         axes.plot(*thinned(curve.recall, curve.precision), color=SERIES[index], label=label)
         _mark(axes, outcome, curve, curve.recall, curve.precision, SERIES[index])
     _rate_axes(axes, "recall", "precision")
@@ -225,10 +225,12 @@ def calibration_section(
     bias = float(((after.predicted - after.observed) * after.n_rows).sum() / after.n_rows.sum())
     way = "too high" if bias > 0 else "too low"
     error = after.calibration_error
-    sentence = f"On average, predicted probabilities differ from observed frequencies by {number(error)}"
+    sentence = f"On average, predicted probabilities differ from observed frequencies by {format_number(error)}"
     sentence += f", mostly {way}" if abs(bias) > error / 2 else ""
     if before is not None and temperature is not None:
-        sentence += f"; without the temperature {number(temperature)} by {number(before.calibration_error)}"
+        sentence += (
+            f"; without the temperature {format_number(temperature)} by {format_number(before.calibration_error)}"
+        )
     name = "Reliability"
     svg = inline(name, *SIZE, partial(_draw_reliability, after, before))
     lead = f"Observed frequency of {what} by predicted probability. Lines are 95% intervals."
@@ -273,9 +275,9 @@ def _spread_sentence(outcome: Outcome) -> str:
     clauses = []
     for is_positive, p in ((True, outcome.p[outcome.is_true]), (False, outcome.p[~outcome.is_true])):
         if len(p):
-            rows = f"{count(len(p), 'row')} that are {outcome.name}" if is_positive else "others"
+            rows = f"{format_count(len(p), 'row')} that are {outcome.name}" if is_positive else "others"
             bound = "more" if is_positive else "less"
-            clauses.append(f"half of the {rows} get {bound} than {number(float(np.median(p)))}")
+            clauses.append(f"half of the {rows} get {bound} than {format_number(float(np.median(p)))}")
     text = ", ".join(clauses)
     return f"{text[:1].upper()}{text[1:]}."
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.messages import count, interval, number
+from mlpcli.messages import format_count, format_interval, format_number
 from mlpcli.report.classes import short
 from mlpcli.report.drawing import FAINT, SERIES, inline, legend_above, legend_text
 from mlpcli.report.page import Block, Figure, Prose, Section
@@ -37,13 +37,15 @@ def importance_section(
     first = shown[0]
     verb = "falls" if falls else "rises"
     sentence = (
-        f"Shuffling {first.name} has the largest effect: {metric} {verb} by {number(first.loss)} "
-        f"{interval(first)}".rstrip()
+        f"Shuffling {first.name} has the largest effect: {metric} {verb} by {format_number(first.loss)} "
+        f"{format_interval(first)}".rstrip()
         + "."
     )
     insignificant = [column.name for column in importances if not column.low > 0]
     if insignificant and len(insignificant) < len(importances):
-        sentence += f" {count(len(insignificant), 'column')} of {len(importances)} have no significant importance."
+        sentence += (
+            f" {format_count(len(insignificant), 'column')} of {len(importances)} have no significant importance."
+        )
     name = f"{metric} {verb} by"
     height = 0.9 + ROW_HEIGHT * len(shown)
     title = "Permutation importance of the columns"
@@ -51,7 +53,7 @@ def importance_section(
     blocks += [Prose(text) for text in sentences]
     if len(importances) > len(shown):
         blocks.append(Prose(f"{len(importances) - len(shown)} further columns are less important.", "faint"))
-    lead = f"Increase of the error in {metric} when a column is shuffled, on {count(n_rows, 'row')}. "
+    lead = f"Increase of the error in {metric} when a column is shuffled, on {format_count(n_rows, 'row')}. "
     return Section("importance", "Importance", blocks, lead + "Lines are confidence intervals.")
 
 
@@ -103,7 +105,7 @@ def dependence_section(
                 _dependence_sentence(dependence, output_names, lines, what),
             )
         )
-    lead = f"The mean prediction for {count(n_rows, 'row')} when this column is set to the value on the axis."
+    lead = f"The mean prediction for {format_count(n_rows, 'row')} when this column is set to the value on the axis."
     if len(output_names) > max(lines) + 1:
         lead += f" {MAX_LINES} of {len(output_names)} outputs are drawn."
     return Section("dependence", "Partial dependence", blocks, lead)
@@ -120,8 +122,8 @@ def _dependence_sentence(dependence: Dependence, output_names: Sequence[str], li
     if not float(ranges.max()) > 0:
         return f"{subject[0].upper()}{subject[1:]} does not depend on it."
     return (
-        f"{subject[0].upper()}{subject[1:]} is lowest, {number(float(column[low]))}, at {dependence.values[low]}, "
-        f"and highest, {number(float(column[high]))}, at {dependence.values[high]}."
+        f"{subject[0].upper()}{subject[1:]} is lowest, {format_number(float(column[low]))}, at "
+        f"{dependence.values[low]}, and highest, {format_number(float(column[high]))}, at {dependence.values[high]}."
     )
 
 

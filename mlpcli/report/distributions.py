@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from mlpcli.messages import count, on_one_line
+from mlpcli.messages import escape_line, format_count
 from mlpcli.report.classes import percent
 from mlpcli.report.page import Cell, Column, Prose, Section, Table
 
@@ -56,7 +56,9 @@ def columns_section(
     sentence = f"No column has drifted from the {n_training} training rows." if n_rows else ""
     if drifted:
         named = ", ".join(drifted[:MAX_NAMED]) + (", ..." if len(drifted) > MAX_NAMED else "")
-        sentence = f"Drifted from the training data: {count(len(drifted), 'column')} of {len(distributions)} ({named})."
+        sentence = (
+            f"Drifted from the training data: {format_count(len(drifted), 'column')} of {len(distributions)} ({named})."
+        )
     n_left_out = len(distributions) - MAX_COLUMNS
     more = [f"{n_left_out} further columns are left out."] if n_left_out > 0 else []
     table = Table("Every column", columns, rows, sentence, is_sortable=True)
@@ -103,7 +105,7 @@ def _histogram(name: str, column: ColumnDistribution) -> str:
     line = f'<path class="now" d="M0 {HEIGHT}{"".join(steps)}V{HEIGHT}"/>' if steps and now.sum() else ""
     return (
         f'<svg viewBox="-1 -1 {WIDTH + 2} {HEIGHT + 2}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(on_one_line(name))}"><path class="before" d="{bars}"/>{line}</svg>'
+        f'aria-label="{escape(escape_line(name))}"><path class="before" d="{bars}"/>{line}</svg>'
     )
 
 

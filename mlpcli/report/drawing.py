@@ -14,7 +14,7 @@ from html import escape
 from typing import Any
 
 from mlpcli.errors import MlpError
-from mlpcli.messages import on_one_line
+from mlpcli.messages import escape_line
 
 IMAGES = (".svg", ".png")
 # Distinguishable with colour blindness, with a contrast of at least 3 to 1 on white.
@@ -127,7 +127,7 @@ def inline(name: str, width: float, height: float, draw: Callable[[Any], None]) 
     text = re.sub(r"<(metadata|style)\b.*?</\1>|<!--.*?-->", "", text, flags=re.DOTALL)
     prefix = f"f{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}-"
     text = re.sub(r"<[^>]*>", lambda tag: _for_page(tag[0], prefix), text)
-    opening = f'<svg viewBox="0 0 {width * 72:g} {height * 72:g}" role="img" aria-label="{escape(on_one_line(name))}"'
+    opening = f'<svg viewBox="0 0 {width * 72:g} {height * 72:g}" role="img" aria-label="{escape(escape_line(name))}"'
     opening += ' xmlns:xlink="http://www.w3.org/1999/xlink">'
     text = re.sub(r"<svg\b[^>]*>", lambda _: opening, text, count=1)
     return re.sub(r"\n\s*", "\n", text).strip()

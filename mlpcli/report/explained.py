@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlpcli.messages import middle_cut
+from mlpcli.messages import cut_middle
 from mlpcli.report.columns import ColumnImportance, draw_importance
 from mlpcli.report.drawing import FAINT, SERIES, ending_of, image, legend_text, new_figure, styled
 
@@ -42,7 +42,7 @@ def dependence_image(columns: Sequence[Mapping[str, Any]], output_names: Sequenc
             _draw_dependence(axes, column, output_names)
         for axes in panels[len(columns) :]:
             axes.set_visible(False)
-        label = middle_cut(output_names[0], MAX_CHARACTERS) if len(output_names) == 1 else "mean prediction"
+        label = cut_middle(output_names[0], MAX_CHARACTERS) if len(output_names) == 1 else "mean prediction"
         for axes in panels[: len(columns) : n_columns]:
             axes.set_ylabel(label)
         if len(output_names) > 1:
@@ -58,16 +58,16 @@ def _draw_dependence(axes: Any, column: Mapping[str, Any], output_names: Sequenc
         for curve in column["curves"]:
             axes.plot(x, curve[:, 0], color=FAINT, alpha=0.25, linewidth=0.7)
     for index, name in enumerate(output_names[:MAX_LINES]):
-        label = legend_text(middle_cut(name, MAX_CHARACTERS))
+        label = legend_text(cut_middle(name, MAX_CHARACTERS))
         axes.plot(
             x, column["mean"][:, index], color=SERIES[index], label=label, marker=marker, linestyle=line, markersize=5
         )
     if positions is None:
         axes.set_xlim(-0.4, len(column["values"]) - 0.6)
         n_characters = MAX_CHARACTERS // max(min(len(column["values"]), MAX_CHARACTERS), 1) + 6
-        texts = [middle_cut(text, n_characters) for text in column["values"]]
+        texts = [cut_middle(text, n_characters) for text in column["values"]]
         is_crowded = sum(map(len, texts)) > MAX_CHARACTERS
         axes.set_xticks(
             range(len(texts)), texts, rotation=60 if is_crowded else 0, ha="right" if is_crowded else "center"
         )
-    axes.set_xlabel(middle_cut(column["name"], MAX_CHARACTERS))
+    axes.set_xlabel(cut_middle(column["name"], MAX_CHARACTERS))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.messages import count, interval, number
+from mlpcli.messages import format_count, format_interval, format_number
 from mlpcli.report.columns import MAX_LABEL_CHARACTERS
 from mlpcli.report.drawing import FAINT, SERIES, inline
 from mlpcli.report.page import Block, Cell, Column, Figure, Prose, Section, Table
@@ -42,15 +42,18 @@ def slices_section(
     for group in scored[:MAX_SLICES]:
         verdict = Cell("worse", tone="bad") if _is_worse(group, overall, higher_is_better) else Cell("")
         remark = Cell("few rows", tone="faint") if group.is_small else verdict
-        ends = Cell(interval(group) or "-", group.low if group.low == group.low else None)
-        n_rows_cell, score_cell = Cell(f"{group.n_rows}", float(group.n_rows)), Cell(number(group.score), group.score)
+        ends = Cell(format_interval(group) or "-", group.low if group.low == group.low else None)
+        n_rows_cell, score_cell = (
+            Cell(f"{group.n_rows}", float(group.n_rows)),
+            Cell(format_number(group.score), group.score),
+        )
         rows.append((group.name, n_rows_cell, score_cell, ends, remark))
-    sentence = f"{metric} of all rows is {number(overall)}. "
+    sentence = f"{metric} of all rows is {format_number(overall)}. "
     sentence += (
-        f"Significantly worse: {count(len(worse), 'group')} of {len(scored)}, such as "
-        f"{worse[0].name} ({number(worse[0].score)})." if worse else "No group is significantly worse."
+        f"Significantly worse: {format_count(len(worse), 'group')} of {len(scored)}, such as "
+        f"{worse[0].name} ({format_number(worse[0].score)})." if worse else "No group is significantly worse."
     )  # fmt: skip
-    lead = f"Groups of {count(n_rows, 'row')} by each column: levels, or quartiles of numbers, worst first. "
+    lead = f"Groups of {format_count(n_rows, 'row')} by each column: levels, or quartiles of numbers, worst first. "
     lead += "Confidence intervals are simultaneous over all groups."
     table = Table(f"Groups by {metric}, worst first", columns, rows, sentence, is_sortable=True)
     left_out = len(scored) - len(rows)
@@ -72,14 +75,14 @@ def quality_section(groups: Sequence[Group], columns: Sequence[str], metric: str
         scores = [group.score for group in selected]
         low, high = selected[int(np.argmin(scores))], selected[int(np.argmax(scores))]
         name = f"{metric} by {column}"
-        sentence = f"From {number(low.score)} ({_value(low)}) to {number(high.score)} ({_value(high)})."
-        if number(low.score) == number(high.score):
-            sentence = f"{number(low.score)} in every group."
+        sentence = f"From {format_number(low.score)} ({_value(low)}) to {format_number(high.score)} ({_value(high)})."
+        if format_number(low.score) == format_number(high.score):
+            sentence = f"{format_number(low.score)} in every group."
         small = [_value(group) for group in selected if group.is_small]
         sentence += f" Few rows: {', '.join(small)}." if small else ""
         blocks.append(Figure(name, inline(name, 4.5, 2.5, partial(_draw_quality, selected, metric, overall)), sentence))
     return Section(
-        "quality", "Scores by column", blocks, f"The dashed line is {metric} of all rows, {number(overall)}."
+        "quality", "Scores by column", blocks, f"The dashed line is {metric} of all rows, {format_number(overall)}."
     )
 
 

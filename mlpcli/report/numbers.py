@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.messages import count, number
+from mlpcli.messages import format_count, format_number
 from mlpcli.report.binning import Band, Density, Values, density, quantile_band
 from mlpcli.report.drawing import INK, SERIES, inline, load
 from mlpcli.report.page import Block, Cell, Column, Figure, Section, Table
@@ -37,14 +37,14 @@ def numbers_section(names: Sequence[str], truth: Values, predictions: Values) ->
 def _true_against_predicted(name: str, suffix: str, y: Values, prediction: Values) -> Figure:
     grid = density(prediction, y, has_one_range=True)
     error = np.abs(y - prediction)
-    median, upper = (number(float(quantile)) for quantile in np.quantile(error, (0.5, 0.9)))
+    median, upper = (format_number(float(quantile)) for quantile in np.quantile(error, (0.5, 0.9)))
     title = f"True against predicted{suffix}"
     sentence = f"Half of the predictions are within {median} of the true value, 90 % within {upper}."
     return Figure(title, inline(title, *SIZE, partial(_draw_against, grid, name)), sentence + _outside(grid))
 
 
 def _outside(grid: Density) -> str:
-    return f" {count(grid.n_outside, 'row')} outside the axes." if grid.n_outside else ""
+    return f" {format_count(grid.n_outside, 'row')} outside the axes." if grid.n_outside else ""
 
 
 def _draw_against(grid: Density, name: str, figure: Any) -> None:
@@ -63,13 +63,16 @@ def _residuals(name: str, suffix: str, y: Values, prediction: Values) -> Figure:
     width = band.quantiles[:, 2] - band.quantiles[:, 0]
     narrow, wide = int(np.argmin(width)), int(np.argmax(width))
     mean = float(residual.mean())
-    sentence = f"Predictions are {number(abs(mean))} too {'low' if mean > 0 else 'high'} on average."
+    sentence = f"Predictions are {format_number(abs(mean))} too {'low' if mean > 0 else 'high'} on average."
     if len(width) > 1 and width[wide] > 0:
         sentence += (
-            f" 80 % of the residuals span {number(float(width[wide]))} where {number(float(band.low[wide]))} to "
+            f" 80 % of the residuals span {format_number(float(width[wide]))} where "
+            f"{format_number(float(band.low[wide]))} to "
         )
-        sentence += f"{number(float(band.high[wide]))} is predicted, and {number(float(width[narrow]))} where "
-        sentence += f"{number(float(band.low[narrow]))} to {number(float(band.high[narrow]))} is."
+        sentence += (
+            f"{format_number(float(band.high[wide]))} is predicted, and {format_number(float(width[narrow]))} where "
+        )
+        sentence += f"{format_number(float(band.low[narrow]))} to {format_number(float(band.high[narrow]))} is."
     return Figure(title, inline(title, *SIZE, partial(_draw_residuals, grid, band, name)), sentence + _outside(grid))
 
 
@@ -98,21 +101,22 @@ def _by_quantile(suffix: str, y: Values, prediction: Values) -> Table:
         (
             _range(band, group),
             Cell(f"{n}", float(n)),
-            *(Cell(number(float(value)), float(value)) for value in quantiles),
-            Cell(number(float(error)), float(error), bar=float(error / (errors.max() or 1.0))),
+            *(Cell(format_number(float(value)), float(value)) for value in quantiles),
+            Cell(format_number(float(error)), float(error), bar=float(error / (errors.max() or 1.0))),
         )
         for group, (n, quantiles, error) in enumerate(zip(band.n, band.quantiles, errors, strict=True))
     ]
     worst = int(np.argmax(np.abs(band.quantiles[:, 2])))
     sentence = (
-        f"The median residual is furthest from 0, by {number(largest)}, for predictions of {_range(band, worst)}."
+        f"The median residual is furthest from 0, by {format_number(largest)}, for predictions of "
+        f"{_range(band, worst)}."
     )
     return Table(f"Residuals by quantile{suffix}", columns, rows, sentence)
 
 
 def _range(band: Band, group: int) -> str:
     """The range of the predictions in a group: `12.1 to 14.0`."""
-    return f"{number(float(band.low[group]))} to {number(float(band.high[group]))}"
+    return f"{format_number(float(band.low[group]))} to {format_number(float(band.high[group]))}"
 
 
 def _shade(axes: Any, grid: Density) -> None:

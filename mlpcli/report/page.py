@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpcli.messages import on_one_line
+from mlpcli.messages import escape_line
 from mlpcli.report.drawing import load
 
 HERE = Path(__file__).parent
@@ -109,8 +109,8 @@ def render(page: Page, path: str) -> bytes:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters["plain"] = on_one_line
-    environment.filters["lines"] = lambda text: "\n".join(map(on_one_line, text.split("\n")))
+    environment.filters["plain"] = escape_line
+    environment.filters["lines"] = lambda text: "\n".join(map(escape_line, text.split("\n")))
     files = {name: (HERE / name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")}
     template = environment.from_string(files["page.html"])
     text = template.render(page=page, style=files["page.css"], script=files["page.js"])

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.errors import ModelFileError, OutputError
-from mlpcli.messages import size
+from mlpcli.messages import format_size
 from mlpcli.storage.strict_json import format_json, parse_json
 
 Array = NDArray[Any]
@@ -72,7 +72,7 @@ def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
     text = format_json(header)
     if len(text) > _MAX_HEADER:
         raise OutputError(
-            f"the header of the model takes {size(len(text))}, more than {size(_MAX_HEADER)}: "
+            f"the header of the model takes {format_size(len(text))}, more than {format_size(_MAX_HEADER)}: "
             "too many columns or category levels. Leave columns out with data.drop."
         )
     if HEADER in arrays or len(arrays) >= MAX_ENTRIES:
@@ -208,11 +208,11 @@ def _check_directory(infos: list[zipfile.ZipInfo], n_bytes: int, kind: Kind) -> 
         raise _damaged("the entries are larger than the file")
     total = sum(info.file_size for info in infos)
     if total > min(_MAX_RATIO * n_bytes, _MAX_TOTAL):
-        raise _Refused(f"refused: {size(n_bytes)} that unpack to {size(total)}")
+        raise _Refused(f"refused: {format_size(n_bytes)} that unpack to {format_size(total)}")
     if HEADER not in entries:
         raise _Refused(f"not a {kind} of mlp (no header)")
     if entries[HEADER].file_size > _MAX_HEADER + 128:
-        raise _Refused(f"refused: a header of {size(entries[HEADER].file_size)}")
+        raise _Refused(f"refused: a header of {format_size(entries[HEADER].file_size)}")
     return entries
 
 

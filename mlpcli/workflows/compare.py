@@ -22,7 +22,7 @@ from mlpcli.evaluation.uncertainty.paired import (
     has_interval,
 )
 from mlpcli.evaluation.undefined_scores import undefined_reason
-from mlpcli.messages import listed
+from mlpcli.messages import format_list
 from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
@@ -151,7 +151,7 @@ def worse_targets(found: Sequence[Difference], metric: str) -> list[str]:
     if metric in worse or not of_targets:
         return []
     advice = f"--metric '{of_targets[0]}' decides by it"
-    return [f"{metric}, the mean of the targets, decides; {listed(of_targets)} got worse. {advice}"]
+    return [f"{metric}, the mean of the targets, decides; {format_list(of_targets)} got worse. {advice}"]
 
 
 def _far_worse(role: str, model: Model, scores: dict[str, float], truth: Truth) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError, MlpError
-from mlpcli.messages import listed
+from mlpcli.messages import format_list
 from mlpcli.report.curves import curves_image
 from mlpcli.report.drawing import require_image
 from mlpcli.storage.atomic import check_path, write_file
@@ -74,7 +74,9 @@ def plot(paths: Sequence[str], metric: str = "", is_log: bool = False, image: st
     runs, left_out = [], 0
     for name, folder, rows in zip(names, folders, tables, strict=True):
         if not any(f"{side}_{chosen}" in (rows[0] if rows else ()) for side in SIDES):
-            raise MlpError(f"{folder}: no curve of {chosen}. It has: {listed(_metrics(rows), 30) or 'no epoch yet'}.")
+            raise MlpError(
+                f"{folder}: no curve of {chosen}. It has: {format_list(_metrics(rows), 30) or 'no epoch yet'}."
+            )
         sides = [_points(rows, f"{side}_{chosen}", folder) for side in SIDES]
         if is_log:
             shown = [_positive(side) for side in sides]

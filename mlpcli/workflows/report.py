@@ -9,7 +9,7 @@ from typing import Any
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.model import Model
 from mlpcli.report.drawing import styled
 from mlpcli.report.page import Page, Section, render
@@ -137,7 +137,7 @@ def _page(
             notes += common_weight(old, model)[1]
         notes += _notes(model, rows)
         notes += notes_on_undefined(gate_results)
-        subtitle = f"Target {', '.join(model.target.names)} · {source} · {count(rows.n_rows, 'row')}"
+        subtitle = f"Target {', '.join(model.target.names)} · {source} · {format_count(rows.n_rows, 'row')}"
     commands = (request.run, source, request.old, request.output)
     sections.append(record_section(model, folder, commands))
     gates_shown = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in gate_results]
@@ -157,11 +157,13 @@ def _notes(model: Model, rows: ReportRows) -> list[str]:
     n_sampled, n_detailed = len(rows.sample), len(rows.detailed.sample)
     if n_sampled < rows.n_rows:
         notes.append(
-            f"The scores are of {count(n_sampled, 'row')}, a random sample of {count(rows.n_rows, 'row')}; the "
-            "intervals allow for this. mlp eval scores every row."
+            f"The scores are of {format_count(n_sampled, 'row')}, a random sample of "
+            f"{format_count(rows.n_rows, 'row')}; the intervals allow for this. mlp eval scores every row."
         )  # fmt: skip
     if n_detailed < n_sampled:
-        notes.append(f"Importance, groups and scores by column use a random sample of {count(n_detailed, 'row')}.")
+        notes.append(
+            f"Importance, groups and scores by column use a random sample of {format_count(n_detailed, 'row')}."
+        )
     odd = describe_counts(rows.counts)
     return [*notes, *([odd] if odd else []), *notes_on_trained_rows(model, rows.detailed.table, rows.detailed.all_rows)]
 

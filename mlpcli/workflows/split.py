@@ -19,7 +19,7 @@ from mlpcli.data.split_by_key import EXCLUDED, SplitKeys, group_codes, split_by_
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.writing.table_writers import Writer, as_binary_file, source_cells, take_cells, writer_for
 from mlpcli.errors import DataError, IndivisibleRows, MlpError, OutputError
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.training.seeding import rng_of
 
@@ -202,7 +202,7 @@ def _strata(request: SplitRequest, table: Table) -> Codes:
 def _deal_by_chance(request: SplitRequest, table: Table, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
     """The last part first, each of what is left; raises DataError for fewer rows than parts."""
     if table.n_rows < len(fractions):
-        raise DataError(f"{table.name}: {count(table.n_rows, 'row')} for {len(fractions)} files: add rows.")
+        raise DataError(f"{table.name}: {format_count(table.n_rows, 'row')} for {len(fractions)} files: add rows.")
     part_of = np.zeros(table.n_rows, np.int64)
     rest, n_rest = np.arange(table.n_rows), 1.0
     strata = _strata(request, table) if request.stratify else None
@@ -225,7 +225,7 @@ def _notes(request: SplitRequest, table: Table) -> list[str]:
             column = table.columns[name]
             is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
             if n_missing := int(is_missing.sum()):
-                notes.append(f"{table.name}: {count(n_missing, 'row')} without a value of {name}: {what}.")
+                notes.append(f"{table.name}: {format_count(n_missing, 'row')} without a value of {name}: {what}.")
     return notes
 
 

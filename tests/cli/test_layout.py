@@ -19,7 +19,7 @@ from mlpcli.cli.document import (
     text_columns,
 )
 from mlpcli.cli.rendering.layout import document_lines, paragraph_lines, table_lines
-from mlpcli.messages import cut_apart, display_width, folded, middle_cut
+from mlpcli.messages import cut_distinctly, cut_middle, display_width, wrap_text
 
 WORDS = st.text(st.sampled_from("abcdefgäß東"), min_size=1, max_size=25)
 SENTENCES = st.lists(WORDS, max_size=12).map(" ".join)
@@ -65,14 +65,14 @@ def test_in_a_pipe_every_row_is_one_line_and_nothing_is_left_out(table):
 @settings(max_examples=100, deadline=None)
 @given(SENTENCES, st.integers(30, 120))
 def test_a_folded_text_has_all_its_words_in_order_in_lines_that_fit(text, width):
-    lines = folded(text, width, "  ")
+    lines = wrap_text(text, width, "  ")
     assert words_of(lines) == text.split()
     assert max(map(display_width, lines)) <= width
 
 
 @given(st.text(st.sampled_from("ab東"), max_size=40), st.integers(5, 20))
 def test_a_word_cut_in_the_middle_fits_and_shows_both_ends(word, width):
-    cut = middle_cut(word, width)
+    cut = cut_middle(word, width)
     assert display_width(cut) <= width
     if cut != word:
         assert word.startswith(cut.partition("...")[0])
@@ -84,14 +84,14 @@ def test_a_word_cut_in_the_middle_fits_and_shows_both_ends(word, width):
 def test_words_that_differ_in_one_place_are_cut_so_that_they_still_differ(before, after, more, letter):
     words = [f"{letter * before}{digit}{letter * after}" for digit in range(10)]
     width = display_width(letter) * min(before, after) + len("0...") + more
-    cuts = cut_apart(words, width)
+    cuts = cut_distinctly(words, width)
     assert list(cuts) == words
     assert len(set(cuts.values())) == len(words)
     assert max(map(display_width, cuts.values())) <= width
 
 
 def test_words_that_no_cut_tells_apart_have_none():
-    assert cut_apart([f"{first}{'x' * 30}{last}" for first in "ab" for last in "ab"], 3) is None
+    assert cut_distinctly([f"{first}{'x' * 30}{last}" for first in "ab" for last in "ab"], 3) is None
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
@@ -159,4 +159,4 @@ def test_what_a_verdict_says_is_coloured_and_names_cannot_drive_the_terminal():
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_word_longer_than_the_line_has_a_line_of_its_own(width):
-    assert folded(f"see {'x' * 100} there", width) == ["see", "x" * 100, "there"]
+    assert wrap_text(f"see {'x' * 100} there", width) == ["see", "x" * 100, "there"]

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from mlpcli.cli.document import Document, Facts, Gate, Gates, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.progress.bars import LiveLine, Piece, bar_line, time_left
 from mlpcli.cli.rendering.terminal import NARROWEST, Screen, width_of
-from mlpcli.messages import count, display_width, duration, listed, number, printable, size
+from mlpcli.messages import (
+    display_width,
+    escape_controls,
+    format_count,
+    format_duration,
+    format_list,
+    format_number,
+    format_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,25 +33,25 @@ from mlpcli.messages import count, display_width, duration, listed, number, prin
     ],
 )  # fmt: skip
 def test_a_score_keeps_few_digits(value, text):
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 @pytest.mark.parametrize(
     ("n", "text"), [(0, "0 rows"), (1, "1 row"), (344, "344 rows"), (9999, "9999 rows"), (1_234_567, "1 234 567 rows")]
 )
 def test_a_count_has_its_noun(n, text):
-    assert count(n, "row") == text
+    assert format_count(n, "row") == text
 
 
 def test_a_count_knows_an_odd_plural():
-    assert count(2, "class", "classes") == "2 classes"
+    assert format_count(2, "class", "classes") == "2 classes"
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.42, "0.42 s"), (9.6, "9.6 s"), (42, "42 s"), (80, "1 min 20 s"), (7380, "2 h 3 min")]
 )
 def test_a_duration_has_one_or_two_units(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -51,18 +59,18 @@ def test_a_duration_has_one_or_two_units(seconds, text):
     [(12, "12 bytes"), (6400, "6.4 kB"), (64_000, "64 kB"), (12_000_000, "12 MB"), (4e12, "4000 GB")],
 )
 def test_a_size_has_one_unit(n_bytes, text):
-    assert size(n_bytes) == text
+    assert format_size(n_bytes) == text
 
 
 def test_a_long_list_says_how_many_more():
-    assert listed(["a", "b"], 3) == "a, b"
-    assert listed(["a", "b", "c", "d"], 3) == "a, b, and 2 more"
+    assert format_list(["a", "b"], 3) == "a, b"
+    assert format_list(["a", "b", "c", "d"], 3) == "a, b, and 2 more"
 
 
 def test_control_characters_are_escaped_and_letters_are_not():
-    assert printable("Grün 東京") == "Grün 東京"
-    assert printable("a\x1b[31m\x07\x9b\r\u202e\udcff") == "a\\x1b[31m\\x07\\x9b\\r\\u202e\\udcff"
-    assert printable("two\nlines") == "two\nlines"
+    assert escape_controls("Grün 東京") == "Grün 東京"
+    assert escape_controls("a\x1b[31m\x07\x9b\r\u202e\udcff") == "a\\x1b[31m\\x07\\x9b\\r\\u202e\\udcff"
+    assert escape_controls("two\nlines") == "two\nlines"
 
 
 def test_the_answer_and_the_conversation_go_to_their_streams(capsys):

@@ -5,7 +5,7 @@ import pytest
 
 from mlpcli.config.loading import config_from_text
 from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS
-from mlpcli.messages import number
+from mlpcli.messages import format_number
 from mlpcli.workflows.init import init
 from mlpcli.workflows.preparing.warnings.few_rows import MARGIN, MIN_ROWS, min_rows
 from mlpcli.workflows.train import train
@@ -60,7 +60,7 @@ def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
         Watch(),
     ).outcome
     (result,) = outcome.gate_results
-    assert f"has the confidence interval [{number(result.score)}, " in outcome.caution
+    assert f"has the confidence interval [{format_number(result.score)}, " in outcome.caution
     enough = min_rows(DEFAULT_OPTIONS.of_folds(5))
     assert enough == pytest.approx(MIN_ROWS * 2.25, abs=2)
     assert f"From {enough} rows on" in outcome.caution

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from mlpcli.cli.rendering.terminal import Screen, width_of
-from mlpcli.messages import count, display_width, middle_cut, size
+from mlpcli.messages import cut_middle, display_width, format_count, format_size
 from mlpcli.watching import Work, watched_by
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class WorkView:
         if self._stage is not None:
             return _shown_stage(self._stage, seconds)
         done, total = self._reading.done, self._reading.total
-        name = middle_cut(os.path.basename(self._reading.name), NAME_COLUMNS)
+        name = cut_middle(os.path.basename(self._reading.name), NAME_COLUMNS)
         head = f"{'predicting' if self._n_rows else 'reading':<10}{'' if self._n_rows else name}".rstrip()
         fraction = done / total if total else None
         pieces = [Piece(f"{fraction:.0%}"), Piece(time_left(seconds, done, total), 1)] if fraction is not None else []
@@ -187,9 +187,16 @@ def _shown_stage(stage: Work, seconds: float) -> tuple[str, float | None, list[P
 def _amount_and_rate(unit: Literal["rows", "bytes"], done: int, total: int, seconds: float) -> list[Piece]:
     """`71 MB of 240 MB`, `92 MB/s`."""
     if unit == "rows":
-        of_all = f"{count(done, '', '').rstrip()} of {count(total, 'row')}" if total else count(done, "row")
-        return [Piece(of_all, 3), Piece(f"{count(round(done / seconds), 'row')}/s", 4)]
-    return [Piece(f"{size(done)} of {size(total)}" if total else size(done), 3), Piece(f"{size(done / seconds)}/s", 4)]
+        of_all = (
+            f"{format_count(done, '', '').rstrip()} of {format_count(total, 'row')}"
+            if total
+            else format_count(done, "row")
+        )
+        return [Piece(of_all, 3), Piece(f"{format_count(round(done / seconds), 'row')}/s", 4)]
+    return [
+        Piece(f"{format_size(done)} of {format_size(total)}" if total else format_size(done), 3),
+        Piece(f"{format_size(done / seconds)}/s", 4),
+    ]
 
 
 @contextmanager
@@ -236,7 +243,7 @@ def bar_line(head: str, fraction: float | None, pieces: Sequence[Piece], width: 
     room = width - 1 - _length(head, kept) - len(GAP)
     has_bar = fraction is not None and room >= FEWEST_COLUMNS
     parts = [head, *([_bar(fraction or 0.0, min(room, BAR_COLUMNS))] if has_bar else [])]
-    return middle_cut(GAP.join([*parts, *(piece.text for piece in kept)]), width - 1)
+    return cut_middle(GAP.join([*parts, *(piece.text for piece in kept)]), width - 1)
 
 
 def time_left(seconds: float, done: float, total: float) -> str:

@@ -7,7 +7,7 @@ from time import monotonic
 from mlpcli.cli.job_log import LOG
 from mlpcli.cli.progress.bars import LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.rendering.terminal import Screen
-from mlpcli.messages import count, duration
+from mlpcli.messages import format_count, format_duration
 from mlpcli.storage.run.fold_file import FoldRecord
 from mlpcli.watching import Work, watched_by
 
@@ -30,7 +30,7 @@ class FoldsView:
         self._work.ended()
         done = f", {n_done} of them done already" if n_done else ""
         beside = f" · {n_jobs} at a time" if n_jobs > 1 else ""
-        self._screen.info(f"{count(n_rows, 'row')} · {count(n_all, 'training')}{done}{beside}")
+        self._screen.info(f"{format_count(n_rows, 'row')} · {format_count(n_all, 'training')}{done}{beside}")
         self._n_all, self._n_done, self._first, self._started = n_all, n_done, n_done, monotonic()
         self._is_beside = n_jobs > 1
         self._draw(is_due=True)
@@ -45,7 +45,7 @@ class FoldsView:
     def fold(self, record: FoldRecord, name: str) -> None:
         """Show a completed fold as a line, or in the bar on a terminal."""
         self._n_done += 1
-        self._last = f"{name}: {count(record.epochs, 'epoch')}, {duration(record.seconds)}"
+        self._last = f"{name}: {format_count(record.epochs, 'epoch')}, {format_duration(record.seconds)}"
         LOG.event("fold", number=record.number + 1, scores=record.scores, seconds=round(record.seconds, 3))
         if self._line.is_live:
             self._draw(is_due=True)

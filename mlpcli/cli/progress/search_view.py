@@ -7,7 +7,7 @@ from time import monotonic
 
 from mlpcli.cli.progress.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.rendering.terminal import Screen
-from mlpcli.messages import count, number
+from mlpcli.messages import format_count, format_number
 from mlpcli.search.study import Study, Trial
 from mlpcli.watching import Work, watched_by
 
@@ -39,12 +39,12 @@ class SearchView:
         earlier = [one for one in study.trials() if one.outcome != "in flight"]
         self._outcomes = Counter(one.outcome for one in earlier)
         self._metric, self._total, self._earlier = metric, n_trials, len(earlier)
-        trials = count(n_trials, "trial") if n_trials is not None else "trials"
+        trials = format_count(n_trials, "trial") if n_trials is not None else "trials"
         places = f" on {where}" if isinstance(where, str) else f" on {where} processes" if where > 1 else ""
-        text = f"{count(study.n_keys, 'key')} · {trials}{places} · judged by {metric} of the validation rows"
+        text = f"{format_count(study.n_keys, 'key')} · {trials}{places} · judged by {metric} of the validation rows"
         self._screen.info(f"{'search':<{LABEL}}{text}", " " * LABEL)
         if earlier:
-            self._screen.info(f"{'resumed':<{LABEL}}after {count(len(earlier), 'trial')}", " " * LABEL)
+            self._screen.info(f"{'resumed':<{LABEL}}after {format_count(len(earlier), 'trial')}", " " * LABEL)
         self._started = self._said = monotonic()
         self._draw(study.best)
 
@@ -83,7 +83,7 @@ class SearchView:
     def _pieces(self, best: Trial | None) -> list[Piece]:
         found = []
         if best is not None:
-            found.append(Piece(f"best {self._metric} {number(best.score)} (trial {best.number})", 0))
+            found.append(Piece(f"best {self._metric} {format_number(best.score)} (trial {best.number})", 0))
         others = [f"{n} {outcome}" for outcome, n in self._outcomes.items() if outcome != "complete" and n]
         found += [Piece(", ".join(others), 4)] if others else []
         if self._total is not None:

@@ -9,7 +9,7 @@ from mlpcli.cli.progress.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, t
 from mlpcli.cli.progress.live_curves import LiveCurves
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
-from mlpcli.messages import count, duration, number
+from mlpcli.messages import format_count, format_duration, format_number
 from mlpcli.training.fit import EpochReport, TrainingState
 from mlpcli.watching import Work, watched_by
 from mlpcli.workflows.preparing.preparation import Prepared
@@ -50,7 +50,7 @@ class TrainingView:
             self._fact("engine", f"{prepared.engine.name}: {prepared.engine.reason}")
         seconds = monotonic() - self._began
         if self._is_verbose:
-            self._fact("prepared", f"in {duration(seconds)}")
+            self._fact("prepared", f"in {format_duration(seconds)}")
         LOG.event(
             "prepared",
             seconds=round(seconds, 3),
@@ -85,7 +85,7 @@ class TrainingView:
         seconds = now - self._epoch_started
         if seconds < LONG_EPOCH:
             return
-        rate = f"{count(round(work.done * self._batch_size / seconds), 'row')}/s"
+        rate = f"{format_count(round(work.done * self._batch_size / seconds), 'row')}/s"
         step = f"step {work.done}/{work.total}"
         head, done = f"epoch {self._done + 1:>4}/{self._epochs}", self._done + work.done / max(work.total, 1)
         if self._line.is_live:
@@ -103,7 +103,7 @@ class TrainingView:
             self._curves.add(self._of, report)
         head = f"epoch {report.epoch:>4}/{self._epochs}"
         if self._is_verbose:
-            pace = f"rate {report.learning_rate:.3g}   {duration(report.seconds)}"
+            pace = f"rate {report.learning_rate:.3g}   {format_duration(report.seconds)}"
             self._screen.info(f"{head}   {'   '.join([*self._losses, pace])}", " " * LABEL)
         if self._line.is_live:
             self._draw(head, report.epoch, now, [], is_due=report.epoch == self._epochs)
@@ -167,12 +167,12 @@ class TrainingView:
 
     def _texts(self, report: EpochReport, state: TrainingState) -> list[str]:
         """Training loss, validation scores, and the best score so far."""
-        texts = [f"loss {number(report.train_loss)}"]
+        texts = [f"loss {format_number(report.train_loss)}"]
         if report.validation_loss is not None:
-            scores = [] if self._is_loss else [f"loss {number(report.validation_loss)}"]
-            scores += [f"{self._metric} {number(report.score)}"] if self._metric != "loss" else []
+            scores = [] if self._is_loss else [f"loss {format_number(report.validation_loss)}"]
+            scores += [f"{self._metric} {format_number(report.score)}"] if self._metric != "loss" else []
             texts.append(f"validation: {', '.join(scores)}")
         if state.best_score is not None:
             of = f"{self._metric} " if report.validation_loss is None else ""
-            texts.append(f"(best {of}{number(state.best_score)} at {state.best_epoch})")
+            texts.append(f"(best {of}{format_number(state.best_score)} at {state.best_epoch})")
         return texts

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from mlpcli.cli.document import Cell, Chart, Curve, Tone
-from mlpcli.messages import cut_apart, display_width, middle_cut, on_one_line
+from mlpcli.messages import cut_distinctly, cut_middle, display_width, escape_line
 
 CURVE_TONES: tuple[Tone, ...] = ("cyan", "magenta", "blue", "yellow", "green", "red")
 ROWS = 14  # lines of the plot, without its axis
@@ -51,8 +51,8 @@ def chart_lines(chart: Chart, width: int | None, rows: int = ROWS) -> list[list[
 
 def _names(curves: Sequence[Curve], width: int) -> list[str]:
     """The name of each curve in at most `width` columns, truncated so that they differ if possible."""
-    names = [on_one_line(curve.name) for curve in curves]
-    cuts = cut_apart(names, width) or {name: middle_cut(name, width) for name in names}
+    names = [escape_line(curve.name) for curve in curves]
+    cuts = cut_distinctly(names, width) or {name: cut_middle(name, width) for name in names}
     return [cuts[name] for name in names]
 
 

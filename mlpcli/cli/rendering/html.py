@@ -5,7 +5,7 @@ from html import escape
 
 from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table
 from mlpcli.cli.rendering.chart import chart_text
-from mlpcli.messages import printable
+from mlpcli.messages import escape_controls
 
 _STYLE = """\
 :root { color-scheme: light dark; }
@@ -85,4 +85,4 @@ def _tagged(tag: str, cell: str | Cell, kind: str = "") -> str:
 
 
 def _text(text: str) -> str:
-    return escape(printable(text))
+    return escape(escape_controls(text))

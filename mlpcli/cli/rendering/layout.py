@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table
 from mlpcli.cli.rendering.chart import chart_lines
-from mlpcli.messages import count, cut_apart, display_width, folded, listed, middle_cut, on_one_line
+from mlpcli.messages import cut_distinctly, cut_middle, display_width, escape_line, format_count, format_list, wrap_text
 
 Line = list[Cell]
 
@@ -33,8 +33,8 @@ def document_lines(document: Document, width: int | None) -> list[Line]:
 
 def paragraph_lines(paragraph: Paragraph, width: int | None, indent: str = "") -> list[Line]:
     """The lines of a paragraph, wrapped."""
-    rows = (on_one_line(row) for row in paragraph.text.split("\n"))
-    return [[Cell(line, paragraph.tone)] for row in rows for line in folded(row, width, indent)]
+    rows = (escape_line(row) for row in paragraph.text.split("\n"))
+    return [[Cell(line, paragraph.tone)] for row in rows for line in wrap_text(row, width, indent)]
 
 
 def _block_lines(block: Block, width: int | None) -> list[Line]:
@@ -60,8 +60,8 @@ def _fact_lines(facts: Facts, width: int | None) -> list[Line]:
     label = max(LABEL, *(display_width(name) + 2 for name, _ in facts.rows)) if facts.rows else LABEL
     lines: list[Line] = []
     for name, text in facts.rows:
-        row = name + " " * (label - display_width(name)) + on_one_line(text)
-        lines += [[Cell(line)] for line in folded(row.rstrip(), width, " " * label)]
+        row = name + " " * (label - display_width(name)) + escape_line(text)
+        lines += [[Cell(line)] for line in wrap_text(row.rstrip(), width, " " * label)]
     return lines
 
 
@@ -83,8 +83,10 @@ def table_lines(table: Table, width: int | None) -> list[Line]:
     if table.title:
         lines = [*paragraph_lines(Paragraph(table.title), width), *lines]
     if left_out:
-        named = listed([name for name in dict.fromkeys(left_out) if name], 6)
-        more = f"and {count(len(left_out), 'more column')} (wider terminals, --json){f': {named}' if named else ''}"
+        named = format_list([name for name in dict.fromkeys(left_out) if name], 6)
+        more = (
+            f"and {format_count(len(left_out), 'more column')} (wider terminals, --json){f': {named}' if named else ''}"
+        )
         lines += paragraph_lines(Paragraph(more), width)
     if table.more:
         lines += paragraph_lines(Paragraph(table.more), width)
@@ -122,7 +124,7 @@ class _Grid:
             return min(longest, int(width * WHOLE_PART))
         least = min(longest, max(FEWEST, width // (TEXT_PART if index else NAME_PART)))
         apart = range(least, min(longest, width))
-        return next((one for one in apart if cut_apart(self.words(index), one)), apart.stop)
+        return next((one for one in apart if cut_distinctly(self.words(index), one)), apart.stop)
 
     def words(self, index: int) -> set[str]:
         """The words in a column."""
@@ -131,7 +133,7 @@ class _Grid:
     def cuts(self, index: int, width: int) -> dict[str, str]:
         """Each word of a column, truncated to `width` so that different words differ if possible."""
         words = self.words(index)
-        return cut_apart(words, width) or {word: middle_cut(word, width) for word in words}
+        return cut_distinctly(words, width) or {word: cut_middle(word, width) for word in words}
 
     def comfortable(self, index: int, width: int) -> int:
         """The width at which names of up to half a line are not wrapped."""
@@ -180,7 +182,7 @@ class _Grid:
     ) -> list[Line]:
         """A row of the table, in several lines if a text is wrapped."""
         cells = [
-            folded(" ".join(shown[word] for word in row[index].text.split(" ")), width)
+            wrap_text(" ".join(shown[word] for word in row[index].text.split(" ")), width)
             for index, width, shown in zip(columns, widths, cuts, strict=True)
         ]
         lines = []
@@ -196,7 +198,7 @@ class _Grid:
 
 
 def _escaped(cell: str | Cell) -> Cell:
-    return Cell(on_one_line(cell)) if isinstance(cell, str) else Cell(on_one_line(cell.text), cell.tone)
+    return Cell(escape_line(cell)) if isinstance(cell, str) else Cell(escape_line(cell.text), cell.tone)
 
 
 def _total(widths: Sequence[int], gap: int) -> int:

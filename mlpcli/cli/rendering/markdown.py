@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mlpcli.cli.document import Block, Cell, Chart, Column, Document, Facts, Gates, Paragraph, Table, name_column
 from mlpcli.cli.rendering.chart import chart_text
-from mlpcli.messages import on_one_line
+from mlpcli.messages import escape_line
 
 # Characters and prefixes with a meaning in Markdown or on the page around it.
 _TELLING = re.compile(r"[^\w .,;·%±':()\[\]=+>-]|_|://|www\.|\]\(|\]:|:[\w+-]+:")
@@ -28,17 +28,17 @@ def markdown(document: Document) -> str:
 
 def code(text: str) -> str:
     """A text as a code span for a table cell."""
-    return _code(on_one_line(text).replace("|", r"\|"))
+    return _code(escape_line(text).replace("|", r"\|"))
 
 
 def safe(text: str) -> str:
     """The text of a table cell, as a code span if it could be markup, a mention or a link."""
-    return code(text) if _TELLING.search(on_one_line(text)) else on_one_line(text)
+    return code(text) if _TELLING.search(escape_line(text)) else escape_line(text)
 
 
 def prose(text: str) -> str:
     """A paragraph, in which words that could be markup, mentions or links are code spans."""
-    text = " ".join(map(_word, on_one_line(text).split()))
+    text = " ".join(map(_word, escape_line(text).split()))
     beginning = _BEGINNING.match(text)
     return f"{beginning[1]}\\{text[beginning.start(2) :]}" if beginning else text
 

@@ -17,7 +17,7 @@ from mlpcli.cli.rendering.html import html_page
 from mlpcli.cli.rendering.layout import Line, document_lines, paragraph_lines
 from mlpcli.cli.rendering.markdown import markdown
 from mlpcli.cli.rendering.plain import json_text
-from mlpcli.messages import printable
+from mlpcli.messages import escape_controls
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,7 @@ class Screen:
 
     def write(self, text: str) -> None:
         """Write lines to standard output without wrapping."""
-        sys.stdout.write(printable(text) + "\n")
+        sys.stdout.write(escape_controls(text) + "\n")
 
     def json(self, record: Any) -> None:
         """Write a JSON document in ASCII to standard output; non-finite numbers become null."""

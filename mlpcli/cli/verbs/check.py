@@ -21,7 +21,7 @@ from mlpcli.cli.options import (
 )
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training, layers_remark
 from mlpcli.errors import ConfigError, MlpError
-from mlpcli.messages import duration, listed, size
+from mlpcli.messages import format_duration, format_list, format_size
 
 if TYPE_CHECKING:
     from mlpcli.config.loading import Override
@@ -129,7 +129,7 @@ def document(result: "CheckResult") -> Document:
             ("network", describe_network(prepared)),
             ("training", f"{describe_training(prepared)} · {prepared.spec.epochs} epochs · {kept}"),
             ("engine", f"{prepared.engine.name}{reason}"),
-            ("cost", f"about {duration(result.seconds)} and {size(result.n_bytes)} of memory"),
+            ("cost", f"about {format_duration(result.seconds)} and {format_size(result.n_bytes)} of memory"),
             ("output", result.output),
         ]
     )
@@ -197,5 +197,5 @@ def _classes(result: "CheckResult") -> list[Table]:
         return []
     labels = list(counts["train"])
     rows = [(label, *(str(of[label]) for of in counts.values())) for label in labels[:MOST_CLASSES]]
-    more = f"and {listed(labels[MOST_CLASSES:], 12)}" if len(labels) > MOST_CLASSES else ""
+    more = f"and {format_list(labels[MOST_CLASSES:], 12)}" if len(labels) > MOST_CLASSES else ""
     return [Table([name_column("class"), *number_columns(list(counts))], rows, more=more)]

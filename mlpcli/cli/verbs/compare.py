@@ -8,7 +8,7 @@ from mlpcli.cli.document import Cell, Column, Document, Gate, Gates, Paragraph, 
 from mlpcli.cli.options import Delimiter, Encoding, Html, Json, Markdown, Quiet, form_of, parse_number
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import GateMissed
-from mlpcli.messages import count, number
+from mlpcli.messages import format_count, format_number
 
 if TYPE_CHECKING:
     from mlpcli.evaluation.uncertainty.paired import Difference, McNemar
@@ -55,7 +55,7 @@ def compare(
     if not result.passed:
         one = result.decisive
         raise GateMissed(
-            f"{new} is worse than {old}: {one.metric} {number(one.new)} against {number(one.old)}, "
+            f"{new} is worse than {old}: {one.metric} {format_number(one.new)} against {format_number(one.old)}, "
             f"new - old {_interval(one)} ({_percent(result)} interval)"
         )
 
@@ -63,7 +63,7 @@ def compare(
 def document(result: "CompareResult") -> Document:
     """A row per metric, the numbers of rows that only one model predicts correctly, and the verdict."""
     of = f"scores of {result.n_scores} folds" if result.model is None else describe_target(result.model.target)
-    title = f"{count(result.n_rows, 'row')} · {of}"
+    title = f"{format_count(result.n_rows, 'row')} · {of}"
     columns = [
         *(
             name_column(""),
@@ -74,7 +74,13 @@ def document(result: "CompareResult") -> Document:
     ]
     rows = [
         (
-            *(one.metric, number(one.old), number(one.new), number(one.difference), _interval(one)),
+            *(
+                one.metric,
+                format_number(one.old),
+                format_number(one.new),
+                format_number(one.difference),
+                _interval(one),
+            ),
             Cell(one.verdict, TONES[one.verdict]),
         )
         for one in result.differences
@@ -123,7 +129,7 @@ def _difference_json(one: "Difference") -> dict[str, Any]:
 
 
 def _interval(one: "Difference") -> str:
-    return "-" if one.reason else f"{number(one.low)} to {number(one.high)}"
+    return "-" if one.reason else f"{format_number(one.low)} to {format_number(one.high)}"
 
 
 def _percent(result: "CompareResult") -> str:
@@ -133,5 +139,5 @@ def _percent(result: "CompareResult") -> str:
 def _mcnemar(metric: str, test: "McNemar") -> str:
     return (
         f"correct in {metric}: {test.only_old} by the old model only, {test.only_new} by the new model only, "
-        f"McNemar p {number(test.p)}"
+        f"McNemar p {format_number(test.p)}"
     )

@@ -28,7 +28,7 @@ from mlpcli.cli.options import (
 )
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
-from mlpcli.messages import interval, number
+from mlpcli.messages import format_interval, format_number
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 if TYPE_CHECKING:
@@ -163,9 +163,9 @@ def _scores(result: "CvResult", keys: Sequence[str], has_folds: bool, has_consta
     rows = []
     for key in keys:
         one = result.scores[key]
-        values = [number(value) for value in one.values if has_folds]
-        ends, constant = interval(one.interval) or "-", [number(result.constant.get(key))] * has_constant
-        rows.append((key, *values, number(one.mean), number(one.deviation), ends, *constant))
+        values = [format_number(value) for value in one.values if has_folds]
+        ends, constant = format_interval(one.interval) or "-", [format_number(result.constant.get(key))] * has_constant
+        rows.append((key, *values, format_number(one.mean), format_number(one.deviation), ends, *constant))
     left_out = "" if has_folds and has_constant else "the baseline" if has_folds else "the score of each fold"
     where = "--json" if len(result.records) > MOST_SHOWN else "wider terminals, --json"
     more = f"{left_out}: {where}" if left_out else ""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlpcli.messages import count, listed, number
+from mlpcli.messages import format_count, format_list, format_number
 
 if TYPE_CHECKING:
     from mlpcli.data.targets.target import Target
@@ -32,7 +32,7 @@ def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
     values = {name: model.target_state.get(name) for name in ("temperature", "threshold")}
     found = {what: values.get(what) for names in chosen.values() for what in names}
     parts = [
-        f"the {what}" if value is None else f"{what} {listed([number(one) for one in value.tolist()])}"
+        f"the {what}" if value is None else f"{what} {format_list([format_number(one) for one in value.tolist()])}"
         for what, value in found.items()
     ]
     calibrated = ". Probabilities are calibrated" if "temperature" in found else ""
@@ -47,14 +47,14 @@ def describe_postprocessing(model: "Model") -> str:
         parts.append(target.transform)
     if target.kind == "numbers" and target.fitted:
         answered = f"{target.fitted[1]:g} is the prediction"
-        parts.append(f"quantiles {listed([f'{level:g}' for level in target.fitted])}, of which {answered}")
+        parts.append(f"quantiles {format_list([f'{level:g}' for level in target.fitted])}, of which {answered}")
     if "temperature" in state:
-        parts.append(f"temperature {number(float(state['temperature'][0]))}")
+        parts.append(f"temperature {format_number(float(state['temperature'][0]))}")
     if "threshold" in state:
-        parts.append(f"threshold {listed([number(one) for one in state['threshold'].tolist()])}")
+        parts.append(f"threshold {format_list([format_number(one) for one in state['threshold'].tolist()])}")
     if "target_low" in state:
         ranges = zip(state["target_low"].tolist(), state["target_high"].tolist(), strict=True)
-        parts.append(f"clamped to {listed([f'{low:.10g} to {high:.10g}' for low, high in ranges])}")
+        parts.append(f"clamped to {format_list([f'{low:.10g} to {high:.10g}' for low, high in ranges])}")
     return " · ".join(parts)
 
 
@@ -62,7 +62,7 @@ def describe_data(prepared: "Prepared") -> str:
     """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
     parts = [part for part in prepared.splits if prepared.folds is None or part is not prepared.validation]
     parts += [prepared.calibration] if prepared.calibration is not None else []
-    sizes = ", ".join(count(len(part.truth), part.name, part.name) for part in parts)
+    sizes = ", ".join(format_count(len(part.truth), part.name, part.name) for part in parts)
     if prepared.folds is not None:
         sizes = sizes.replace(" train", f" train in {int(prepared.folds.max()) + 1} folds", 1)
     n_rows = sum(len(part.truth) for part in parts)
@@ -70,10 +70,13 @@ def describe_data(prepared: "Prepared") -> str:
     of = (
         f"{len(target.labels)} classes"
         if target.kind == "classes"
-        else f"{'target' if len(target.names) == 1 else 'targets'} {listed(target.names)}"
+        else f"{'target' if len(target.names) == 1 else 'targets'} {format_list(target.names)}"
     )
     n_columns, n_inputs = len(prepared.preprocessor.columns), prepared.network.sizes[0]
-    return f"{count(n_rows, 'row')}: {sizes} · {count(n_columns, 'column')} -> {count(n_inputs, 'input')} · {of}"
+    return (
+        f"{format_count(n_rows, 'row')}: {sizes} · {format_count(n_columns, 'column')} -> "
+        f"{format_count(n_inputs, 'input')} · {of}"
+    )
 
 
 def describe_network(prepared: "Prepared") -> str:
@@ -89,11 +92,11 @@ def describe_network(prepared: "Prepared") -> str:
     n_members = len(prepared.networks)
     members = f" · {n_members} members" if n_members > 1 else ""
     n_shapes = len({tuple(one.sizes) for one in prepared.networks})
-    sizes += f" and {count(n_shapes - 1, 'other shape')}" if n_shapes > 1 else ""
+    sizes += f" and {format_count(n_shapes - 1, 'other shape')}" if n_shapes > 1 else ""
     n_trained = sum(one.n_parameters for one in prepared.networks)
     n_saved = prepared.n_saved_parameters
-    parameters = count(n_trained, "parameter") + (
-        f" ({count(n_saved, 'in the file', 'in the file')})" if n_saved != n_trained else ""
+    parameters = format_count(n_trained, "parameter") + (
+        f" ({format_count(n_saved, 'in the file', 'in the file')})" if n_saved != n_trained else ""
     )
     drawn = f" · drawn: {shown_draws(prepared.drawn)}" if prepared.drawn else ""
     return f"{sizes} · {', '.join(names)}{members} · {parameters}{dropout}{drawn}"

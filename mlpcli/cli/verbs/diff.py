@@ -12,7 +12,7 @@ from mlpcli.cli.document import Block, Column, Document, Paragraph, Table, text_
 from mlpcli.cli.options import Html, Json, Markdown, form_of
 from mlpcli.cli.rendering.plain import plain
 from mlpcli.errors import GateMissed
-from mlpcli.messages import count, listed, number
+from mlpcli.messages import format_count, format_list, format_number
 
 if TYPE_CHECKING:
     from mlpcli.workflows.diff import ArrayDistance, Change, DiffResult
@@ -52,7 +52,7 @@ def diff(
     screen.write_result(document(result), as_json(result), form)
     if exit_code and not result.is_same:
         where = [*dict.fromkeys(change.section for change in result.changes), *(["arrays"] if result.arrays else [])]
-        raise GateMissed(f"{old} and {new} differ: {listed(where)}")
+        raise GateMissed(f"{old} and {new} differ: {format_list(where)}")
 
 
 def document(result: "DiffResult") -> Document:
@@ -65,7 +65,7 @@ def document(result: "DiffResult") -> Document:
     blocks: list[Block] = []
     shown = [change for change in result.changes if _is_shown(result, change)]
     left_out = len(result.changes) - len(shown)
-    more = f"and {count(left_out, 'more score')} (--json)" if left_out else ""
+    more = f"and {format_count(left_out, 'more score')} (--json)" if left_out else ""
     if shown:
         columns = [Column(is_text=True), Column(is_text=True, is_whole=True), *text_columns(["old", "new"])]
         rows = _rows(shown)
@@ -153,7 +153,11 @@ def _both(change: "Change") -> tuple[str, str]:
             ", ".join(part for part in after if part not in before) or "-",
         )
     if change.section == "scores" and old is not None and new is not None:
-        return (number(old), number(new)) if number(old) != number(new) else (f"{old:.6g}", f"{new:.6g}")
+        return (
+            (format_number(old), format_number(new))
+            if format_number(old) != format_number(new)
+            else (f"{old:.6g}", f"{new:.6g}")
+        )
     return _text(old), _text(new)
 
 
@@ -166,7 +170,7 @@ def _chosen(result: "DiffResult", shown: "Sequence[Change]") -> list[str]:
     """Notes on the shown scores of rows on which something was chosen."""
     splits = {change.key.partition(".")[0] for change in shown if change.section == "scores"}
     return [
-        f"{split} scores of the {which} model are chosen on these rows ({listed(what)}): they are optimistic"
+        f"{split} scores of the {which} model are chosen on these rows ({format_list(what)}): they are optimistic"
         for which, chosen in zip(("old", "new"), result.chosen, strict=True)
         for split, what in chosen.items()
         if split in splits and what
@@ -176,9 +180,12 @@ def _chosen(result: "DiffResult", shown: "Sequence[Change]") -> list[str]:
 def _arrays(result: "DiffResult") -> list[Block]:
     if not result.arrays:
         return [Paragraph(f"all {result.n_arrays} arrays are equal")]
-    rows = [(one.name, _shapes(one), number(one.distance), number(one.largest_change)) for one in result.arrays]
+    rows = [
+        (one.name, _shapes(one), format_number(one.distance), format_number(one.largest_change))
+        for one in result.arrays
+    ]
     equal = result.n_arrays - len(result.arrays)
-    others = f"; {count(equal, 'other array is', 'other arrays are')} equal" if equal else ""
+    others = f"; {format_count(equal, 'other array is', 'other arrays are')} equal" if equal else ""
     columns = [*text_columns(["array", "shape"]), Column("distance"), Column("largest change")]
     return [Table(columns, rows), Paragraph(f"distance: |new - old| / |old|{others}")]
 

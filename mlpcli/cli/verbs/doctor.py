@@ -7,7 +7,7 @@ import typer
 from mlpcli.cli.document import Block, Cell, Column, Document, Table
 from mlpcli.cli.options import Html, Json, Markdown, Quiet, form_of
 from mlpcli.errors import GateMissed
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 
 if TYPE_CHECKING:
     from mlpcli.workflows.doctor import Diagnosis
@@ -38,7 +38,7 @@ def doctor(
         result = examine(run, tuple(data or ()))
     screen.write_result(document(result), as_json(result), form)
     if strict and result.findings:
-        raise GateMissed(f"{result.run}: {count(len(result.findings), 'finding')}")
+        raise GateMissed(f"{result.run}: {format_count(len(result.findings), 'finding')}")
 
 
 def document(result: "Diagnosis") -> Document:
@@ -55,7 +55,7 @@ def document(result: "Diagnosis") -> Document:
             skipped.setdefault(check.skipped, []).append(check.name)
     for reason, names in skipped.items():
         rows.append([Cell("skipped", "faint"), f"{', '.join(names)}: {reason}"])
-    title = f"{result.run}: {count(len(result.findings), 'finding') if result.findings else 'no finding'}"
+    title = f"{result.run}: {format_count(len(result.findings), 'finding') if result.findings else 'no finding'}"
     blocks: list[Block] = [Table([Column(is_text=True), Column(is_text=True)], rows)]
     return Document(title, blocks, heading="mlp doctor")
 

@@ -6,7 +6,7 @@ from mlpcli.cli.document import Block, Cell, Column, Document, Form, Paragraph, 
 from mlpcli.cli.progress.bars import show_progress
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.errors import MlpError
-from mlpcli.messages import count, listed, number
+from mlpcli.messages import format_count, format_list, format_number
 from mlpcli.workflows.reading.drift import MIN_ROWS, ColumnDrift, DriftCheck, check_drift, check_on_drift, percent
 
 ZIP = b"PK\x03\x04"
@@ -39,8 +39,11 @@ def check_table(
 def document(found: DriftCheck) -> Document:
     """A row per column, the unseen levels, and the verdict."""
     report = found.report
-    n_columns = count(len(report.columns), "column")
-    title = f"{count(report.n_rows, 'row')} beside {count(report.n_training_rows, 'training row')} · {n_columns}"
+    n_columns = format_count(len(report.columns), "column")
+    title = (
+        f"{format_count(report.n_rows, 'row')} beside {format_count(report.n_training_rows, 'training row')} · "
+        f"{n_columns}"
+    )
     columns = [
         *(name_column("column"), Column("role", is_text=True, rank=4), Column("missing (before)", rank=2)),
         *(Column("range", rank=1), Column("range before", rank=1)),
@@ -50,7 +53,7 @@ def document(found: DriftCheck) -> Document:
     blocks: list[Block] = [Table(columns, [_row(drift) for drift in report.columns])]
     for drift in report.columns:
         if drift.unseen:
-            levels = listed([f"{text} {n}" for text, n in drift.unseen.items()])
+            levels = format_list([f"{text} {n}" for text, n in drift.unseen.items()])
             blocks.append(Paragraph(f"{drift.column.name}: not among the levels of the reference profile: {levels}"))
     drifted = len(report.drifted)
     verdict = f"{drifted} of {n_columns} drifted" if drifted else f"no drift in {n_columns}"
@@ -105,8 +108,8 @@ def _row(drift: ColumnDrift) -> tuple[str | Cell, ...]:
         f"{percent(drift.missing)} ({percent(drift.missing_before)})",
         *((_range(drift.low, drift.high), _range(column.minimum, column.maximum)) if is_number else ("", "")),
         percent(drift.outside),
-        number(drift.index),
-        number(drift.p_value),
+        format_number(drift.index),
+        format_number(drift.p_value),
         verdict,
     )
 

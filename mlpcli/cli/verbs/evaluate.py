@@ -32,7 +32,7 @@ from mlpcli.cli.options import (
 from mlpcli.cli.usage_errors import refuse_swapped
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
-from mlpcli.messages import count, interval, listed, number
+from mlpcli.messages import format_count, format_interval, format_list, format_number
 
 if TYPE_CHECKING:
     from mlpcli.workflows.evaluate import EvalResult
@@ -99,10 +99,10 @@ def evaluate(
 def document(result: "EvalResult") -> Document:
     """Scores with intervals, scores per class, confusion matrix, groups, and gates."""
     confidence = f"intervals at {result.interval_options.confidence:.4g}"
-    title = f"{count(result.n_rows, 'row')} · {describe_target(result.model.target)} · {confidence}"
+    title = f"{format_count(result.n_rows, 'row')} · {describe_target(result.model.target)} · {confidence}"
     scored = result.scored
     rows = [
-        (key, number(score), interval(scored.intervals.get(key)))
+        (key, format_number(score), format_interval(scored.intervals.get(key)))
         for key, score in scored.scores.items()
         if "[" not in key
     ]
@@ -180,8 +180,8 @@ def _per_class(scored: "predictions.Scored") -> list[Table]:
         cells = [part]
         for metric in metrics:
             key = of.get(metric, "")
-            ends = [interval(scored.intervals.get(key))] if metric in has_interval else []
-            cells += [number(scored.scores.get(key)), *ends]
+            ends = [format_interval(scored.intervals.get(key))] if metric in has_interval else []
+            cells += [format_number(scored.scores.get(key)), *ends]
         rows.append(cells)
     n_more = len(parts) - MOST_CLASSES
     return [Table(columns, rows, more=f"and {n_more} more (--json shows all)" if n_more > 0 else "")]
@@ -192,7 +192,7 @@ def _missing_intervals(scored: "predictions.Scored") -> list[Paragraph]:
     reasons = list(scored.without_interval(per_output=True).items())
     n_more = len(reasons) - MOST_REASONS
     more = [Paragraph(f"and {n_more} more without an interval (--json says why)")] if n_more > 0 else []
-    return [*(Paragraph(f"no interval of {listed(keys)}: {why}") for why, keys in reasons[:MOST_REASONS]), *more]
+    return [*(Paragraph(f"no interval of {format_list(keys)}: {why}") for why, keys in reasons[:MOST_REASONS]), *more]
 
 
 def _confusion(result: "EvalResult") -> list[Table]:
@@ -219,7 +219,11 @@ def _confused_pairs(labels: Sequence[str], cells: list[list[float]]) -> Table:
         for cell, i, j in found[:MOST_CONFUSED]
     ]
     n_more = len(found) - MOST_CONFUSED
-    more = f"and {count(n_more, 'more pair')} of {len(labels)} classes (--json has the matrix)" if n_more > 0 else ""
+    more = (
+        f"and {format_count(n_more, 'more pair')} of {len(labels)} classes (--json has the matrix)"
+        if n_more > 0
+        else ""
+    )
     return Table(
         [name_column("most confused: truth"), name_column("predicted"), Column("rows"), Column("of that class")],
         rows,
@@ -229,7 +233,7 @@ def _confused_pairs(labels: Sequence[str], cells: list[list[float]]) -> Table:
 
 def _amount(cell: float) -> str:
     """A number of rows, or a sum of weights."""
-    return number(cell) if cell % 1 else f"{cell:.0f}"
+    return format_number(cell) if cell % 1 else f"{cell:.0f}"
 
 
 def _slices(table: "SliceTable") -> Table:
@@ -247,18 +251,18 @@ def _slices(table: "SliceTable") -> Table:
     columns += [Column("", is_text=True, rank=3)] if any(one.is_small for one in table.slices) else []
     rows = [_slice_row(one, table.metric, shown)[: len(columns)] for one in table.slices[:MOST_CLASSES]]
     n_more = len(table.slices) - MOST_CLASSES
-    more = f"and {count(n_more, 'more group')}; --json shows all" if n_more > 0 else ""
+    more = f"and {format_count(n_more, 'more group')}; --json shows all" if n_more > 0 else ""
     return Table(columns, rows, more=more)
 
 
 def _slice_row(one: "Slice", metric: str, shown: list[str]) -> tuple[str, ...]:
     scores = one.scored.scores
-    further = [number(scores[key]) for key in shown]
+    further = [format_number(scores[key]) for key in shown]
     return (
         one.name,
         f"{one.n_rows}",
-        number(scores[metric]),
-        interval(one.scored.intervals.get(metric)),
+        format_number(scores[metric]),
+        format_interval(one.scored.intervals.get(metric)),
         *further,
         one.remark,
     )

@@ -25,7 +25,7 @@ from mlpcli.cli.options import (
 from mlpcli.cli.rendering.plain import plain
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import MlpError
-from mlpcli.messages import count, listed, number
+from mlpcli.messages import format_count, format_list, format_number
 
 if TYPE_CHECKING:
     from mlpcli.explain.importance import Importance
@@ -111,7 +111,9 @@ def _wanted(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[s
 
 def document(result: "ImportanceResult") -> Document:
     """A row per column, most important first, and the importance of groups of correlated columns."""
-    title = f"{_rows_of(result)} · {describe_target(result.model.target)} · {result.metric} {number(result.score)}"
+    title = (
+        f"{_rows_of(result)} · {describe_target(result.model.target)} · {result.metric} {format_number(result.score)}"
+    )
     largest = max((one.loss for one in result.columns), default=0.0)
     columns = [
         name_column("column"),
@@ -120,19 +122,21 @@ def document(result: "ImportanceResult") -> Document:
         Column("", is_text=True, rank=2),
     ]
     rows = [
-        (one.columns[0], number(one.loss), _interval(one), Cell("▇" * _length(one, largest), "good"))
+        (one.columns[0], format_number(one.loss), _interval(one), Cell("▇" * _length(one, largest), "good"))
         for one in result.columns[:MOST_ROWS]
     ]
     n_more = len(result.columns) - len(rows)
     more = (
-        f"and {count(n_more, 'column')} that {'matters' if n_more == 1 else 'matter'} less (--json)" if n_more else ""
+        f"and {format_count(n_more, 'column')} that {'matters' if n_more == 1 else 'matter'} less (--json)"
+        if n_more
+        else ""
     )
     blocks: list[Block] = [Table(columns, rows, more=more)]
     for linked, one in result.together:
         blocks.append(
             Paragraph(
-                f"{_all_of(linked.columns)} are correlated (rank correlation {number(linked.correlation)}): "
-                f"each can replace the other. Shuffled together: {number(one.loss)} {_interval(one)}".rstrip()
+                f"{_all_of(linked.columns)} are correlated (rank correlation {format_number(linked.correlation)}): "
+                f"each can replace the other. Shuffled together: {format_number(one.loss)} {_interval(one)}".rstrip()
             )
         )
     reasons = dict.fromkeys(one.reason for one in result.columns if one.reason)
@@ -141,7 +145,7 @@ def document(result: "ImportanceResult") -> Document:
 
 def _all_of(columns: Sequence[str]) -> str:
     """`a, b and c`; of more than MOST_NAMED the first ones and the number of others."""
-    return listed(columns) if len(columns) > MOST_NAMED else f"{', '.join(columns[:-1])} and {columns[-1]}"
+    return format_list(columns) if len(columns) > MOST_NAMED else f"{', '.join(columns[:-1])} and {columns[-1]}"
 
 
 def as_json(result: "ImportanceResult") -> dict[str, Any]:
@@ -170,7 +174,7 @@ def dependence_document(result: "DependenceResult") -> Document:
                 *(Column(name, rank=int(place > 5)) for place, name in enumerate(result.shown.values())),
             ],
             [
-                (value, *(number(float(one.mean[row, index])) for index in result.shown))
+                (value, *(format_number(float(one.mean[row, index])) for index in result.shown))
                 for row, value in enumerate(one.values)
             ],
         )
@@ -199,12 +203,12 @@ def _importance_json(one: "Importance") -> dict[str, Any]:
 
 
 def _rows_of(result: "ImportanceResult | DependenceResult") -> str:
-    few = f"{count(result.n_sampled, 'row')} of {count(result.n_rows, 'row')}"
-    return few if result.n_sampled < result.n_rows else count(result.n_rows, "row")
+    few = f"{format_count(result.n_sampled, 'row')} of {format_count(result.n_rows, 'row')}"
+    return few if result.n_sampled < result.n_rows else format_count(result.n_rows, "row")
 
 
 def _interval(one: "Importance") -> str:
-    return "" if one.reason or one.low != one.low else f"[{number(one.low)}, {number(one.high)}]"
+    return "" if one.reason or one.low != one.low else f"[{format_number(one.low)}, {format_number(one.high)}]"
 
 
 def _length(one: "Importance", largest: float) -> int:

@@ -8,7 +8,7 @@ import typer
 from mlpcli.cli.document import Document, Paragraph
 from mlpcli.cli.options import Html, Json, Level, Markdown, Quiet, Weights, form_of, parse_level
 from mlpcli.errors import MlpError
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 
 if TYPE_CHECKING:
     from mlpcli.workflows.export import ExportResult
@@ -62,7 +62,10 @@ def export(
 
 def document(result: "ExportResult") -> Document:
     """The written file, and how it was verified."""
-    title = f"Wrote {result.path}: {count(result.n_networks, 'network')}, {count(result.n_numbers, 'number')}."
+    title = (
+        f"Wrote {result.path}: {format_count(result.n_networks, 'network')}, "
+        f"{format_count(result.n_numbers, 'number')}."
+    )
     if result.tried is None:
         return Document(title, notes=[_how_tried(result)], heading="mlp export")
     return Document(title, [Paragraph(_how_tried(result))], heading="mlp export")
@@ -74,12 +77,14 @@ def _how_tried(result: "ExportResult") -> str:
     apart = f"{result.tried.difference:.1g}"
     n_labels = result.tried.n_labels
     labels = (
-        (f"{count(n_labels, 'label')} {'differs' if n_labels == 1 else 'differ'}") if n_labels else "no label differs"
+        (f"{format_count(n_labels, 'label')} {'differs' if n_labels == 1 else 'differ'}")
+        if n_labels
+        else "no label differs"
     )
     found = f"probabilities differ by {apart} at most, {labels}" if result.has_labels else f"by {apart} at most"
     if not result.has_labels:
         found = f"predictions differ {found}, relative to their size or the standard deviation of the target"
-    return f"Tested on {count(result.tried.n_rows, 'row')}: {found}."
+    return f"Tested on {format_count(result.tried.n_rows, 'row')}: {found}."
 
 
 def as_json(result: "ExportResult") -> dict[str, Any]:

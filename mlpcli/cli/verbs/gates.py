@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlpcli.cli.document import Gate, Gates
 from mlpcli.errors import GateMissed
-from mlpcli.messages import count, listed, on_one_line
+from mlpcli.messages import escape_line, format_count, format_list
 
 if TYPE_CHECKING:
     from mlpcli.evaluation.gates import GateResult
@@ -15,15 +15,15 @@ MOST_MISSED = 30
 
 def refuse_missed(gate_results: "Sequence[GateResult]") -> None:
     """Raise GateMissed (exit code 1) unless every gate is met."""
-    missed = [on_one_line(result.name) for result in gate_results if not result.passed]
+    missed = [escape_line(result.name) for result in gate_results if not result.passed]
     if missed:
-        raise GateMissed(f"{tally(gate_results)}: {listed(missed)}")
+        raise GateMissed(f"{tally(gate_results)}: {format_list(missed)}")
 
 
 def tally(gate_results: "Sequence[GateResult]") -> str:
     """`1 of 2 gates missed`, `2 gates met`, `no gates`."""
     n_missed = sum(not result.passed for result in gate_results)
-    gates = count(len(gate_results), "gate")
+    gates = format_count(len(gate_results), "gate")
     return f"{n_missed} of {gates} missed" if n_missed else f"{gates} met" if gate_results else "no gates"
 
 

@@ -7,7 +7,7 @@ import typer
 from mlpcli.cli.completion import complete_recipe, complete_task
 from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
 from mlpcli.cli.usage_errors import refuse_config
-from mlpcli.messages import count, duration, listed
+from mlpcli.messages import format_count, format_duration, format_list
 
 if TYPE_CHECKING:
     from mlpcli.cli.rendering.terminal import Screen
@@ -126,21 +126,23 @@ def print_summary(screen: "Screen", starter: "Starter", output: str) -> None:
         screen.warn(note)
     n_rows, n_columns = starter.table.n_rows, len(starter.table.columns)
     guessed = " (the last column; to choose another: --target)" if starter.is_target_guessed else ""
-    shape = f"{count(n_rows, 'row')}, {count(n_columns, 'column')}"
-    screen.info(f"{shape}. Target {listed(starter.targets)}{guessed}: {_target(starter)}.")
+    shape = f"{format_count(n_rows, 'row')}, {format_count(n_columns, 'column')}"
+    screen.info(f"{shape}. Target {format_list(starter.targets)}{guessed}: {_target(starter)}.")
     for kind in KINDS:
         columns = [profile for profile in starter.profiles if profile.kind == kind and not profile.drop_reason]
         if columns:
             remark = "   (integers, read as numeric)" if kind == "code" else ""
-            screen.info(f"  {kind:<11}{listed([_described(profile) for profile in columns], 12)}{remark}", " " * LABEL)
+            screen.info(
+                f"  {kind:<11}{format_list([_described(profile) for profile in columns], 12)}{remark}", " " * LABEL
+            )
     for reason, names in _dropped(starter).items():
-        screen.info(f"  {'dropped':<11}{listed(names, 12)}: {reason}", " " * LABEL)
+        screen.info(f"  {'dropped':<11}{format_list(names, 12)}: {reason}", " " * LABEL)
     if starter.seconds is not None:
-        members = f", {count(starter.recipe.members, 'member')}" if starter.recipe.members > 1 else ""
-        about = f"about {duration(starter.seconds)} of training, reading included"
-        screen.info(f"Recipe {starter.recipe.name}{members}, {count(starter.recipe.epochs, 'epoch')}: {about}.")
+        members = f", {format_count(starter.recipe.members, 'member')}" if starter.recipe.members > 1 else ""
+        about = f"about {format_duration(starter.seconds)} of training, reading included"
+        screen.info(f"Recipe {starter.recipe.name}{members}, {format_count(starter.recipe.epochs, 'epoch')}: {about}.")
         if starter.budget is not None and starter.seconds > starter.budget:
-            screen.warn(f"one epoch takes longer than {duration(starter.budget)}: training will stop within it.")
+            screen.warn(f"one epoch takes longer than {format_duration(starter.budget)}: training will stop within it.")
     if output != "-":
         faults = any(profile.fault and not profile.drop_reason for profile in starter.profiles)
         first = "resolve the notes, then " if faults else ""

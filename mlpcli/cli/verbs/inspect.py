@@ -14,7 +14,7 @@ from mlpcli.cli.verbs.describing import (
     layers_remark,
     score_headings,
 )
-from mlpcli.messages import count, duration, listed, number, size
+from mlpcli.messages import format_count, format_duration, format_list, format_number, format_size
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def inspect(weights: Weights, json: Json = False, markdown: Markdown = False, ht
 def document(inspection: "Inspection") -> Document:
     """Network, layers, columns, scores and training record."""
     model = inspection.model
-    parameters = count(model.ensemble.n_parameters, "parameter")
+    parameters = format_count(model.ensemble.n_parameters, "parameter")
     members = f" · {len(model.ensemble.networks)} members" if len(model.ensemble.networks) > 1 else ""
     shape = " -> ".join(map(str, model.ensemble.first.sizes))
-    title = f"{inspection.path} · {size(inspection.n_bytes)} · {shape}{members} · {parameters}"
+    title = f"{inspection.path} · {format_size(inspection.n_bytes)} · {shape}{members} · {parameters}"
     tables = [_layers(inspection), *_members(model), _columns(model), *_scores(model)]
     blocks: list[Block] = [_output_facts(model), *tables, _record(inspection), Paragraph("all numbers are finite")]
     notes = [inspection.far_worse] if inspection.far_worse else []
@@ -82,9 +82,9 @@ def as_json(inspection: "Inspection") -> dict[str, Any]:
 def _output_facts(model: "Model") -> Facts:
     target = model.target
     size = [describe_target(target)] if target.kind == "classes" else []
-    facts = [("target", " · ".join([listed(target.names), target.task, *size]))]
+    facts = [("target", " · ".join([format_list(target.names), target.task, *size]))]
     if target.kind == "classes":
-        facts.append(("classes", listed(target.labels, 20)))
+        facts.append(("classes", format_list(target.labels, 20)))
     if postprocessing := describe_postprocessing(model):
         facts.append(("answers", postprocessing))
     if model.weight_column:
@@ -103,7 +103,7 @@ def _layers(inspection: "Inspection") -> Table:
         rows=[
             (
                 *(str(of.number), f"{of.n_out} x {of.n_in}", str(of.n_parameters), of.activation),
-                *(number(of.weight_std), number(of.weight_largest)),
+                *(format_number(of.weight_std), format_number(of.weight_largest)),
             )
             for of in inspection.layers
         ],
@@ -139,7 +139,9 @@ def _columns(model: "Model") -> Table:
     features = model.preprocessor.columns
     rows = [(of.name, of.role, str(of.n_inputs), _treatment(of)) for of in features[:MOST_COLUMNS]]
     n_more = len(features) - MOST_COLUMNS
-    return Table(columns, rows, more=f"and {count(n_more, 'more column')} (--json shows all)" if n_more > 0 else "")
+    return Table(
+        columns, rows, more=f"and {format_count(n_more, 'more column')} (--json shows all)" if n_more > 0 else ""
+    )
 
 
 def _treatment(column: "Feature") -> str:
@@ -154,7 +156,7 @@ def _treatment(column: "Feature") -> str:
     parts += [f"{column.n_bins} bins"] if column.n_bins else []
     parts += [f"written {column.schema.date_format}"] if column.schema.date_format else []
     if levels := column.levels or column.schema.levels:
-        parts.append(listed(levels, 6))
+        parts.append(format_list(levels, 6))
     parts += ["missing"] if column.has_missing_level else []
     parts += ["other"] if column.has_other_level else []
     if column.n_missing:
@@ -177,7 +179,7 @@ def _scores(model: "Model") -> list[Table]:
     chosen = model.record.get("chosen", {})
     headings = score_headings(list(scores), chosen)
     metrics = main_metrics(model.target.task, model.target.names)
-    rows = [(metric, *(number(of.get(metric)) for of in scores.values())) for metric in metrics]
+    rows = [(metric, *(format_number(of.get(metric)) for of in scores.values())) for metric in metrics]
     return (
         [Table([name_column(""), *number_columns(headings)], rows, more=chosen_remark(chosen, model))] if scores else []
     )
@@ -189,7 +191,7 @@ def _sizes(of_parts: Mapping[str, int], record: Mapping[str, Any]) -> str:
     is_folded = members.get("rows") == "folds"
     folds = {"train": f" in {members['folds'] or members['count']} folds"} if is_folded else {}
     sizes = [
-        count(n, part, part) + folds.get(part, "")
+        format_count(n, part, part) + folds.get(part, "")
         for part, n in of_parts.items()
         if not (is_folded and part == "validation")
     ]
@@ -214,5 +216,5 @@ def _record(inspection: "Inspection") -> Facts:
     if inspection.model.conformity is not None:
         rows["intervals"] = f"by {inspection.model.conformity.rows.text}"
     if inspection.seconds is not None:
-        rows["duration"] = duration(inspection.seconds)
+        rows["duration"] = format_duration(inspection.seconds)
     return Facts(list(rows.items()))

@@ -6,7 +6,7 @@ import typer
 
 from mlpcli.cli.document import Block, Chart, Column, Curve, Document, Paragraph, Table, name_column
 from mlpcli.cli.options import Html, Json, Markdown, form_of
-from mlpcli.messages import count, number
+from mlpcli.messages import format_count, format_number
 
 if TYPE_CHECKING:
     from mlpcli.workflows.plot import Curves, RunCurves
@@ -43,7 +43,7 @@ def document(curves: "Curves", is_log: bool, image: str = "") -> Document:
     title = f"{curves.metric} by epoch" + (" (logarithmic)" if is_log else "")
     if len(curves.runs) > 1:
         rows = {"validation" if run.validation.values else "train" for run in curves.runs}
-        title += f" · {count(len(curves.runs), 'run')} · on the {' or '.join(sorted(rows))} rows"
+        title += f" · {format_count(len(curves.runs), 'run')} · on the {' or '.join(sorted(rows))} rows"
     columns = [
         name_column("run"),
         Column("epochs", rank=2),
@@ -74,7 +74,7 @@ def _row(run: "RunCurves") -> list[str]:
         points.at(run.kept_epoch) if kept else next(reversed(points.values), None)
         for points in (run.train, run.validation)
     ]
-    return [run.name, str(run.epochs), kept, *("" if score is None else number(score) for score in scores)]
+    return [run.name, str(run.epochs), kept, *("" if score is None else format_number(score) for score in scores)]
 
 
 def as_json(curves: "Curves") -> dict[str, Any]:

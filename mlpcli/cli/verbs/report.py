@@ -23,7 +23,7 @@ from mlpcli.cli.options import (
 from mlpcli.cli.usage_errors import refuse_swapped
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.errors import MlpError
-from mlpcli.messages import count, duration, size
+from mlpcli.messages import format_count, format_duration, format_size
 
 if TYPE_CHECKING:
     from mlpcli.cli.rendering.terminal import Screen
@@ -97,9 +97,12 @@ def document(result: "ReportResult") -> Document:
     """The verdict, the gates, and the path of the page."""
     blocks: list[Block] = [Paragraph(result.verdict), *gate_blocks(result.gate_results)]
     blocks.append(
-        Paragraph(f"Wrote {result.path} ({size(len(result.page))}, {duration(result.seconds)}). Open it in a browser.")
+        Paragraph(
+            f"Wrote {result.path} ({format_size(len(result.page))}, {format_duration(result.seconds)}). Open it in a "
+            "browser."
+        )
     )
-    title = f"{count(result.n_rows, 'row')} of {result.source}" if result.source else ""
+    title = f"{format_count(result.n_rows, 'row')} of {result.source}" if result.source else ""
     heading = f"mlp report: {tally(result.gate_results)}" if result.gate_results else "mlp report"
     return Document(title, blocks, result.notes, heading)
 

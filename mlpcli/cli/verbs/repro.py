@@ -7,7 +7,7 @@ import typer
 from mlpcli.cli.document import Block, Document, Paragraph, Table, name_column, number_columns, text_columns
 from mlpcli.cli.options import Html, Json, Markdown, Quiet, Weights, form_of
 from mlpcli.errors import GateMissed
-from mlpcli.messages import count, listed, number
+from mlpcli.messages import format_count, format_list, format_number
 
 if TYPE_CHECKING:
     from mlpcli.workflows.repro import ReproResult
@@ -41,13 +41,13 @@ def repro(
     screen.write_result(document(result), as_json(result), form)
     if not result.is_same:
         what = [one.what for one in result.deviations] + (["arrays"] if result.arrays else [])
-        raise GateMissed(f"{weights}: not reproduced: {listed(what)}")
+        raise GateMissed(f"{weights}: not reproduced: {format_list(what)}")
 
 
 def document(result: "ReproResult") -> Document:
     """One line if the result is bit-identical; else the differences, and the arrays that changed most."""
     if result.is_same:
-        title = f"{result.weights}: {count(result.n_epochs, 'epoch')} reproduced bit for bit"
+        title = f"{result.weights}: {format_count(result.n_epochs, 'epoch')} reproduced bit for bit"
         return Document(title, heading="mlp repro: pass")
     ending = "not bit-identical" if result.was_trained else "the data differs: not trained again"
     rows = [(one.what, one.then, one.now) for one in result.deviations]
@@ -72,7 +72,10 @@ def as_json(result: "ReproResult") -> dict[str, Any]:
 
 
 def _arrays(result: "ReproResult") -> Table:
-    rows = [(one.name, number(one.distance), number(one.largest_change)) for one in result.arrays[:MOST_ARRAYS]]
+    rows = [
+        (one.name, format_number(one.distance), format_number(one.largest_change))
+        for one in result.arrays[:MOST_ARRAYS]
+    ]
     n_more = len(result.arrays) - MOST_ARRAYS
-    more = f"and {count(n_more, 'more array')}" if n_more > 0 else ""
+    more = f"and {format_count(n_more, 'more array')}" if n_more > 0 else ""
     return Table([name_column("array"), *number_columns(["distance", "largest change"])], rows, more=more)

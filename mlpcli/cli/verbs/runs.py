@@ -8,7 +8,7 @@ import typer
 
 from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, Tone, name_column
 from mlpcli.cli.options import Html, Json, Markdown, form_of
-from mlpcli.messages import count, duration, number
+from mlpcli.messages import format_count, format_duration, format_number
 
 if TYPE_CHECKING:
     from mlpcli.workflows.runs import Group, Run, State
@@ -43,7 +43,7 @@ def document(folder: str, groups: "Sequence[Group]") -> Document:
         return Document(f"no runs in {folder}. mlp train CONFIG makes one.", heading="mlp runs")
     blocks: list[Block] = []
     for group in groups:
-        rows = f"{count(len(group.runs), 'run')} · scores of {_rows(group)} · " if group.metrics else ""
+        rows = f"{format_count(len(group.runs), 'run')} · scores of {_rows(group)} · " if group.metrics else ""
         sort = f"sorted by {group.metric}" if group.metric else "no scores yet"
         data = f"{group.data} -> {group.target}" if group.data else "of unknown data"
         blocks.append(_table(group, f"{data}: {rows}{sort}"))
@@ -51,7 +51,7 @@ def document(folder: str, groups: "Sequence[Group]") -> Document:
     more = [Paragraph("* best so far")] if has_star else []
     worse = [f"{run.name}: {run.far_worse}" for group in groups for run in group.runs if run.far_worse]
     faults = [*worse, *(run.fault for group in groups for run in group.runs if run.fault)]
-    return Document(f"{count(total, 'run')} in {folder}", [*blocks, *more], faults, heading="mlp runs")
+    return Document(f"{format_count(total, 'run')} in {folder}", [*blocks, *more], faults, heading="mlp runs")
 
 
 _ROWS = {"test": "the test rows", "validation": "the validation rows", "train": "the training rows"}
@@ -85,9 +85,9 @@ def _row(run: "Run", group: "Group") -> list[str | Cell]:
     return [
         run.name,
         Cell(run.state, TONES.get(run.state, "")),
-        *(Cell("" if score is None else f"{number(score)}{star}", tone) for score in scores),
+        *(Cell("" if score is None else f"{format_number(score)}{star}", tone) for score in scores),
         "" if run.epochs is None else str(run.epochs),
-        "" if run.seconds is None else duration(run.seconds),
+        "" if run.seconds is None else format_duration(run.seconds),
         _differences(run),
     ]
 

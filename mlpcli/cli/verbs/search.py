@@ -10,7 +10,7 @@ import typer
 from mlpcli.cli.cluster_options import Cluster, ClusterSecurity, cluster_arguments, cluster_at
 from mlpcli.cli.document import Block, Cell, Column, Document, Paragraph, Table, name_column
 from mlpcli.cli.options import Config, Html, Json, Markdown, Quiet, Settings, form_of, parse_count, parse_number
-from mlpcli.messages import count, duration, interval, number
+from mlpcli.messages import format_count, format_duration, format_interval, format_number
 
 if TYPE_CHECKING:
     from mlpcli.search.study import Trial
@@ -91,15 +91,21 @@ def document(result: "SearchResult") -> Document:
     ]
     keys = short_keys([key for one in complete for key in one.values])
     rows = [
-        (str(one.number), number(one.score), str(one.epochs), duration(one.seconds), _described(one, keys))
+        (
+            str(one.number),
+            format_number(one.score),
+            str(one.epochs),
+            format_duration(one.seconds),
+            _described(one, keys),
+        )
         for one in complete[:SHOWN]
     ]
-    more = f"and {count(len(complete) - SHOWN, 'more complete trial')}" if len(complete) > SHOWN else ""
+    more = f"and {format_count(len(complete) - SHOWN, 'more complete trial')}" if len(complete) > SHOWN else ""
     blocks: list[Block] = [Table(columns, rows, more=more), _judged_table(result)]
     if shown := [f"{keys.get(key, key)} {part:.0%}" for key, part in _mattered(result)]:
         blocks.append(Paragraph(f"What set the best trials apart: {' · '.join(shown)}"))
     faults = dict.fromkeys(f"trial {one.number}: {one.reason}" for one in result.trials if one.outcome == "failed")
-    blocks.append(Paragraph(f"{duration(result.seconds)}. Wrote {result.best_config}"))
+    blocks.append(Paragraph(f"{format_duration(result.seconds)}. Wrote {result.best_config}"))
     shown_faults = list(faults)[:3] + ([f"{len(faults) - 3} more trials failed."] if len(faults) > 3 else [])
     return Document(title, blocks, [*result.notes, *shown_faults, *_warnings(result)], heading="mlp search")
 
@@ -108,7 +114,7 @@ def tally(trials: "Sequence[Trial]") -> str:
     """`50 trials: 44 complete, 5 pruned, 1 failed`."""
     counts = Counter(one.outcome for one in trials)
     listed = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
-    return f"{count(len(trials), 'trial')}: {listed}"
+    return f"{format_count(len(trials), 'trial')}: {listed}"
 
 
 def short_keys(keys: "Sequence[str]") -> dict[str, str]:
@@ -170,19 +176,19 @@ def _text(value: object) -> str:
 def _judged_table(result: "SearchResult") -> Table:
     """The optimistic scores that chose the winner, beside those on held-out rows."""
     written = next((one for one in result.trials if one.number == 0 and one.outcome == "complete"), None)
-    unseen = result.aside or f"{count(result.n_aside, 'row')} no trial has seen"
+    unseen = result.aside or f"{format_count(result.n_aside, 'row')} no trial has seen"
     columns = [name_column(""), Column("validation*"), Column(unseen), Column("interval", rank=1)]
     rows: list[Sequence[str | Cell]] = [
-        (f"trial {result.best.number}", number(result.best.score), *_cells(result.judged)),
+        (f"trial {result.best.number}", format_number(result.best.score), *_cells(result.judged)),
     ]
     if result.best.number and written is not None and result.written is not None:
-        rows.append(("as written", number(written.score), *_cells(result.written)))
-    chose = f"* chosen on these rows, the best of {count(len(result.trials), 'trial')}: optimistic"
+        rows.append(("as written", format_number(written.score), *_cells(result.written)))
+    chose = f"* chosen on these rows, the best of {format_count(len(result.trials), 'trial')}: optimistic"
     return Table(columns, rows, title=f"{result.metric} of the winner", more=chose)
 
 
 def _cells(judged: "Judged") -> tuple[str, str]:
-    return number(judged.score), interval(judged.interval)
+    return format_number(judged.score), format_interval(judged.interval)
 
 
 def _mattered(result: "SearchResult") -> list[tuple[str, float]]:

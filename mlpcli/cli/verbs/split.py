@@ -7,7 +7,7 @@ import typer
 from mlpcli.cli.document import Block, Document, Paragraph, Table, name_column, number_columns
 from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, form_of, parse_count, parse_number
 from mlpcli.cli.rendering.terminal import Screen
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 
 if TYPE_CHECKING:
     from mlpcli.workflows.split import SplitResult
@@ -75,10 +75,11 @@ def document(result: "SplitResult") -> Document:
     rows = [(one.name, str(one.n_rows), f"{one.n_rows / result.n_rows:.1%}", one.path) for one in result.parts]
     columns = [name_column(""), *number_columns(["rows", "fraction"]), name_column("file")]
     left = (
-        f"{count(result.n_left_out, 'row')} in no file: between the splits in time, or of a group that begins earlier."
+        f"{format_count(result.n_left_out, 'row')} in no file: between the splits in time, or of a group that begins "
+        "earlier."
     )
     blocks: list[Block] = [Table(columns, rows), *([Paragraph(left)] if result.n_left_out else [])]
-    return Document(f"{count(result.n_rows, 'row')} of {result.source}", blocks, result.notes, "mlp split")
+    return Document(f"{format_count(result.n_rows, 'row')} of {result.source}", blocks, result.notes, "mlp split")
 
 
 def as_json(result: "SplitResult") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mlpcli.cli.options import Config, Html, Json, LogFile, Markdown, Output, Qu
 from mlpcli.cli.verbs.describing import chosen_remark, score_headings
 from mlpcli.cli.verbs.gates import gate_blocks, gates_json, refuse_missed, tally
 from mlpcli.errors import GateMissed
-from mlpcli.messages import count, duration, listed, number
+from mlpcli.messages import format_count, format_duration, format_list, format_number
 from mlpcli.workflows.scoring.baseline import can_be_beaten
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 
@@ -131,16 +131,20 @@ def document(result: "TrainResult | FinishedRun") -> Document:
     metrics += [key for key in INTERVAL_METRICS if any(key in outcome.scores[part] for part in parts)]
     if result.rarest_class and "average_precision" not in metrics:
         metrics.append("average_precision")
-    rows = [(name, *(number(outcome.scores[part].get(name)) for part in parts)) for name in metrics]
+    rows = [(name, *(format_number(outcome.scores[part].get(name)) for part in parts)) for name in metrics]
     chosen = {"validation": outcome.chosen}
     columns = [name_column(""), *number_columns(score_headings(parts, chosen))]
     scores = Table(columns, rows, more=chosen_remark(chosen, outcome.model))
     blocks: list[Block] = [scores, *gate_blocks(outcome.gate_results)]
     where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
-    done = f"Stopped {where}: {outcome.stop_reason}." if outcome.stop_reason else f"{count(outcome.epochs, 'epoch')}."
+    done = (
+        f"Stopped {where}: {outcome.stop_reason}."
+        if outcome.stop_reason
+        else f"{format_count(outcome.epochs, 'epoch')}."
+    )
     last = "The last epoch is kept." if outcome.epochs else "The weights of the last step are kept."
     kept = last if outcome.best_score is None else f"Best epoch {outcome.best_epoch}."
-    blocks.append(Paragraph(f"{done} {kept} {duration(result.seconds)}"))
+    blocks.append(Paragraph(f"{done} {kept} {format_duration(result.seconds)}"))
     blocks.append(Paragraph(f"{result.folder}/weights.npz · metrics.json · history.csv"))
     heading = f"mlp train: {tally(outcome.gate_results)}" if outcome.gate_results else "mlp train"
     caution = [outcome.caution] if outcome.caution else []
@@ -193,7 +197,9 @@ def _notes(result: "TrainResult") -> list[str]:
     metric = LOSS_METRICS.get(result.prepared.spec.loss.name)
     poor = [] if metric is None else _no_better(result.outcome.scores, metric, result.prepared.target)
     if poor:
-        kept.append(f"in {listed(poor)} the model is no better than the constant baseline, which ignores the inputs.")
+        kept.append(
+            f"in {format_list(poor)} the model is no better than the constant baseline, which ignores the inputs."
+        )
     return kept
 
 

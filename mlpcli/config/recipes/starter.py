@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlpcli.config.recipes.lines import sections, validation
 from mlpcli.config.recipes.sizes import RECIPES, Recipe, TableSummary
 from mlpcli.data.reading.faults import in_yaml
-from mlpcli.messages import display_width, folded
+from mlpcli.messages import display_width, wrap_text
 
 _MOST_LISTED = 40
 WIDTH = 80  # columns of the file, unless a name is longer
@@ -82,7 +82,7 @@ def _line(text: str, comment: str, indent: str = "") -> str:
     beside = (f"{text:<32}# {comment}" if len(text) < 31 else f"{text}   # {comment}") if comment and text else text
     if beside and max(map(display_width, beside.split("\n"))) <= WIDTH:
         return beside
-    above = folded(f"{indent}# {comment}", WIDTH, f"{indent}# ") if comment else []
+    above = wrap_text(f"{indent}# {comment}", WIDTH, f"{indent}# ") if comment else []
     return "\n".join([*above, *([text] if text else [])])
 
 
@@ -90,7 +90,7 @@ def _flow(text: str) -> str:
     """A mapping in braces, wrapped between its keys: neither between a key and its value nor within a list."""
     glued = re.sub(r"(?<=:) |(?<=,) (?=[^\[{]*\])", "\N{NO-BREAK SPACE}", text.lstrip())
     indent = " " * (len(text) - len(text.lstrip()))
-    lines = folded(indent + glued, WIDTH, " " * (text.find("{") + 1))
+    lines = wrap_text(indent + glued, WIDTH, " " * (text.find("{") + 1))
     return "\n".join(line.replace("\N{NO-BREAK SPACE}", " ") for line in lines)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.evaluation.conformal.ends import Floats, Kind, Scores, keep, kept_ranks
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.options import Setting
 
 Count = Annotated[int, Setting("Rows.", ge=0, le=2**53)]
@@ -62,7 +62,7 @@ class CalibrationRows:
         source = {"validation": "validation row", "folds": "out-of-fold row", "apart": "row set apart"}[self.source]
         many = "rows set apart" if self.source == "apart" else ""
         n_rows = sum(self.rows_of(group) for group in range(self.n_groups))
-        return count(n_rows, source, many) + (f", each {self.by} its own" if self.by else "")
+        return format_count(n_rows, source, many) + (f", each {self.by} its own" if self.by else "")
 
     def fault(self, n_targets: int) -> str:
         """An inconsistency with a model of `n_targets` targets, "" for none."""

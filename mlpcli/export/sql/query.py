@@ -15,7 +15,7 @@ from mlpcli.export.sql.cells import group_of, inputs, read_cells
 from mlpcli.export.sql.decode import decode, labels, normalize
 from mlpcli.export.sql.regions import Regions
 from mlpcli.export.sql.steps import Dialect, Steps, Vector, literal, number, power, quoted, total
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.nn.activations import GELU_CUBE, GELU_ROOT, LEAK, SELU_ALPHA, SELU_SCALE
 
 # Limit for weights, scaler parameters and scores together: databases take minutes to plan a longer query.
@@ -30,8 +30,8 @@ def sql_query(model: Plain, dialect: Dialect, table: str, kept: Sequence[str] = 
     size = n_numbers([model])
     if size > MOST_NUMBERS:
         raise MlpError(
-            f"--to sql: the model has {count(size, 'number')} (weights, those that scale columns, scores), more than "
-            f"the {count(MOST_NUMBERS, 'number')} that a query can carry.\n"
+            f"--to sql: the model has {format_count(size, 'number')} (weights, those that scale columns, scores), "
+            f"more than the {format_count(MOST_NUMBERS, 'number')} that a query can carry.\n"
             "Train a smaller network without members, or choose another language."
         )
     steps = Steps(dialect, table, kept)

@@ -14,7 +14,7 @@ from mlpcli import __version__
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.yaml.dumping import as_plain, dump_yaml
 from mlpcli.errors import MlpError, ModelFileError
-from mlpcli.messages import shortened
+from mlpcli.messages import shorten_words
 from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.storage.run.fold_file import FoldRecord, encode_fold, load_fold
 from mlpcli.storage.run.run_directory import CONFIG, WEIGHTS, RunDirectory
@@ -107,7 +107,7 @@ class CvFolder:
         before, now = (dict(flattened(plan)) for plan in (old, json.loads(_json(self.plan))))
         for key in dict.fromkeys([*before, *now]):
             if before.get(key) != now.get(key):
-                texts = [shortened(json.dumps(values.get(key))) for values in (before, now)]
+                texts = [shorten_words(json.dumps(values.get(key))) for values in (before, now)]
                 raise MlpError(
                     f"{path}: {key.removeprefix('config.')} was {texts[0]}, and is {texts[1]}. Undo the change, or "
                     "omit --resume."

@@ -11,7 +11,7 @@ from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
 from mlpcli.evaluation.metrics.scores import ENDS, explain_unknown_metric
 from mlpcli.evaluation.uncertainty.fold_scores import FoldScores, summarize
 from mlpcli.evaluation.uncertainty.intervals import gate_names, interval_ends
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.storage.run.fold_file import FoldRecord, Scores
 from mlpcli.workflows.cross_validation.folds import FoldOptions
 from mlpcli.workflows.scoring.baseline import far_worse
@@ -68,7 +68,7 @@ class CvResult:
     def coverage(self) -> str:
         """What the intervals are of, and what they leave out."""
         percent = f"{100.0 * self.confidence:.4g} %"
-        of = f"the mean score of models trained on {count(self.n_train, 'row')} like these"
+        of = f"the mean score of models trained on {format_count(self.n_train, 'row')} like these"
         spans = ", scored on later rows" if self.is_forward else ""
         kept = " The kept model was retrained with inputs that are the same for all folds." if self.has_model else ""
         return (

@@ -17,7 +17,7 @@ from mlpcli.data.targets.target import ClassTarget, NumberTarget, predicted_labe
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.conformal.conformity import MISSING, ConformityScores
 from mlpcli.evaluation.conformal.ends import Intervals, LabelSets, intervals_of, level_of_end, rows_needed, sets_of
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.model import Model
 
 Values = NDArray[np.float64]
@@ -169,7 +169,7 @@ class ConformalPredictor:
         for name, n in sorted(n_open.items(), key=lambda pair: (-pair[1], pair[0]))[:3]:
             known = rows.rows_of(rows.groups.index(name)) if name in rows.groups else 0
             which = f"{rows.by} = {name}" if name else f"a {rows.by} without calibration rows"
-            reasons.append(f"{count(n, 'row')} of {which} ({known} calibration rows)")
+            reasons.append(f"{format_count(n, 'row')} of {which} ({known} calibration rows)")
         more = f" and {len(n_open) - 3} more groups" if len(n_open) > 3 else ""
         return f"{what} of {', '.join(reasons)}{more}: {self.level:g} needs {self.n_needed} in each group."
 

@@ -6,7 +6,7 @@ from mlpcli.evaluation.conformal.metrics import INTERVAL_KEYS, SET_KEYS, further
 from mlpcli.evaluation.gates import Gate, fault_of, make_gates
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric
 from mlpcli.evaluation.uncertainty.intervals import gate_names, without_end
-from mlpcli.messages import listed
+from mlpcli.messages import format_list
 from mlpcli.nn.losses import Quantile
 from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
@@ -80,7 +80,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
         notes.append("intervals.level: coverage and width are reported for the rows of data.test, and there is none.")
     if asked and chosen:
         notes.append(
-            f"the gates of expect are checked on the validation rows, which choose the {listed(chosen)}: their "
+            f"the gates of expect are checked on the validation rows, which choose the {format_list(chosen)}: their "
             "scores are optimistic. Use other rows with data.test: FILE"
         )
     return notes
@@ -98,7 +98,9 @@ def check_test_file(loaded: LoadedConfig) -> list[str]:
     chosen = chosen_on_validation(loaded)
     if not chosen:
         return []
-    fault = f"has the rows of data.validation, which choose the {listed(chosen)}: its scores are optimistic as well"
+    fault = (
+        f"has the rows of data.validation, which choose the {format_list(chosen)}: its scores are optimistic as well"
+    )
     if loaded.config.expect.min or loaded.config.expect.max:
         raise loaded.error("data.test", f"{fault}. Name another file, or leave it out.")
     return [f"data.test {fault}."]

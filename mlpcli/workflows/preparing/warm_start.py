@@ -24,7 +24,7 @@ from mlpcli.data.schema.task import TargetSpec
 from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.data.targets.target import NumberTarget
-from mlpcli.messages import listed
+from mlpcli.messages import format_list
 from mlpcli.model import Model
 from mlpcli.nn.losses import Quantile
 from mlpcli.nn.optimizers import Optimizer
@@ -138,7 +138,7 @@ def check_warm_start(loaded: LoadedConfig, start: WarmStart, output_activation: 
 def _check_targets(loaded: LoadedConfig, start: WarmStart) -> None:
     names = start.model.target.names
     if names != loaded.config.data.target:
-        raise loaded.error("data.target", f"--from {start.path} predicts {listed(names)}. Name the same target.")
+        raise loaded.error("data.target", f"--from {start.path} predicts {format_list(names)}. Name the same target.")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -161,7 +161,7 @@ def warm_start_notes(
         "the config."
     ]
     if new := [name for name in table.column_names if name not in known]:
-        notes.append(f"{table.name}: columns that the model does not have are left out: {listed(new)}.")
+        notes.append(f"{table.name}: columns that the model does not have are left out: {format_list(new)}.")
     if counts.n_unseen:
         odd = describe_counts(TransformCounts({}, counts.n_unseen))
         notes.append(f"{table.name}: {odd}: such levels have no input. To add inputs, train from scratch.")

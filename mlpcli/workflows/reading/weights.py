@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.table import NumericColumn, Rows, Table
 from mlpcli.errors import DataError
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 
 # Bounds for sample weights, whose fourth powers (used in intervals) must neither overflow nor all underflow.
 LARGEST_WEIGHT, SMALLEST_WEIGHT = 1e30, 1e-30
@@ -22,7 +22,7 @@ def positive_weight_rows(table: Table, weight: str, rows: Rows) -> tuple[Rows, l
     n_left_out = len(rows) - int(np.count_nonzero(counts))
     if not n_left_out:
         return rows, []
-    note = f"{table.name}: {count(n_left_out, 'row')} of weight 0 ({weight}): left out."
+    note = f"{table.name}: {format_count(n_left_out, 'row')} of weight 0 ({weight}): left out."
     return rows[counts], [note]
 
 

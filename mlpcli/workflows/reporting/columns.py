@@ -19,7 +19,7 @@ from mlpcli.evaluation.uncertainty.paired import Truth
 from mlpcli.explain.dependence import donors_of_codes, donors_of_numbers, partial_dependence
 from mlpcli.explain.importance import Scorer, permutation_importance
 from mlpcli.explain.inputs import correlated_columns, inputs_by_column, inputs_of_columns
-from mlpcli.messages import number
+from mlpcli.messages import format_number
 from mlpcli.model import Model
 from mlpcli.report.columns import ColumnImportance, Dependence, dependence_section, importance_section
 from mlpcli.report.distributions import ColumnDistribution, columns_section
@@ -72,8 +72,8 @@ def _importance(model: Model, rows: Detailed, confidence: float, seed: int) -> t
     ]
     losses = {importance.columns: importance.loss for importance in importances}
     sentences = [
-        f"{', '.join(group.columns)} are correlated (rank correlation {number(group.correlation)}): each can replace "
-        f"the other. Shuffled together they cost {number(losses[group.columns])}."
+        f"{', '.join(group.columns)} are correlated (rank correlation {format_number(group.correlation)}): each can "
+        f"replace the other. Shuffled together they cost {format_number(losses[group.columns])}."
         for group in linked
     ]
     falls = find_metric(metric).higher_is_better

@@ -10,7 +10,7 @@ from mlpcli.config.yaml.dumping import yaml_text
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError, MlpError
 from mlpcli.evaluation.gates import Gate, make_gates
-from mlpcli.messages import count, number
+from mlpcli.messages import format_count, format_number
 from mlpcli.model import Model
 from mlpcli.report.curves import draw_curves
 from mlpcli.report.drawing import inline
@@ -51,13 +51,16 @@ def _draw(runs: Any, metric: str, figure: Any) -> None:
 def _sentence(metric: str, run: RunCurves) -> str:
     points, rows = run.judged, "validation" if run.validation.values else "training"
     first, last = points.values[0], points.values[-1]
-    text = f"On the {rows} rows it went from {number(first)} to {number(last)} in {count(run.epochs, 'epoch')}"
+    text = (
+        f"On the {rows} rows it went from {format_number(first)} to {format_number(last)} in "
+        f"{format_count(run.epochs, 'epoch')}"
+    )
     if run.kept_epoch is None:
         return f"{text}."
     kept = points.at(run.kept_epoch)
-    shown = "" if kept is None else f", where it was {number(kept)}"
+    shown = "" if kept is None else f", where it was {format_number(kept)}"
     train = run.train.at(run.kept_epoch)
-    beside = f" ({number(train)} on the training rows)" if run.validation.values and train is not None else ""
+    beside = f" ({format_number(train)} on the training rows)" if run.validation.values and train is not None else ""
     return f"{text}; the weights of epoch {run.kept_epoch} are kept{shown}{beside}."
 
 
@@ -99,7 +102,7 @@ def _facts(model: Model, record: Any) -> list[tuple[str, str]]:
     network = model.ensemble.first
     sizes = " -> ".join(map(str, network.sizes))
     members = len(model.ensemble.networks)
-    rows = ", ".join(f"{count(n, 'row')} {split}" for split, n in record.get("rows", {}).items())
+    rows = ", ".join(f"{format_count(n, 'row')} {split}" for split, n in record.get("rows", {}).items())
     facts = [
         ("trained on", f"{data.get('name', '')} · {rows}" if data else ""),
         *((f"SHA-256 of the {split} data", str(text)) for split, text in data.get("sha256", {}).items()),

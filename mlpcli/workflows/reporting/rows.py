@@ -20,7 +20,7 @@ from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Ta
 from mlpcli.data.targets.encode import require_targets, true_values
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.errors import DataError, MlpError
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.reading.tables import cast_scored, format_of, is_read_as_text
@@ -211,7 +211,7 @@ def read_rows(
         raise DataError(f"{name}: no row has a value for {', '.join(model.target.names)}. See data.missing.")
     if n_left_out:
         why = f"without a value for {', '.join(model.target.names)}" + (" or of weight 0" * bool(model.weight_column))
-        notes.append(f"{name}: {count(n_left_out, 'row')} {why}: left out.")
+        notes.append(f"{name}: {format_count(n_left_out, 'row')} {why}: left out.")
     detailed = predictor.detailed.arrays()
     return ReportRows(
         name, n_rows, n_left_out, _sample(predictor.sample.arrays()),

@@ -19,7 +19,7 @@ from mlpcli.evaluation.metrics.classes import confusion_matrix
 from mlpcli.evaluation.metrics.scores import find_metric
 from mlpcli.evaluation.uncertainty.intervals import IntervalOptions
 from mlpcli.evaluation.uncertainty.paired import Prediction, Truth, compare_scores
-from mlpcli.messages import count, interval, number
+from mlpcli.messages import format_count, format_interval, format_number
 from mlpcli.model import Model
 from mlpcli.nn.losses import SquaredError
 from mlpcli.nn.merge import scale_logits
@@ -68,7 +68,7 @@ def score_rows(model: Model, rows: ReportRows, interval_options: IntervalOptions
 
 def verdict_of_rows(model: Model, sample_scores: SampleScores, rows: ReportRows) -> str:
     """One or two sentences on the quality of the model."""
-    scores, constant, n = sample_scores.scored.scores, sample_scores.constant, count(len(rows.sample), "row")
+    scores, constant, n = sample_scores.scored.scores, sample_scores.constant, format_count(len(rows.sample), "row")
     if sample_scores.far_worse:
         return f"{sample_scores.far_worse[:1].upper()}{sample_scores.far_worse[1:]}"
     if isinstance(model.target, ClassTarget):
@@ -82,10 +82,10 @@ def verdict_of_rows(model: Model, sample_scores: SampleScores, rows: ReportRows)
         return f"{text}and {cells} of all cells; the best constant prediction gets {constant_cells} of these."
     names = model.target.names
     if len(names) == 1:
-        text = f"Mean absolute error {number(scores['mae'])} on {n}{_between(sample_scores, 'mae', False)}. "
-        return text + f"That of the best constant prediction is {number(constant['mae'])}."
+        text = f"Mean absolute error {format_number(scores['mae'])} on {n}{_between(sample_scores, 'mae', False)}. "
+        return text + f"That of the best constant prediction is {format_number(constant['mae'])}."
     between = _between(sample_scores, "r2", False)
-    text = f"R2 is {number(scores['r2'])} on {n}, the mean of {len(names)} targets{between}. "
+    text = f"R2 is {format_number(scores['r2'])} on {n}, the mean of {len(names)} targets{between}. "
     return f"{text}That of a constant prediction is 0."
 
 
@@ -95,7 +95,7 @@ def _between(sample_scores: SampleScores, key: str, is_fraction: bool) -> str:
     if ends is None or not ends.low < ends.high:
         return ""
     if not is_fraction:
-        return f" (confidence interval {number(ends.low)} to {number(ends.high)})"
+        return f" (confidence interval {format_number(ends.low)} to {format_number(ends.high)})"
     digits = next(n for n in range(8) if n == 7 or f"{100 * ends.low:.{n}f}" != f"{100 * ends.high:.{n}f}")
     return f" (confidence interval {100 * ends.low:.{digits}f}% to {100 * ends.high:.{digits}f}%)"
 
@@ -109,7 +109,7 @@ def verdict_of_record(model: Model) -> str:
     keys = [
         key for key in main_metrics(model.target.task, prediction_names(model.target)) if scores.get(key) is not None
     ]
-    listed = ", ".join(f"{key} {number(scores[key])}" for key in keys)
+    listed = ", ".join(f"{key} {format_number(scores[key])}" for key in keys)
     rows = {"test": "test rows", "validation": "validation rows", "train": "training rows"}[split]
     optimistic = model.record.get("chosen", {}).get(split)
     more = (
@@ -123,15 +123,15 @@ def verdict_of_record(model: Model) -> str:
 def key_figures(model: Model, sample_scores: SampleScores) -> list[tuple[str, str, str]]:
     """The main metrics, each with interval and baseline."""
     keys = main_metrics(model.target.task, prediction_names(model.target))[:KEY_FIGURES]
-    return [(key, number(sample_scores.scored.scores[key]), _beside(sample_scores, key)) for key in keys]
+    return [(key, format_number(sample_scores.scored.scores[key]), _beside(sample_scores, key)) for key in keys]
 
 
 def _beside(sample_scores: SampleScores, key: str) -> str:
     """Interval and baseline of a score, as the remark of a key figure."""
-    ends = interval(sample_scores.scored.intervals.get(key))
+    ends = format_interval(sample_scores.scored.intervals.get(key))
     constant = sample_scores.constant.get(key)
     remarks = [ends] if ends else []
-    remarks += [f"constant {number(constant)}"] if constant is not None and constant == constant else []
+    remarks += [f"constant {format_number(constant)}"] if constant is not None and constant == constant else []
     return " · ".join(remarks)
 
 
@@ -154,8 +154,8 @@ def scores_section(model: Model, sample_scores: SampleScores) -> Section:
             remark = Cell(f"{'more' if higher_is_better else 'less'} is better")
             if key in main and baseline is not None and (value < baseline if higher_is_better else value > baseline):
                 remark = Cell("worse than constant", tone="bad")
-            shown = Cell(number(value), value if value == value else None)
-            rows.append((key, shown, Cell(interval(ends) or "-"), Cell(number(baseline)), remark))
+            shown = Cell(format_number(value), value if value == value else None)
+            rows.append((key, shown, Cell(format_interval(ends) or "-"), Cell(format_number(baseline)), remark))
     blocks: list[Block] = [Table("Every metric", columns, rows)]
     blocks += [
         Prose(f"No interval of {', '.join(keys)}: {why}.", "faint") for why, keys in scored.without_interval().items()
@@ -174,7 +174,7 @@ def _target_scores(scored: Scored) -> Table:
     names = list(dict.fromkeys(key.partition("[")[2][:-1] for key in scored.scores if "[" in key))
     metrics = list(dict.fromkeys(key.partition("[")[0] for key in scored.scores if "[" in key))
     rows: list[Sequence[Cell | str]] = [
-        [name, *(Cell(number(value := scored.scores.get(f"{metric}[{name}]")), value) for metric in metrics)]
+        [name, *(Cell(format_number(value := scored.scores.get(f"{metric}[{name}]")), value) for metric in metrics)]
         for name in names[:MAX_TARGETS]
     ]
     more = f"{len(names) - MAX_TARGETS} further targets are left out." if len(names) > MAX_TARGETS else ""
@@ -189,7 +189,8 @@ def recorded_scores_section(model: Model) -> Section | None:
     scores = {split: split_scores(model.scores, split) for split in splits}
     keys = [key for key in dict.fromkeys(key for by_metric in scores.values() for key in by_metric) if "[" not in key]
     rows: list[Sequence[Cell | str]] = [
-        [key, *(Cell(number(scores[split].get(key)), scores[split].get(key)) for split in splits)] for key in keys
+        [key, *(Cell(format_number(scores[split].get(key)), scores[split].get(key)) for split in splits)]
+        for key in keys
     ]
     table = Table("Every metric by split", [Column("metric", True), *map(Column, splits)], rows)
     return Section("scores-table", "Scores", [table], "As recorded in training; the baseline ignores the inputs.")
@@ -283,8 +284,8 @@ def compared_section(model: Model, old: Model, sample: Sample, old_path: str, co
     rows: list[Sequence[Cell | str]] = [
         (
             difference.metric,
-            *(Cell(number(value), value) for value in (difference.old, difference.new, difference.difference)),
-            Cell(interval(difference) or "-"),
+            *(Cell(format_number(value), value) for value in (difference.old, difference.new, difference.difference)),
+            Cell(format_interval(difference) or "-"),
             Cell(difference.verdict, tone=tones.get(difference.verdict, "faint")),
         )
         for difference in differences

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from mlpcli.messages import listed, number
+from mlpcli.messages import format_list, format_number
 
 # A log loss or error above this multiple of the baseline's is far worse. Smaller ratios may have a good reason: class
 # weights, a quantile loss, rows from another distribution.
@@ -22,12 +22,12 @@ def far_worse(scores: Mapping[str, float | None], constant: Mapping[str, float |
     for key in compared_keys(scores):
         loss, baseline = scores.get(key), constant.get(key)
         if loss is not None and can_be_beaten(baseline) and loss > FAR * baseline:
-            bad.append(f"{key} is {number(loss)}, the baseline's {number(baseline)}")
+            bad.append(f"{key} is {format_number(loss)}, the baseline's {format_number(baseline)}")
     if not bad:
         return ""
     return (
-        f"on {rows} the model is far worse than the constant baseline, which ignores the inputs: {listed(bad, 4)}. "
-        "Do not use its predictions."
+        f"on {rows} the model is far worse than the constant baseline, which ignores the inputs: "
+        f"{format_list(bad, 4)}. Do not use its predictions."
     )
 
 

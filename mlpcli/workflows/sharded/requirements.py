@@ -2,7 +2,7 @@
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
-from mlpcli.messages import size
+from mlpcli.messages import format_size
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.rows.data_store import memory_for_data
 
@@ -22,8 +22,8 @@ def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:
     if needed > memory:
         raise loaded.error(
             "budget.memory",
-            f"a column of texts of {n_rows} rows, and what is kept of each row, takes {size(needed)} here; there are "
-            f"{size(memory)} for data. Start from a machine with more memory, or raise it.",
+            f"a column of texts of {n_rows} rows, and what is kept of each row, takes {format_size(needed)} here; "
+            f"there are {format_size(memory)} for data. Start from a machine with more memory, or raise it.",
         )
     for key, is_asked, remedy in (
         ("data.weight", loaded.config.data.weight is not None, "leave it out"),
@@ -33,8 +33,8 @@ def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:
             raise loaded.error(
                 key,
                 f"needs whole columns of numbers here: with what is kept of each row, one of {n_rows} rows takes "
-                f"{size(n_rows * (COLUMN_BYTES + ROW_BYTES))}; there are {size(memory)} for data. Start from a machine "
-                f"with more memory, or {remedy}.",
+                f"{format_size(n_rows * (COLUMN_BYTES + ROW_BYTES))}; there are {format_size(memory)} for data. "
+                f"Start from a machine with more memory, or {remedy}.",
             )
     return True
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mlpcli.messages import count
+from mlpcli.messages import format_count
 from mlpcli.storage.model.model_record import Sitting
 from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.preparing.engine_choice import EngineChoice
@@ -35,7 +35,7 @@ def configure_shards(
     sizes = f"{min(n_rows)} to {max(n_rows)}" if len(n_rows) > 1 else f"{n_rows[0]}"
     rounds = ", synchronous rounds" if there.local_steps == 1 else ""
     name = CLUSTER if there.local_steps == 1 else f"{LOCAL}{there.local_steps}"
-    engine = EngineChoice(name, f"{count(len(n_rows), 'shard')} of {sizes} training rows{rounds}")
+    engine = EngineChoice(name, f"{format_count(len(n_rows), 'shard')} of {sizes} training rows{rounds}")
     return replace(prepared, engine=engine, n_threads=1), notes
 
 

@@ -9,7 +9,7 @@ from mlpcli.data.features.bins import NoEncoding
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.machine import memory_of_machine
-from mlpcli.messages import count, size
+from mlpcli.messages import format_count, format_size
 from mlpcli.nn.build import HiddenSpec, perceptron
 from mlpcli.nn.chain import AnyLayer, Chain
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
@@ -86,8 +86,8 @@ def _activations(loaded: LoadedConfig, n_hidden: int) -> tuple[str, ...]:
         sizes = ", ".join(map(str, loaded.config.model.layers))
         raise loaded.error(
             "model.activation",
-            f"{count(len(configured), 'activation')} for {count(n_hidden, 'hidden layer')} (layers: [{sizes}]). "
-            "Write one for each, or a single name for all.",
+            f"{format_count(len(configured), 'activation')} for {format_count(n_hidden, 'hidden layer')} (layers: "
+            f"[{sizes}]). Write one for each, or a single name for all.",
         )
     return configured
 
@@ -164,8 +164,8 @@ def _check_memory(loaded: LoadedConfig, networks: Sequence[Network]) -> None:
         shape = " -> ".join(map(str, networks[0].sizes))
         raise loaded.error(
             "model.layers",
-            f"{shape} takes about {size(needed)} of memory to train, and {size(memory)} is available. Use "
-            "smaller layers.",
+            f"{shape} takes about {format_size(needed)} of memory to train, and {format_size(memory)} is available. "
+            "Use smaller layers.",
         )
 
 

@@ -12,7 +12,7 @@ from mlpcli.config.schema.fields import all_keys, spec_of
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.validation_errors import nearest
 from mlpcli.config.yaml.dumping import as_plain, flow_text
-from mlpcli.messages import listed
+from mlpcli.messages import format_list
 from mlpcli.training.seeding import rng_of
 
 # Keys that a member may have its own value of: they touch neither its rows nor what is done to the answers.
@@ -76,7 +76,7 @@ def _check(loaded: LoadedConfig, key: str, distribution: Distribution) -> None:
     if not any(key == one or key.startswith(f"{one}.") for one in DRAWABLE):
         if tuple(key.split(".")) not in all_keys(spec_of(Config)) and (meant := nearest(key, DRAWABLE, 0.8)):
             raise loaded.error(place, f"unknown key. Did you mean {meant}?")
-        raise loaded.error(place, f"all members share it. They may draw {listed(DRAWABLE, len(DRAWABLE))}.")
+        raise loaded.error(place, f"all members share it. They may draw {format_list(DRAWABLE, len(DRAWABLE))}.")
     if fault := distribution.fault():
         raise loaded.error(place, fault)
     # A key below one that is drawn itself must go with each of its choices, not with what the config says.

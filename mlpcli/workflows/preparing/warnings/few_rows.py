@@ -6,7 +6,7 @@ import numpy as np
 
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions
-from mlpcli.messages import number
+from mlpcli.messages import format_number
 from mlpcli.workflows.scoring.predictions import Predictions
 
 MARGIN = 0.1
@@ -41,10 +41,10 @@ def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
         if key not in scored.scores or not np.isfinite(scored.scores[key]):
             continue
         if interval is None or not np.isfinite([interval.low, interval.high]).all():
-            shown.append(f"{key} {number(scored.scores[key])} has no interval")
+            shown.append(f"{key} {format_number(scored.scores[key])} has no interval")
         elif interval.high - interval.low > 2 * MARGIN:
-            ends = f"[{number(interval.low)}, {number(interval.high)}]"
-            shown.append(f"{key} {number(scored.scores[key])} has the confidence interval {ends}")
+            ends = f"[{format_number(interval.low)}, {format_number(interval.high)}]"
+            shown.append(f"{key} {format_number(scored.scores[key])} has the confidence interval {ends}")
     if not shown:
         return ""
     where = " in folds" if n_folds else ""

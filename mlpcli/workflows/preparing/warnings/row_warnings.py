@@ -14,7 +14,7 @@ from mlpcli.data.schema.profile import id_reason
 from mlpcli.data.split import count_shared_rows
 from mlpcli.data.store import PAGE_WATCHER
 from mlpcli.data.table import CategoricalColumn, Codes, Table, count_codes
-from mlpcli.messages import listed
+from mlpcli.messages import format_list
 
 MIN_CLASS_ROWS = 10
 RARE_FRACTION = 0.1
@@ -30,7 +30,7 @@ def rare_class_notes(labels: Sequence[str], codes: Codes) -> list[str]:
     if absent := [label for label, n in counts.items() if not n]:
         which = "1 class of the model has" if len(absent) == 1 else f"{len(absent)} classes of the model have"
         notes.append(
-            f"{which} no training rows: {listed(absent, 6)}. Long training on other classes forgets them: "
+            f"{which} no training rows: {format_list(absent, 6)}. Long training on other classes forgets them: "
             "add older rows, or train for few epochs."
         )
     return notes
