@@ -13,7 +13,7 @@ cost for numbers.
 from dataclasses import dataclass
 
 from mlpcli.config.recipes.sizes import MANY_ROWS, MANY_VALUES, Recipe, TableSummary
-from mlpcli.data.reading.faults import in_yaml
+from mlpcli.data.reading.faults import format_yaml
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def validation(recipe: Recipe, facts: TableSummary) -> tuple[str, str]:
     if not facts.holds_out:
         return "null", "too few rows for a validation split"
     if facts.group:
-        group = f"group: {in_yaml(facts.group)}"
+        group = f"group: {format_yaml(facts.group)}"
         value = f"{{{group}}}" if recipe.members > 1 else f"{{fraction: 0.2, {group}}}"
         return value, f"rows of one {facts.group} are in the same split: scores apply to new groups"
     if recipe.members > 1:

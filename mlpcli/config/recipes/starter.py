@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mlpcli.config.recipes.lines import sections, validation
 from mlpcli.config.recipes.sizes import RECIPES, Recipe, TableSummary
-from mlpcli.data.reading.faults import in_yaml
+from mlpcli.data.reading.faults import format_yaml
 from mlpcli.messages import display_width, wrap_text
 
 _MOST_LISTED = 40
@@ -54,15 +54,15 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
         f"# {data.facts.n_rows} rows. Train: mlp train THIS_FILE. All defaults: mlp check THIS_FILE",
         f"# Recipe {recipe.name}; other recipes: {', '.join(others[:-1])} and {others[-1]}.",
         "data:",
-        f"  train: {in_yaml(data.train)}",
+        f"  train: {format_yaml(data.train)}",
         *(_line("", _comment(note), "  ") for note in data.notes),
         f"  target: {_names(data.targets)}",
         *_drop_lines(data.dropped),
         *_column_lines(data.columns),
-        *([_line(f"  decimal: {in_yaml(data.decimal)}", "decimal separator")] if data.decimal != "." else []),
-        *([f"  thousands: {in_yaml(data.thousands)}"] if data.thousands else []),
-        *([f"  delimiter: {in_yaml(data.delimiter)}"] if data.delimiter else []),
-        *([f"  encoding: {in_yaml(data.encoding)}"] if data.encoding else []),
+        *([_line(f"  decimal: {format_yaml(data.decimal)}", "decimal separator")] if data.decimal != "." else []),
+        *([f"  thousands: {format_yaml(data.thousands)}"] if data.thousands else []),
+        *([f"  delimiter: {format_yaml(data.delimiter)}"] if data.delimiter else []),
+        *([f"  encoding: {format_yaml(data.encoding)}"] if data.encoding else []),
         _line(f"  validation: {value}", _comment(reason)),
         _line(f"task: {data.facts.task}", _comment(data.task_reason)),
     ]
@@ -97,7 +97,7 @@ def _flow(text: str) -> str:
 def _drop_lines(dropped: Mapping[str, str]) -> list[str]:
     if not dropped:
         return ["  drop: []                      # no column is uninformative or leaks the target"]
-    return ["  drop:", *(_line(f"    - {in_yaml(name)}", _comment(reason)) for name, reason in dropped.items())]
+    return ["  drop:", *(_line(f"    - {format_yaml(name)}", _comment(reason)) for name, reason in dropped.items())]
 
 
 def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
@@ -109,11 +109,13 @@ def _column_lines(columns: Sequence[StarterColumn]) -> list[str]:
         listed = [column for column in columns if column.role != "number" or column.remark]
         names = ", ".join(_comment(column.name) for column in numbers[:3])
         lines = [_line("", f"{len(numbers)} columns are numeric: {names}, ...", "  "), *(lines if listed else [])]
-    return lines + [_line(f"    {in_yaml(column.name)}: {column.role}", _comment(column.remark)) for column in listed]
+    return lines + [
+        _line(f"    {format_yaml(column.name)}: {column.role}", _comment(column.remark)) for column in listed
+    ]
 
 
 def _names(names: Sequence[str]) -> str:
-    return in_yaml(names[0]) if len(names) == 1 else f"[{', '.join(map(in_yaml, names))}]"
+    return format_yaml(names[0]) if len(names) == 1 else f"[{', '.join(map(format_yaml, names))}]"
 
 
 def _comment(text: str) -> str:

@@ -29,7 +29,7 @@ from mlpcli.data.features.onehot import OneHot, choose_levels
 from mlpcli.data.features.scaling import MAX_DISTINCT, MissingPolicy, RefuseMissing, Scaler
 from mlpcli.data.features.transform import group_numeric_columns, missing_cell_error, write_column
 from mlpcli.data.features.weighted_statistics import DIGITS
-from mlpcli.data.reading.faults import in_yaml, listed
+from mlpcli.data.reading.faults import format_yaml, join_names
 from mlpcli.data.reference import ReferenceColumn, ReferenceProfile, build_profile, fit_level_counts, fit_numeric_bins
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import name_hint
@@ -195,11 +195,11 @@ def require_columns(table: Table, names: Sequence[str]) -> None:
     needed = frozenset(names)
     free = [column for column in table.column_names if column not in needed]
     hint = name_hint(lacking[0], free).partition(" There is: ")[0]  # all columns come below
-    which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {listed(lacking)} are missing"
+    which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {join_names(lacking)} are missing"
     if table.format.header is False:
         hint += " Without a header the names are positions: add a header line to the file."
     raise DataError(
-        f"{table.name}: {which}.{hint} The model needs: {listed(names)} (found: {listed(table.column_names)})"
+        f"{table.name}: {which}.{hint} The model needs: {join_names(names)} (found: {join_names(table.column_names)})"
     )
 
 
@@ -232,7 +232,7 @@ def _missing_hash(table: Table, is_missing: NDArray[np.bool_], rows: Rows | None
 def _refuse_empty(table: Table, name: str, is_empty: bool) -> None:
     if is_empty:
         raise DataError(
-            f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{in_yaml(name)}]"
+            f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{format_yaml(name)}]"
         )
 
 

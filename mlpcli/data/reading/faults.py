@@ -1,4 +1,4 @@
-"""What is said of a table that cannot be read: one place for the sentences, so that each ends with what to do."""
+"""Error messages about tables that cannot be read. They are in one module so that each says what to do."""
 
 import json
 import re
@@ -16,12 +16,12 @@ _DELIMITER = "name the delimiter with --delimiter / data.delimiter"
 _ENCODING = "name its encoding with --encoding / data.encoding"
 _QUOTE_INSIDE = 'a quote inside a field is written "".'
 
-# Of a whole file.
+# About a whole file.
 EMPTY = "the file is empty. It needs a line of column names and a line per row."
 HEADER_ONLY = "header only, there are no rows. Add a line per row, or name another file."
 SKIPPED_WHOLE = "nothing is left after data.skip_rows: {n_lines}. Name fewer lines, or another file."
 
-# Of a line.
+# About a line.
 BLANK_LINE = "a blank line inside the data. Delete it, or write the row that is missing."
 HEADER_IN_ONE = (
     "the first line holds names, and {first} has no header. Files read together have one each, or none: "
@@ -35,14 +35,14 @@ NUL_BYTE = f"a NUL byte. The file is damaged or not text; if it is UTF-16, {_ENC
 UNDECODABLE = f"{{found}}. Save the file as UTF-8, or {_ENCODING} (cp1252, for example)."
 WRONG_ENCODING = "{found}. Correct --encoding / data.encoding, or leave it out to detect it."
 
-# Of a row that has not one field per column; `found` is `field_count`.
+# About a row with too few or too many fields; `found` is the text of `field_count`.
 JOINED_LINES = "{found}. A quote joins lines {first} to {last}: close it on its own line."
 COMMENT_LINE = "{found}, in a line that begins with #. If it is a comment, leave such lines out with data.comment: '#'."
 TRAILING_DELIMITER = f"{{found}}. The row ends with a delimiter: delete it, or {_DELIMITER}."
 LONG_ROW = f"{{found}}. Quote the field or {_DELIMITER}."
 SHORT_ROW = f"{{found}}. Add what is missing (an empty field is a missing value) or {_DELIMITER}."
 
-# Of a header.
+# About a header.
 SAME_NAME = "columns {first} and {second} are both named {column}{written}. Rename one of them."
 HEADER_WIDTH = f"the header has {{names}}, the rows have {{fields}}. {{todo}}, or {_DELIMITER}."
 UNNAMED_COLUMN = "Name every column (R's write.table leaves out the first name)"
@@ -54,66 +54,66 @@ WRONG_DELIMITER = (
 )
 
 
-def fault(name: str, line: int | None, sentence: str, **values: object) -> DataError:
-    """The error with a sentence of this module about a line (None: the whole) of a file."""
-    place = name if line is None else f"{name}:{line}"
-    return DataError(f"{place}: {sentence.format(**values)}")
+def table_error(name: str, line: int | None, template: str, **values: object) -> DataError:
+    """Build the error for a line of a file (`line` None: the whole file) from a message template of this module."""
+    origin = name if line is None else f"{name}:{line}"
+    return DataError(f"{origin}: {template.format(**values)}")
 
 
 def field_count(n_fields: int, expected: int) -> str:
-    """How many fields a row has, and should have."""
-    return f"{counted(n_fields, 'field')}, expected {expected}"
+    """Format the number of fields of a row beside the expected one: "3 fields, expected 4"."""
+    return f"{pluralize(n_fields, 'field')}, expected {expected}"
 
 
-def other_columns(name: str, first: str, missing: Sequence[str], added: Sequence[str]) -> DataError:
-    """A file of several that has not the columns of the first."""
-    parts = [f"without {listed(missing)}"] * bool(missing) + [f"with {listed(added)}"] * bool(added)
+def columns_error(name: str, first: str, missing: Sequence[str], added: Sequence[str]) -> DataError:
+    """Build the error for a file whose columns differ from those of the first file, `first`."""
+    changes = [f"without {join_names(missing)}"] * bool(missing) + [f"with {join_names(added)}"] * bool(added)
     return DataError(
-        f"{name}: other columns than {first}: {', '.join(parts)}. Files read together share their columns."
+        f"{name}: other columns than {first}: {', '.join(changes)}. Files read together share their columns."
     )
 
 
-def escaped(text: str) -> str:
-    """Text of a file made fit for a terminal: one line, of moderate length, control characters written as escapes."""
+def escape_text(text: str) -> str:
+    """Escape control characters and newlines of a text, and truncate it to LONGEST_TEXT characters."""
     short = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in short)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in short)
 
 
-def escaped_path(path: str) -> str:
-    """A path in full, control characters written as escapes."""
-    return "".join(escaped(sign) for sign in path)
+def escape_path(path: str) -> str:
+    """Escape control characters of a path, without truncating it."""
+    return "".join(escape_text(char) for char in path)
 
 
-def quoted(text: str) -> str:
-    """The same as `escaped`, in quotes."""
-    return f"'{escaped(text)}'"
+def quote_text(text: str) -> str:
+    """Escape a text as `escape_text` does, in single quotes."""
+    return f"'{escape_text(text)}'"
 
 
-def in_yaml(text: str) -> str:
-    """A text as YAML: plain where that is read back as this text, else in double quotes, which JSON and YAML share."""
-    text = text.replace("${", "$${")  # which a config takes for an environment variable
+def format_yaml(text: str) -> str:
+    """Write a text as a YAML scalar: plain if YAML reads it back unchanged, otherwise as a JSON string."""
+    text = text.replace("${", "$${")  # configs expand ${NAME} to an environment variable
     if _PLAIN_YAML.fullmatch(text) and text.casefold() not in _RESERVED_YAML:
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def listed(texts: Sequence[str], limit: int = 8) -> str:
-    """Names with commas between them, the first ones when there are many."""
-    names = ", ".join(escaped(text) for text in texts[:limit])
+def join_names(texts: Sequence[str], limit: int = 8) -> str:
+    """Join escaped names with commas; of more than `limit` the first ones, and the number of the others."""
+    names = ", ".join(escape_text(text) for text in texts[:limit])
     return names + (f", ... ({len(texts) - limit} more)" if len(texts) > limit else "")
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and its noun: "1 field", "2 fields"."""
+def pluralize(number: int, noun: str) -> str:
+    """Format a count with its noun: "1 field", "2 fields"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def code_points(text: str) -> str:
-    """The Unicode numbers of a text, which tell apart what looks alike: "U+0065 U+0301"."""
-    points = [f"U+{ord(sign):04X}" for sign in text]
+    """Code points of a text, to distinguish texts that look alike: "U+0065 U+0301"."""
+    points = [f"U+{ord(char):04X}" for char in text]
     return " ".join(points[:MOST_CODE_POINTS]) + (" ..." if len(points) > MOST_CODE_POINTS else "")
 
 
-def shown_delimiter(delimiter: str) -> str:
-    """A delimiter as a message names it."""
+def delimiter_name(delimiter: str) -> str:
+    """Name a delimiter in a message: tab, blank, or the quoted character."""
     return {"\t": "tab", " ": "blank"}.get(delimiter, f"'{delimiter}'")

@@ -15,7 +15,7 @@ from mlpcli.data.reading import faults
 from mlpcli.data.reading.building import BuiltColumns, ColumnBuilder, StoreOptions, draw_order
 from mlpcli.data.reading.csv.encoding import Digest
 from mlpcli.data.reading.csv.reader import CsvReader
-from mlpcli.data.reading.faults import escaped_path, fault, other_columns
+from mlpcli.data.reading.faults import columns_error, escape_path, table_error
 from mlpcli.data.reading.prefetch import prefetch_map
 from mlpcli.data.reading.reader import Batch, Reader, Request
 from mlpcli.data.reading.repeated_header import checked_table
@@ -75,7 +75,7 @@ def read_table(
     builder = ColumnBuilder(store)
     readers, n_rows, digests = _read_all(sources, format, named, request, builder, only)
     if not builder.n_rows and only is None:
-        raise fault(readers[0].name, None, faults.HEADER_ONLY)
+        raise table_error(readers[0].name, None, faults.HEADER_ONLY)
     builders = [builder]
     if builder.mixed:
         # What is a number in one place and a text in another is a text everywhere.
@@ -236,9 +236,9 @@ def check_columns(reader: Reader, first: Reader) -> None:
     missing = [name for name in first.names if name not in found]
     added = [name for name in reader.names if name not in expected]
     if missing or added:
-        raise other_columns(reader.name, first.name, missing, added)
+        raise columns_error(reader.name, first.name, missing, added)
     if reader is not first and isinstance(reader, CsvReader) and reader.begins_with_words:
-        raise fault(reader.name, None, faults.HEADER_IN_ONE, first=first.name)
+        raise table_error(reader.name, None, faults.HEADER_IN_ONE, first=first.name)
 
 
 def _empty(reader: Reader, request: Request) -> Table:
@@ -249,4 +249,4 @@ def _empty(reader: Reader, request: Request) -> Table:
 def joined_names(source: str | Sequence[str]) -> str:
     """A common name of several files."""
     names = [source] if isinstance(source, str) else list(source)
-    return ", ".join(escaped_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return ", ".join(escape_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from mlpcli.data.reading.byte_stream import ByteStream, Kind
-from mlpcli.data.reading.faults import escaped_path, listed
+from mlpcli.data.reading.faults import escape_path, join_names
 from mlpcli.data.reading.held import Held
 from mlpcli.errors import DataError
 
@@ -58,7 +58,7 @@ class Source:
     @property
     def name(self) -> str:
         """The name in messages."""
-        return STANDARD_INPUT if self.path == "-" else escaped_path(self.path)
+        return STANDARD_INPUT if self.path == "-" else escape_path(self.path)
 
     @property
     def is_pipe(self) -> bool:
@@ -152,7 +152,7 @@ def _expanded(name: str) -> list[Source]:
         return [Source(name)]
     paths = sorted(path for path in glob.glob(name, recursive=True) if not os.path.isdir(path))
     if not paths:
-        raise DataError(f"{escaped_path(name)}: no file matches. Paths are relative to the current folder.")
+        raise DataError(f"{escape_path(name)}: no file matches. Paths are relative to the current folder.")
     return [Source(path) for path in paths]
 
 
@@ -216,7 +216,9 @@ def _zip_member(name: str, file: BinaryIO) -> Any:
         if names and all(inner.endswith(".npy") for inner in names):
             raise DataError(f"{name}: a NumPy archive (perhaps a model file). Name a CSV file.")
         if len(names) != 1:
-            raise DataError(f"{name}: a zip archive of {len(names)} files ({listed(names)}). Unpack it and name one.")
+            raise DataError(
+                f"{name}: a zip archive of {len(names)} files ({join_names(names)}). Unpack it and name one."
+            )
         return archive.open(names[0])
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"{name}: the zip archive is damaged or truncated. Fetch it again.") from error
@@ -226,21 +228,21 @@ def _zip_member(name: str, file: BinaryIO) -> Any:
 
 def _absence(path: str) -> str:
     """What is said of a folder that stands for a file, and of a file that is not there."""
-    shown, (folder, name) = escaped_path(path), os.path.split(path)
+    shown, (folder, name) = escape_path(path), os.path.split(path)
     if os.path.isdir(path):
         names = _names_in(path)
         if names is None:
             return f"{shown}: a folder that cannot be read. Name a file in it, or change its permissions."
         table = next((name for name in names if ".csv" in name or ".tsv" in name), "train.csv")
-        one, several = (escaped_path(os.path.join(path, name)) for name in (table, "*.csv"))
+        one, several = (escape_path(os.path.join(path, name)) for name in (table, "*.csv"))
         return f"{shown}: a folder. Name a file in it ({one}), or several: '{several}'."
     if "://" in path:
         return f"{shown}: an address, not a file. Download it first, or pipe it in: curl -sL URL | mlp ... -"
     if folder and not os.path.isdir(folder):
-        return f"{shown}: no such file (there is no folder {escaped_path(folder)})."
+        return f"{shown}: no such file (there is no folder {escape_path(folder)})."
     near = difflib.get_close_matches(name, _names_in(folder or os.curdir) or [], n=1, cutoff=0.75)
     hint = (
-        f"Did you mean {escaped_path(os.path.join(folder, near[0]))}?"
+        f"Did you mean {escape_path(os.path.join(folder, near[0]))}?"
         if near
         else "Paths are relative to the current folder."
     )

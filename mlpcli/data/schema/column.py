@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.column_sketch import ColumnSketch
-from mlpcli.data.reading.faults import escaped, quoted
+from mlpcli.data.reading.faults import escape_text, quote_text
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import boolean_values, canonical_in, marker_numbers, missing_mask, parse_numbers
 from mlpcli.data.schema.dates import date_texts, parse_dates
@@ -123,7 +123,7 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
         is_infinite = np.isinf(values)  # NaN alone also comes here
         if is_infinite.any():
             raise DataError(
-                f"{where(int(np.argmax(is_infinite)))}: column {escaped(schema.name)}: an infinite value. "
+                f"{where(int(np.argmax(is_infinite)))}: column {escape_text(schema.name)}: an infinite value. "
                 "Write a finite number, or leave the cell empty."
             )
     return NumericColumn(values, "date" if schema.role == "date" else column.role, column.cell_type)
@@ -179,7 +179,7 @@ def not_a_number_error(where: str, schema: ColumnSchema, text: str) -> DataError
     if schema.number == PLAIN and any(sign.isdigit() for sign in text):
         hint = f" Or say how its numbers are written (prefix, suffix, decimal, thousands): data.columns.{schema.name}."
     return DataError(
-        f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a number.\n"
+        f"{where}: column {escape_text(schema.name)}: {quote_text(text)} is not a number.\n"
         f"Correct the cell; if it stands for a missing value, name it in data.missing.{hint}"
     )
 
@@ -187,7 +187,7 @@ def not_a_number_error(where: str, schema: ColumnSchema, text: str) -> DataError
 def not_a_date_error(where: str, schema: ColumnSchema, text: str) -> DataError:
     """Error for an invalid cell of a date column."""
     return DataError(
-        f"{where}: column {escaped(schema.name)}: {quoted(text)} is not a date"
+        f"{where}: column {escape_text(schema.name)}: {quote_text(text)} is not a date"
         f"{f' written {schema.date_format}' if schema.date_format else ''}.\n"
         "Correct the cell, or say how dates are written: data.dates, or format in data.columns."
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlpcli.data.reading.faults import in_yaml, quoted
+from mlpcli.data.reading.faults import format_yaml, quote_text
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.date_patterns import is_year_first
 from mlpcli.data.schema.dates import (
@@ -46,7 +46,8 @@ def find_stray_dates(base: ColumnSchema, cells: TextCounts, order: str | None) -
         return None
     text = (
         f"{cells.location(is_other)}: column {base.name}: dates in several formats: {cells.examples(~is_other)} beside "
-        f"{cells.examples(is_other)}. Use one format, or read texts: data.columns: {{{in_yaml(base.name)}: category}}"
+        f"{cells.examples(is_other)}. Use one format, or read texts: data.columns: "
+        f"{{{format_yaml(base.name)}: category}}"
     )
     return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
 
@@ -64,7 +65,7 @@ def read_as_dates(
         return found
     if not best:
         raise DataError(
-            f"{table.name}: column {base.name} cannot be read as dates: {quoted(cells.texts[0])}.\n"
+            f"{table.name}: column {base.name} cannot be read as dates: {quote_text(cells.texts[0])}.\n"
             "Known formats: YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and similar, with or without a time."
         )
     found_strays = stray_finding(base.name, cells, is_other, f"is not a date written {best}", "dates")
@@ -81,11 +82,11 @@ def _other_format_fault(base: ColumnSchema, cells: TextCounts, order: str | None
     is_unread = ~is_stray & (best_date_format(cells.texts, cells.counts, order)[1])
     location, example = cells.location(is_unread), cells.texts[cells.first_index(is_unread)]
     text = (
-        f"{location}: column {base.name}: {quoted(example)} is not a date as {key}: {order} "
+        f"{location}: column {base.name}: {quote_text(example)} is not a date as {key}: {order} "
         f"has it; {better} reads {'all' if not is_stray.any() else 'nearly all'} cells. "
-        f'To read it so: data.columns: {{{in_yaml(base.name)}: {{role: date, format: "{better}"}}}}'
+        f'To read it so: data.columns: {{{format_yaml(base.name)}: {{role: date, format: "{better}"}}}}'
         f"{'' if key != 'data.dates' else f', or {key}: {better} for all columns'}; "
-        f"to keep texts: data.columns: {{{in_yaml(base.name)}: category}}"
+        f"to keep texts: data.columns: {{{format_yaml(base.name)}: category}}"
     )
     return replace(base, role="date", date_format=better), [Finding(base.name, text, is_fault=True)]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import counted, in_yaml, listed, quoted
+from mlpcli.data.reading.faults import format_yaml, join_names, pluralize, quote_text
 from mlpcli.data.schema.cells import merged_spellings, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_with_level
 from mlpcli.data.schema.spelling import NumberFormat
@@ -47,7 +47,7 @@ def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
         return
     shown = faults[:most]
     more = (
-        f"\n{counted(len(faults) - len(shown), 'more such column')}: mlp check lists all."
+        f"\n{pluralize(len(faults) - len(shown), 'more such column')}: mlp check lists all."
         if len(faults) > len(shown)
         else ""
     )
@@ -100,7 +100,7 @@ class TextCounts:
 
     def examples(self, is_asked: NDArray[np.bool_]) -> str:
         """Up to three marked texts, for a message."""
-        return listed([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
+        return join_names([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
 
 
 def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> TextCounts:
@@ -124,7 +124,7 @@ def find_merged_spellings(table: Table, schema: ColumnSchema, what: str) -> list
     known = sorted(text for text, gone in zip(texts, is_missing, strict=True) if not gone)  # in any order of the rows
     pairs = merged_spellings(known, schema.number)
     text = f"column {name}: {{}} and {{}} are the same number, and one {what}"
-    return [Finding(name, text.format(*map(quoted, pairs[0])), is_fault=False)] if pairs else []
+    return [Finding(name, text.format(*map(quote_text, pairs[0])), is_fault=False)] if pairs else []
 
 
 def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
@@ -148,14 +148,14 @@ def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
         has_empty = sum(counts.values()) - counts.get("", 0) < len(column)
         shapes = {_shape(level) for level in column.levels if level not in DEFAULT_MISSING}
         found += [
-            f"{schema.name}: {marker!r} in {counted(counts[marker], 'cell')}"
+            f"{schema.name}: {marker!r} in {pluralize(counts[marker], 'cell')}"
             for marker in markers
             if counts[marker] and (has_empty or _shape(marker) in shapes)
         ]
     if not found:
         return []
     return [
-        f"{table.name}: read as missing: {listed(found, 6)}. "
+        f"{table.name}: read as missing: {join_names(found, 6)}. "
         'If these are texts: data.missing: [""], or missing: [""] of a column in data.columns'
     ]
 
@@ -175,8 +175,8 @@ def stray_finding(name: str, cells: TextCounts, is_stray: NDArray[np.bool_], wha
     more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.examples(is_stray)})"
     return Finding(
         name,
-        f"{row}: column {name}: {quoted(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
+        f"{row}: column {name}: {quote_text(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
         f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
-        f"if these are texts: data.columns: {{{in_yaml(name)}: category}}",
+        f"if these are texts: data.columns: {{{format_yaml(name)}: category}}",
         is_fault=True,
     )

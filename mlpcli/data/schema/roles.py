@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import in_yaml, listed, quoted
+from mlpcli.data.reading.faults import format_yaml, join_names, quote_text
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import boolean_spelling, complete_boolean, find_boolean, marker_numbers, parse_numbers
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
@@ -153,8 +153,8 @@ def _number_or_code(
         return replace(base, role="number", reason="all cells are numbers"), []
     code = cells.texts[cells.first_index(are_codes)]
     text = (
-        f"{cells.location(are_codes)}: column {base.name}: {quoted(code)} {_why_code(code)}: "
-        f"read as codes (categories). If they are numeric: data.columns: {{{in_yaml(base.name)}: number}}"
+        f"{cells.location(are_codes)}: column {base.name}: {quote_text(code)} {_why_code(code)}: "
+        f"read as codes (categories). If they are numeric: data.columns: {{{format_yaml(base.name)}: number}}"
     )
     least = min(text for text, is_one in zip(cells.texts, are_codes.tolist(), strict=True) if is_one)  # in any order
     return replace(base, reason=f"codes: {least} {_why_code(least)}"), [Finding(base.name, text, is_fault=False)]
@@ -172,10 +172,10 @@ def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, writing: Text
     is_marked = np.asarray([text == found.example for text in cells.texts], np.bool_)
     unsure = f" ({found.doubt})" if found.is_ambiguous else ""
     text = (
-        f"{cells.location(is_marked)}: column {base.name}: {quoted(found.example)}: its "
+        f"{cells.location(is_marked)}: column {base.name}: {quote_text(found.example)}: its "
         f"cells look like numbers{unsure}. "
-        f"To read numbers: data.columns: {{{in_yaml(base.name)}: {format_as_yaml(found.format)}}}; "
-        f"to keep texts: data.columns: {{{in_yaml(base.name)}: category}}"
+        f"To read numbers: data.columns: {{{format_yaml(base.name)}: {format_as_yaml(found.format)}}}; "
+        f"to keep texts: data.columns: {{{format_yaml(base.name)}: category}}"
     )
     return Finding(base.name, text, is_fault=len(cells.texts) > FEW_TEXTS, number=found.format, doubt=found.doubt)
 
@@ -201,6 +201,6 @@ def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: Tex
         texts = cells.texts
     levels = complete_boolean(texts)
     if levels is None:
-        found = f"it holds {len(texts)} values: {listed(texts, 8)}"
+        found = f"it holds {len(texts)} values: {join_names(texts, 8)}"
         raise DataError(f"{table.name}: column {base.name} is not boolean, {found}")
     return levels

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import listed, quoted
+from mlpcli.data.reading.faults import join_names, quote_text
 from mlpcli.data.schema.cells import canonical_in, find_boolean, labels_differing_in_case, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_categorical, as_category, cast, normalize_booleans
 from mlpcli.data.schema.findings import Finding, find_merged_spellings
@@ -88,7 +88,7 @@ def infer_targets(
             one for one in findings if one.is_of_labels or (is_free and (one.is_fault or one.number is not None))
         )
         findings += tuple(
-            Finding(name, f"column {name}: classes that differ in case only: {listed(labels)}", is_fault=False)
+            Finding(name, f"column {name}: classes that differ in case only: {join_names(labels)}", is_fault=False)
             for name, texts in distinct.items()
             for labels in labels_differing_in_case(texts)
         )
@@ -155,7 +155,7 @@ def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
 def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> ColumnSchema:
     levels = find_boolean(texts) or (tuple(sorted(texts)) if len(texts) == 2 else ())
     if not levels:
-        found = f"{len(texts)} values ({listed(texts, 4)})" if len(texts) > 1 else f"one value only ({texts[0]!r})"
+        found = f"{len(texts)} values ({join_names(texts, 4)})" if len(texts) > 1 else f"one value only ({texts[0]!r})"
         raise DataError(f"{table.name}: the target {schema.name} has {found}; multilabel needs booleans.")
     return replace(schema, role="boolean", levels=levels)
 
@@ -169,7 +169,7 @@ def _refuse_texts(
     """
     if schema.role in ("number", "date") or any(map(_is_number, texts)):
         return
-    some = listed(list(map(quoted, texts)), 3)
+    some = join_names(list(map(quote_text, texts)), 3)
     fault = next((one.text for one in findings if one.is_fault and one.column == schema.name), "")
     help_ = f"To predict classes, {advice}" if advice else "Name it alone to predict its classes."
     what = f"\n{fault}" if fault else f" {help_}"
@@ -197,5 +197,5 @@ def _refuse_many_classes(
     fault = fault or "They look like names or free texts: name another target."
     raise DataError(
         f"{table.name}: the target {schema.name} has {len(texts)} classes in {n_rows} rows, such as "
-        f"{quoted(texts[0])}: too many to learn.\n{fault}"
+        f"{quote_text(texts[0])}: too many to learn.\n{fault}"
     )

@@ -5,7 +5,7 @@ import unicodedata
 
 import numpy as np
 
-from mlpcli.data.reading.faults import in_yaml, listed, quoted
+from mlpcli.data.reading.faults import format_yaml, join_names, quote_text
 from mlpcli.data.schema.cells import parse_numbers
 from mlpcli.data.schema.findings import FEW_TEXTS, Finding, TextCounts
 from mlpcli.data.schema.number_formats import CURRENCIES, IDENTIFIER, MIN_FRACTION, MIN_SAMPLE_FRACTION
@@ -69,7 +69,7 @@ def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
     ways = dict.fromkeys(way for look in looks if look is not None for way in look[0])
     if len(units) > 1:
         is_odd = np.asarray([look is not None and bool(look[1]) for look in looks], np.bool_)
-        how = f"in several units ({listed([repr(unit) if unit else 'none' for unit in units], 6)})"
+        how = f"in several units ({join_names([repr(unit) if unit else 'none' for unit in units], 6)})"
     elif ways:
         is_odd = np.asarray([look is not None and bool(look[0]) for look in looks], np.bool_)
         how = f"written with {' and '.join(ways)}"
@@ -77,9 +77,9 @@ def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
         is_odd, how = is_number & parse_numbers(texts)[1], "written in several ways"
     in_one = " in one unit" if len(units) > 1 else ""
     text = (
-        f"{cells.location(is_odd)}: column {name}: {quoted(texts[cells.first_index(is_odd)])}: "
+        f"{cells.location(is_odd)}: column {name}: {quote_text(texts[cells.first_index(is_odd)])}: "
         f"its cells look like numbers {how}. Write plain numbers{in_one}, or leave the column out: "
-        f"data.drop: [{in_yaml(name)}]; to keep texts: data.columns: {{{in_yaml(name)}: category}}"
+        f"data.drop: [{format_yaml(name)}]; to keep texts: data.columns: {{{format_yaml(name)}: category}}"
     )
     return Finding(name, text, is_fault=len(texts) > FEW_TEXTS)
 
@@ -91,10 +91,10 @@ def find_sheet_errors(name: str, cells: TextCounts) -> Finding | None:
         return None
     n = int(cells.counts[is_error].sum())
     text = (
-        f"{cells.location(is_error)}: column {name}: {quoted(cells.texts[cells.first_index(is_error)])} "
+        f"{cells.location(is_error)}: column {name}: {quote_text(cells.texts[cells.first_index(is_error)])} "
         f"is a spreadsheet error{'' if n == 1 else f', one of {n} such cells'}.\n"
         f"Correct the formula, or name missing values: data.missing; if these are texts: "
-        f"data.columns: {{{in_yaml(name)}: category}}"
+        f"data.columns: {{{format_yaml(name)}: category}}"
     )
     return Finding(name, text, is_fault=True, is_of_labels=True)
 

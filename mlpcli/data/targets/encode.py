@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import listed
+from mlpcli.data.reading.faults import join_names
 from mlpcli.data.schema.cells import name_hint, parse_numbers, quote_with_difference, sort_levels
 from mlpcli.data.schema.column import ColumnSchema, first_row_with_level
 from mlpcli.data.schema.spelling import number_text
@@ -96,7 +96,7 @@ def fit_target(
             raise _constant_error(table, schema.name, repr(found[0]) if found else "")
         if task == "multilabel" and len(found) > 2:
             raise DataError(
-                f"{table.name}: the target {schema.name} has {len(found)} values ({listed(found, 4)}); "
+                f"{table.name}: the target {schema.name} has {len(found)} values ({join_names(found, 4)}); "
                 "multilabel needs booleans."
             )
     if task == "multilabel":
@@ -168,7 +168,7 @@ def _encode_labels(
         text = column.levels[column.codes[row]]
         raise DataError(
             f"{_location(table, rows, row)}: {name} is {quote_with_difference(text, labels)}, {what} that did not "
-            f"occur in training (there: {listed(labels)}).\n"
+            f"occur in training (there: {join_names(labels)}).\n"
             "Correct the cell, leave the row out, or train on rows that have it."
         )
     codes: Codes = column.translate(found, -1)

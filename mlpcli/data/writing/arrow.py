@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mlpcli.data.reading.faults import escaped
+from mlpcli.data.reading.faults import escape_text
 from mlpcli.data.reading.typed.arrow import load_pyarrow
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
 from mlpcli.data.store import temporary_file
@@ -93,7 +93,7 @@ class ArrowWriter:
         for first, now in zip(self._schema, batch.schema, strict=True):
             if first != now:
                 raise OutputError(
-                    f"{self._name}: column {escaped(now.name)} is of type {first.type} in the first rows and "
+                    f"{self._name}: column {escape_text(now.name)} is of type {first.type} in the first rows and "
                     f"{now.type} in later ones. Write .csv or .jsonl."
                 )
         self._writer.write_batch(batch)

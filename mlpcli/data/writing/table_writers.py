@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 import orjson
 
-from mlpcli.data.reading.faults import escaped, escaped_path
+from mlpcli.data.reading.faults import escape_path, escape_text
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
 from mlpcli.data.schema.column import as_categorical
 from mlpcli.data.table import CategoricalColumn, Rows, Table
@@ -102,9 +102,9 @@ def writer_for(path: str, delimiter: str | None = None) -> Writer:
         usual = DELIMITERS.get(suffix)
         return _TextWriter(usual and (delimiter or usual), is_gzip=name != plain)
     if suffix in ARROW and name == plain:
-        return ArrowWriter(f"-o {escaped_path(path)}", is_parquet=suffix == ".parquet")
+        return ArrowWriter(f"-o {escape_path(path)}", is_parquet=suffix == ".parquet")
     raise OutputError(
-        f"-o {escaped_path(path)}: cannot write {escaped(PurePath(name).suffix)}; use .csv, .jsonl or .parquet "
+        f"-o {escape_path(path)}: cannot write {escape_text(PurePath(name).suffix)}; use .csv, .jsonl or .parquet "
         "(or .tsv, .feather, .csv.gz, .jsonl.gz)."
     )
 

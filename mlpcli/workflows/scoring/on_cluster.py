@@ -68,7 +68,7 @@ def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) ->
         run_on_cluster(client, predict_scored_file, setup, FilesInOrder(len(setup.files), take), lambda: False)
     tables, predicted = [file.table for file in files], [file.predicted for file in files if file.predicted is not None]
     if not any(table.n_rows for table in tables):
-        raise faults.fault(tables[0].name, None, faults.HEADER_ONLY)
+        raise faults.table_error(tables[0].name, None, faults.HEADER_ONLY)
     table = _joined(setup, source, tables)
     if not predicted:  # faults of the targets are reported by the caller, as without a cluster
         predicted = [_no_rows(setup.model)]

@@ -13,7 +13,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.column_sketch import ColumnSketch, hash_missing, merge_sketches
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.faults import fault
+from mlpcli.data.reading.faults import table_error
 from mlpcli.data.reading.read import joined_names
 from mlpcli.data.reading.shards import (
     ShardSummary,
@@ -80,7 +80,7 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     summaries: list[ShardSummary] = pool.broadcast("rows", "read", lambda shard: (expected[shard],))
     expected[:] = [summary.fingerprint for summary in summaries]
     if not any(summary.pieces for summary in summaries):
-        raise fault(files.sources[0].name, None, faults.HEADER_ONLY)
+        raise table_error(files.sources[0].name, None, faults.HEADER_ONLY)
     if mixed := mixed_columns(summaries):
         pool.broadcast("texts", "read_again", lambda shard: (mixed,))
     names, format = next(summary.first for summary in summaries if summary.first is not None)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mlpcli.config.loading import config_from_text, load_config
 from mlpcli.config.yaml.dumping import dump_yaml, yaml_text
 from mlpcli.config.yaml.parsing import parse_yaml
-from mlpcli.data.reading.faults import in_yaml
+from mlpcli.data.reading.faults import format_yaml
 from mlpcli.errors import ConfigError
 
 HEAD = "data: {train: a.csv, target: y}\n"
@@ -157,7 +157,7 @@ def test_set_leaves_references_to_the_shell(environment, tmp_path):
 @given(st.text(alphabet="${}aN_ \n\ue000\ue001'\"#", max_size=12))
 def test_what_is_written_is_read_as_the_same_text(text):
     assert read(yaml_text({"a": text, text: [text]})) == {"a": text, text: [text]}
-    assert read(f"a: {in_yaml(text)}") == {"a": text}
+    assert read(f"a: {format_yaml(text)}") == {"a": text}
 
 
 def test_a_dumped_config_is_read_as_an_equal_config(environment):

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from mlpcli.data.reading.byte_stream import ByteStream
-from mlpcli.data.reading.faults import NUL_BYTE, UNDECODABLE, WRONG_ENCODING, escaped, fault, quoted
+from mlpcli.data.reading.faults import NUL_BYTE, UNDECODABLE, WRONG_ENCODING, escape_text, quote_text, table_error
 from mlpcli.errors import DataError
 
 BLOCK_SIZE = 1 << 20
@@ -92,7 +92,7 @@ class TextBlocks:
             self._is_first = False
             text = self._with_plain_line_ends(text, is_last)
             if b"\0" in text:
-                raise fault(self.name, self.n_lines + 1 + text.count(b"\n", 0, text.index(b"\0")), NUL_BYTE)
+                raise table_error(self.name, self.n_lines + 1 + text.count(b"\n", 0, text.index(b"\0")), NUL_BYTE)
             self.n_lines += count_sign(text, NEWLINE)
             if text:
                 return text
@@ -134,7 +134,7 @@ class TextBlocks:
         self._set_encoding(detected_encoding(sample))
         line = self._line(whole[:start])
         field = FIELDS_BEYOND_ASCII.search(sample)
-        example = escaped(field[0].decode(self.encoding, "replace").strip()) if field else ""
+        example = escape_text(field[0].decode(self.encoding, "replace").strip()) if field else ""
         self.notes.append(
             f"{self.name}: read as {self.encoding}, which is a guess ({example}): "
             f"not valid UTF-8 at line {line} (see data.encoding)."
@@ -144,12 +144,12 @@ class TextBlocks:
     def _fault(self, data: bytes, position: int) -> DataError:
         """What is said of a byte that cannot be decoded; binary files are known by their NUL bytes."""
         if b"\0" in data and not self._is_given:
-            return fault(self.name, self._line(data[: data.index(b"\0")]), NUL_BYTE)
+            return table_error(self.name, self._line(data[: data.index(b"\0")]), NUL_BYTE)
         is_detected = not self._is_given and not self.encoding.startswith("utf")
         tried = f"utf-8 or {self.encoding}" if is_detected else self.encoding
         sentence = WRONG_ENCODING if self._is_given else UNDECODABLE
         found = f"byte 0x{data[position]:02x} is not valid {tried}"
-        return fault(self.name, self._line(data[:position]), sentence, found=found)
+        return table_error(self.name, self._line(data[:position]), sentence, found=found)
 
     def _line(self, before: bytes) -> int:
         """The line of what follows `before` in the block that is being read."""
@@ -205,7 +205,7 @@ def _known_encoding(encoding: str) -> str:
         codecs.getincrementaldecoder(encoding)
     except (LookupError, ValueError) as error:
         raise DataError(
-            f"{quoted(encoding)} is not a known encoding. --encoding / data.encoding is for example utf-8, cp1252 "
+            f"{quote_text(encoding)} is not a known encoding. --encoding / data.encoding is for example utf-8, cp1252 "
             f"or utf-16."
         ) from error
     return {"utf-8-sig": "utf-8"}.get(codec.name, codec.name)

@@ -14,7 +14,7 @@ from itertools import islice, zip_longest
 
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv.rows import checked_names, without_mark
-from mlpcli.data.reading.faults import counted, fault
+from mlpcli.data.reading.faults import pluralize, table_error
 
 FIGURE = re.compile(r"[+-]?(?:[\d.][\d.,:/TZ eE+-]*|inf|infinity)", re.IGNORECASE)
 
@@ -76,8 +76,8 @@ def check_width(name: str, line: int, cells: Sequence[Sequence[str]]) -> None:
         todo = faults.MATCH_NAMES if width < n_names else faults.UNNAMED_COLUMN
         if width == n_names + 1 and not any(row[-1] for row in cells[1:]):
             todo = faults.EACH_ROW_TRAILS
-        names, fields = counted(n_names, "name"), counted(width, "field")
-        raise fault(name, line, faults.HEADER_WIDTH, names=names, fields=fields, todo=todo)
+        names, fields = pluralize(n_names, "name"), pluralize(width, "field")
+        raise table_error(name, line, faults.HEADER_WIDTH, names=names, fields=fields, todo=todo)
 
 
 def names_of(name: str, line: int, cells: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

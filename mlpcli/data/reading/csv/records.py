@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.csv.encoding import NEWLINE, SIGNS_AT_ONCE, TextBlocks, count_sign
-from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, quote_fault, read_cells, split_rows
+from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, quote_error, read_cells, split_rows
 from mlpcli.data.reading.csv.sniff import Dialect
-from mlpcli.data.reading.faults import fault, field_count
+from mlpcli.data.reading.faults import field_count, table_error
 from mlpcli.errors import DataError
 
 QUOTE = ord('"')
@@ -90,7 +90,7 @@ class RowBatches:
             line = batch.first_line + row.line
             found = _fault_in(self._name, batch.text, row, line, self._dialect)
             if found is not None or not row.cells:
-                raise found or fault(self._name, line, faults.BLANK_LINE)
+                raise found or table_error(self._name, line, faults.BLANK_LINE)
 
     def _next(self) -> TextBatch:
         """The rows that are complete in what is read next; none when it ends inside a row."""
@@ -106,9 +106,9 @@ class RowBatches:
         if not end and self.fault is None and read_fault is None and (self._is_last or len(data) > LONGEST_ROW << 20):
             row = next(split_rows(data, self._dialect.delimiter))
             if row.problem:
-                self.fault = quote_fault(self._name, data, row, self._line, self._dialect.delimiter)
+                self.fault = quote_error(self._name, data, row, self._line, self._dialect.delimiter)
             else:
-                self.fault = fault(self._name, self._line, faults.LONG_LINE, n_megabytes=LONGEST_ROW)
+                self.fault = table_error(self._name, self._line, faults.LONG_LINE, n_megabytes=LONGEST_ROW)
         self.fault = self.fault or read_fault
         is_plain = not batch.is_proved  # of whole lines without quotes, each a row
         n_lines = batch.n_rows if is_plain else count_sign(data[:end], NEWLINE)
@@ -160,7 +160,7 @@ class RowBatches:
             line = self._line + row.line
             self.fault = _fault_in(self._name, text, row, line, self._dialect)
             if row.cells and self._blank_line:
-                self.fault = fault(self._name, self._blank_line, faults.BLANK_LINE)
+                self.fault = table_error(self._name, self._blank_line, faults.BLANK_LINE)
             if self.fault is not None:
                 break
             if row.cells:
@@ -271,15 +271,15 @@ def _fault_in(name: str, text: bytes, row: Row, line: int, dialect: Dialect) -> 
     """What is wrong with a row on line `line`."""
     expected = len(dialect.names)
     if row.problem:
-        return quote_fault(name, text, row, line, dialect.delimiter)
+        return quote_error(name, text, row, line, dialect.delimiter)
     if not row.cells or len(row.cells) == expected:
         return None
     found = field_count(len(row.cells), expected)
     if row.n_lines > 1:
-        return fault(name, line, faults.JOINED_LINES, found=found, first=line, last=line + row.n_lines - 1)
+        return table_error(name, line, faults.JOINED_LINES, found=found, first=line, last=line + row.n_lines - 1)
     sentence = faults.LONG_ROW if len(row.cells) > expected else faults.SHORT_ROW
     if text.startswith(b"#", row.start):
         sentence = faults.COMMENT_LINE
     elif len(row.cells) == expected + 1 and not row.cells[-1].strip():
         sentence = faults.TRAILING_DELIMITER
-    return fault(name, line, sentence, found=found)
+    return table_error(name, line, sentence, found=found)

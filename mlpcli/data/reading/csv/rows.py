@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.faults import code_points, fault, quoted
+from mlpcli.data.reading.faults import code_points, quote_text, table_error
 from mlpcli.errors import DataError
 
 LONGEST_ROW = 64  # MB
@@ -71,7 +71,7 @@ def split_rows(text: bytes, delimiter: str, comment: str | None = None) -> Itera
         line += n_lines
 
 
-def quote_fault(name: str, text: bytes, row: Row, line: int, delimiter: str) -> DataError:
+def quote_error(name: str, text: bytes, row: Row, line: int, delimiter: str) -> DataError:
     """What is said of a row with a problem that begins on line `line`."""
     # What remains behind all fields that are in order begins with the field that is not.
     mark, blanks = re.escape(delimiter.encode()), b"" if delimiter == " " else b" *"
@@ -80,9 +80,9 @@ def quote_fault(name: str, text: bytes, row: Row, line: int, delimiter: str) -> 
     field = in_order.match(text, row.start)
     opened = line + text.count(b"\n", row.start, row.start if field is None else text.index(b'"', field.end()))
     if row.problem == "open quote":
-        return fault(name, opened, faults.OPEN_QUOTE)
+        return table_error(name, opened, faults.OPEN_QUOTE)
     last = line + row.n_lines - 1
-    return fault(name, opened, faults.TEXT_AFTER_QUOTE, where=f" (on line {last})" if last > opened else "")
+    return table_error(name, opened, faults.TEXT_AFTER_QUOTE, where=f" (on line {last})" if last > opened else "")
 
 
 def column_name(cell: str, position: int) -> str:
@@ -93,7 +93,7 @@ def column_name(cell: str, position: int) -> str:
 def column_notes(where: str, cells: Sequence[str], names: Sequence[str]) -> list[str]:
     """A note on the names that were made up for columns without one."""
     unnamed = [name for name, cell in zip(names, cells, strict=False) if not cell.strip()]
-    return [f"{where}: columns without a name: named {faults.listed(unnamed)}."] if unnamed else []
+    return [f"{where}: columns without a name: named {faults.join_names(unnamed)}."] if unnamed else []
 
 
 def without_mark(cell: str) -> str:
@@ -111,6 +111,6 @@ def checked_names(where: str, line: int | None, cells: Sequence[str]) -> tuple[s
             one, other = cells[first].strip(), cell.strip()
             is_same = one == other or "" in (one, other)
             written = "" if is_same else f" (written {code_points(one)} and {code_points(other)})"
-            values = {"first": first + 1, "second": place + 1, "column": quoted(name), "written": written}
-            raise fault(where, line, faults.SAME_NAME, **values)
+            values = {"first": first + 1, "second": place + 1, "column": quote_text(name), "written": written}
+            raise table_error(where, line, faults.SAME_NAME, **values)
     return tuple(places)

@@ -28,8 +28,8 @@ from mlpcli.data.reading.csv.header import (
     names_of,
     numbered_names,
 )
-from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, quote_fault, split_rows
-from mlpcli.data.reading.faults import counted, fault, quoted, shown_delimiter
+from mlpcli.data.reading.csv.rows import LONGEST_ROW, Row, quote_error, split_rows
+from mlpcli.data.reading.faults import delimiter_name, pluralize, quote_text, table_error
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 
@@ -107,15 +107,15 @@ def find_dialect(text: TextBlocks, format: TableFormat, named: Collection[str] =
     delimiter = given or (separator[1].decode() if separator else None)
     table = _find_table(head, start, delimiter, format, named)
     if table is None:
-        raise fault(text.name, None, faults.SKIPPED_WHOLE if skipped else faults.EMPTY, n_lines=skipped)
+        raise table_error(text.name, None, faults.SKIPPED_WHOLE if skipped else faults.EMPTY, n_lines=skipped)
     line = 1 + head.count(b"\n", 0, table.start)
     row, cells = table.rows[table.n_titles], table.cells[table.n_titles :]
     if row.problem:
-        raise quote_fault(text.name, head[table.offset :], row, line, table.delimiter)
+        raise quote_error(text.name, head[table.offset :], row, line, table.delimiter)
     other = _find_table(head, start, None, format, named) if given and len(cells[0]) == 1 else None
     if given and other is not None and (n_fields := len(other.cells[other.n_titles])) > 1:
-        values = {"given": shown_delimiter(given), "better": shown_delimiter(other.delimiter), "n_fields": n_fields}
-        raise fault(text.name, line, faults.WRONG_DELIMITER, **values)
+        values = {"given": delimiter_name(given), "better": delimiter_name(other.delimiter), "n_fields": n_fields}
+        raise table_error(text.name, line, faults.WRONG_DELIMITER, **values)
     has_header = format.header
     if has_header is None:
         is_named = bool(named) and set(named) <= set(cells[0])
@@ -152,7 +152,8 @@ def checked_delimiter(delimiter: str) -> str:
     sign = DELIMITER_NAMES.get(delimiter, delimiter)
     if len(sign) != 1 or not sign.isascii() or sign.isalnum() or sign in '"\n\r\0.-+':
         raise DataError(
-            f"{quoted(delimiter)} is not a delimiter. --delimiter / data.delimiter is one character, such as ; or tab."
+            f"{quote_text(delimiter)} is not a delimiter. --delimiter / data.delimiter is one character, such as ; "
+            "or tab."
         )
     return sign
 
@@ -253,5 +254,5 @@ def _note_on_titles(name: str, above: bytes, format: TableFormat) -> tuple[str, 
     """What is said of the lines that were found above the table."""
     lines = [line for line in above.decode().split("\n") if line.strip()]
     n_lines = sum(not (format.comment and line.startswith(format.comment)) for line in lines)
-    left_out = f"{name}: {counted(n_lines, 'line')} above the table skipped (see data.comment and data.skip_rows)."
+    left_out = f"{name}: {pluralize(n_lines, 'line')} above the table skipped (see data.comment and data.skip_rows)."
     return (left_out,) * bool(n_lines)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlpcli.data.reading.csv.rows import checked_names, column_notes
-from mlpcli.data.reading.faults import escaped, listed
+from mlpcli.data.reading.faults import escape_text, join_names
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
 from mlpcli.data.reading.typed import columns as typed
@@ -59,7 +59,7 @@ class ArrowReader:
                 raise DataError(f"{self.name}: a table without columns. Name another file.")
             self.notes += column_notes(self.name, self._stored_names, self.names)
             if len(self._places) < len(all_names):
-                index = listed([name for name in all_names if INDEX_NAME.fullmatch(name)])
+                index = join_names([name for name in all_names if INDEX_NAME.fullmatch(name)])
                 self.notes.append(f"{self.name}: {index}: the index of a pandas data frame, left out.")
         except BaseException:
             self.close()
@@ -136,7 +136,7 @@ class ArrowReader:
                         array = array.dictionary_encode()
                     column = arrow_column(self._pa, array if is_made else array[:0], request.wants_text(name))
                     if column is None:
-                        raise typed.unreadable_type(f"{self.name}: column {escaped(name)}", array.type)
+                        raise typed.unreadable_type(f"{self.name}: column {escape_text(name)}", array.type)
                     if is_made:
                         columns[name] = column
         return typed.batch_table(self, columns, rows.num_rows, first, kept)
@@ -146,7 +146,7 @@ class ArrowReader:
         try:
             yield
         except (self._pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            reason = escaped(str(error).split("\n")[0].rstrip("."))
+            reason = escape_text(str(error).split("\n")[0].rstrip("."))
             raise DataError(
                 f"{self.name}: damaged, truncated, or not a Parquet or Arrow file ({reason}). Write it again."
             ) from error

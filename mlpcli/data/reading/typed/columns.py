@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import escaped
+from mlpcli.data.reading.faults import escape_text
 from mlpcli.data.reading.reader import Reader
 from mlpcli.data.schema.spelling import FIRST_CODE, number_text
 from mlpcli.data.table import (
@@ -55,7 +55,7 @@ def batch_table(
 def unreadable_type(where: str, its_type: object) -> DataError:
     """A column of neither numbers, texts, booleans nor dates."""
     return DataError(
-        f"{where}: cells of type {escaped(str(its_type))} cannot be read. Write them as "
+        f"{where}: cells of type {escape_text(str(its_type))} cannot be read. Write them as "
         "numbers or texts (a duration in seconds, a nested value in several columns), or leave the column out."
     )
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv.rows import checked_names, column_notes
-from mlpcli.data.reading.faults import escaped, listed, quoted
+from mlpcli.data.reading.faults import escape_text, join_names, quote_text
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
 from mlpcli.data.reading.typed.columns import (
@@ -43,7 +43,7 @@ class WorkbookReader:
         with open_stored(held(source)) as file:
             content = file.read()
         self._sheet = self._opened(content)
-        self._place = f"{self.name}!{escaped(self._sheet.name)}"
+        self._place = f"{self.name}!{escape_text(self._sheet.name)}"
         text = _sheet_text(content, self._sheet.name) if content.startswith(b"PK") else b""
         self._errors = {place.decode(): error.decode() for place, error in ERROR_CELL.findall(text)}
         self._unvalued = [place.decode() for place in UNVALUED_CELL.findall(text)]
@@ -109,9 +109,9 @@ class WorkbookReader:
             wanted = self.format.sheet
             if wanted is not None and wanted not in names:
                 hint = did_you_mean(wanted, names)
-                raise DataError(f"{self.name}: there is no sheet {quoted(wanted)} (data.sheet).{hint}")
+                raise DataError(f"{self.name}: there is no sheet {quote_text(wanted)} (data.sheet).{hint}")
             if wanted is None and len(names) > 1:
-                note = f"{self.name}: the first of {len(names)} sheets is read ({listed(names)}); see data.sheet."
+                note = f"{self.name}: the first of {len(names)} sheets is read ({join_names(names)}); see data.sheet."
                 self.notes.append(note)
             return book.get_sheet_by_name(wanted or names[0])
         except calamine.PasswordError as error:
@@ -121,7 +121,7 @@ class WorkbookReader:
             if isinstance(error, DataError) or type(error).__name__ in ("KeyboardInterrupt", "SystemExit"):
                 raise
             raise DataError(
-                f"{self.name}: the workbook is damaged or truncated ({escaped(str(error))}). Save it again."
+                f"{self.name}: the workbook is damaged or truncated ({escape_text(str(error))}). Save it again."
             ) from error
 
     def _rows(self, first: int) -> Iterator[tuple[int, list[Any]]]:
@@ -150,7 +150,7 @@ class WorkbookReader:
             if isinstance(cell, timedelta | time):
                 where = f"{self._place}!{_letters(self._left + place)}{self._top + 1 + first + row}"
                 what = "duration" if isinstance(cell, timedelta) else "time"
-                raise unreadable_type(f"{where}: column {escaped(name)}", what)
+                raise unreadable_type(f"{where}: column {escape_text(name)}", what)
 
     def _table(self, rows: list[list[Any]], first: int, request: Request) -> Table:
         columns, kept = {}, {}

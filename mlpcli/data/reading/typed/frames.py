@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.csv.rows import checked_names, column_notes
-from mlpcli.data.reading.faults import escaped
+from mlpcli.data.reading.faults import escape_text
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import columns as typed
 from mlpcli.data.reading.typed.arrow import arrow_column, load_pyarrow
@@ -94,7 +94,7 @@ def table_from_frame(
 def frame_columns(frame: pd.DataFrame, request: Request, name: str = "the data frame") -> dict[str, Column]:
     """The wanted columns of a frame whose columns have distinct texts as names; `name` is for messages."""
     return {
-        column: _column(f"{name}: column {escaped(column)}", cells, request.wants_text(column))
+        column: _column(f"{name}: column {escape_text(column)}", cells, request.wants_text(column))
         for column, cells in frame.items()
         if isinstance(column, str) and request.wants(column)
     }

@@ -12,7 +12,7 @@ import orjson
 
 from mlpcli.data.reading.byte_stream import ByteStream
 from mlpcli.data.reading.csv.rows import checked_names
-from mlpcli.data.reading.faults import LONG_LINE, escaped, fault, quoted
+from mlpcli.data.reading.faults import LONG_LINE, escape_text, quote_text, table_error
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
 from mlpcli.data.reading.typed.columns import BATCH_ROWS, batch_table, object_column
@@ -84,7 +84,7 @@ class JsonLinesReader:
             texts = (rest + block).split(b"\n")
             rest = b"" if is_done else texts.pop()
             if len(rest) > LONGEST_LINE:
-                raise fault(self.name, line + len(texts), LONG_LINE, n_megabytes=LONGEST_LINE >> 20)
+                raise table_error(self.name, line + len(texts), LONG_LINE, n_megabytes=LONGEST_LINE >> 20)
             if line == 1 and texts:
                 texts[0] = texts[0].removeprefix(b"\xef\xbb\xbf")
             filled = [(number, text) for number, text in enumerate(texts, line) if text and not text.isspace()]
@@ -97,7 +97,7 @@ class JsonLinesReader:
             row = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             hint = "Write null for NaN." if b"NaN" in text else "Write one JSON object per line, in UTF-8."
-            raise DataError(f"{self.name}:{line}: not valid JSON ({escaped(error.msg)}). {hint}") from error
+            raise DataError(f"{self.name}:{line}: not valid JSON ({escape_text(error.msg)}). {hint}") from error
         if isinstance(row, dict):
             if text.count(b":") != len(row):  # of pairs, or within a text
                 self._refuse_twice(line, text, row)
@@ -114,7 +114,7 @@ class JsonLinesReader:
             json.loads(text, object_pairs_hook=lambda pairs: keys.__setitem__(slice(None), [key for key, _ in pairs]))
         twice = [key for key in row if keys.count(key) > 1]
         if twice:
-            key = quoted(twice[0])
+            key = quote_text(twice[0])
             raise DataError(f"{self.name}:{line}: the key {key} occurs twice. Give each value its own key.")
 
     def _table(self, lines: Lines, first: int, request: Request) -> Table:
@@ -124,7 +124,7 @@ class JsonLinesReader:
             if not known.issuperset(row):
                 key = next(key for key in row if key not in known)
                 raise DataError(
-                    f"{self.name}:{line}: the key {quoted(key)} is in none of the first {NAMING_LINES} lines. "
+                    f"{self.name}:{line}: the key {quote_text(key)} is in none of the first {NAMING_LINES} lines. "
                     "Write it in the first line (null is a missing cell), or leave it out."
                 )
         cells = {
@@ -163,4 +163,4 @@ def _exact(text: bytes, key: str, number: float) -> Any:
 def _path(key: str, cell: Any) -> str:
     """The first key path inside a nested value."""
     inner = next(iter(cell), "") if isinstance(cell, dict) else None
-    return escaped(f"{key}[0]" if inner is None else f"{key}.{inner}")
+    return escape_text(f"{key}[0]" if inner is None else f"{key}.{inner}")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.data import HeldOut
-from mlpcli.data.reading.faults import counted
+from mlpcli.data.reading.faults import pluralize
 from mlpcli.data.row_hashes import hash_positions, row_hashes
 from mlpcli.data.schema.cells import canonical_in
 from mlpcli.data.schema.roles import INFER, number_format
@@ -130,7 +130,7 @@ def left_out_notes(strategy: HeldOut | None, part_of: Codes) -> list[str]:
         why.append(f"their {strategy.group} begins before the validation rows, and they do not")
     if strategy.gap is not None:
         why.append(f"they are nearer to the validation rows than {strategy.gap:g} in {strategy.time}")
-    return [f"{counted(n_left_out, 'row')} of {len(part_of)} are left out: {', or '.join(why)}."]
+    return [f"{pluralize(n_left_out, 'row')} of {len(part_of)} are left out: {', or '.join(why)}."]
 
 
 def assign_member_folds(
@@ -265,7 +265,7 @@ def missing_key_notes(strategy: HeldOut | None, training_table: TrainingTable, r
             is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
             if n_missing := int(is_missing.sum()):
                 notes.append(
-                    f"{training_table.table.name}: {counted(n_missing, 'row')} without a value of {name}: {what}."
+                    f"{training_table.table.name}: {pluralize(n_missing, 'row')} without a value of {name}: {what}."
                 )
     return notes
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.grouping import value_codes
-from mlpcli.data.reading.faults import in_yaml
+from mlpcli.data.reading.faults import format_yaml
 from mlpcli.data.row_hashes import row_hashes
 from mlpcli.data.schema.profile import is_entity_name
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows
@@ -239,4 +239,4 @@ def _numbers(column: Column) -> Values:
 
 
 def _key(way: str, name: str) -> str:
-    return f"data.validation: {{{way}: {in_yaml(name)}}}"
+    return f"data.validation: {{{way}: {format_yaml(name)}}}"

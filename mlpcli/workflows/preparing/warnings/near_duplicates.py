@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import in_yaml
+from mlpcli.data.reading.faults import format_yaml
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.row_hashes import Hashes, cell_hashes, combine_hashes
 from mlpcli.data.table import Column, NumericColumn, Rows, Table
@@ -84,7 +84,7 @@ def age_notes(training_table: TrainingTable, train: Rows, name: str, table: Tabl
     return [
         f"{table.name}: the {name} rows are older than the training rows, by {schema.name}: their scores do not apply "
         "to later rows. Exchange the files, or hold out the latest rows: "
-        f"data.validation: {{time: {in_yaml(schema.name)}}}"
+        f"data.validation: {{time: {format_yaml(schema.name)}}}"
         for schema in training_table.features
         if schema.role == "date" and schema.name in table.columns
         if is_older(training_table.table.columns[schema.name].take(train), table.columns[schema.name].take(rows))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.feature import Feature
-from mlpcli.data.reading.faults import in_yaml, quoted
+from mlpcli.data.reading.faults import format_yaml, quote_text
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.column import ColumnOptions, first_row_with_level
 from mlpcli.data.schema.profile import id_reason
@@ -68,7 +68,7 @@ def column_notes(table: Table, features: Sequence[Feature], options: Mapping[str
             assert isinstance(column, CategoricalColumn)
             notes += _rare_texts(table, column, feature, is_near_unique=bool(reason), is_asked=is_asked)
         elif reason:
-            notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{in_yaml(name)}]")
+            notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{format_yaml(name)}]")
         PAGE_WATCHER.release()  # of a column on disk
     return notes
 
@@ -87,6 +87,6 @@ def _rare_texts(
     shared = f"{n_rare} cells share the input of rare levels. " if n_rare else ""
     return [
         f"{table.where(row)}: column {name}: {n_distinct} distinct texts in {n_cells} cells, such as "
-        f"{quoted(column.levels[column.codes[row]])}. {shared}Leave it out: data.drop: [{in_yaml(name)}]; "
+        f"{quote_text(column.levels[column.codes[row]])}. {shared}Leave it out: data.drop: [{format_yaml(name)}]; "
         f"or say what it holds: its role, or how it is written, in data.columns"
     ]
