@@ -237,7 +237,7 @@ def check_columns(reader: Reader, first: Reader) -> None:
     added = [name for name in reader.names if name not in expected]
     if missing or added:
         raise columns_error(reader.name, first.name, missing, added)
-    if reader is not first and isinstance(reader, CsvReader) and reader.begins_with_words:
+    if reader is not first and isinstance(reader, CsvReader) and reader.begins_with_names:
         raise table_error(reader.name, None, faults.HEADER_IN_ONE, first=first.name)
 
 

@@ -27,20 +27,22 @@ def open_text(data):
     return TextBlocks(ByteStream("t.csv", io.BytesIO(data)), None)
 
 
-def read_rows(data, n_fields, delimiter=",", block_size=1 << 20, comment=None, is_quick=True, is_hasty=False):
+def read_rows(data, n_fields, delimiter=",", block_size=1 << 20, comment=None, is_quick=True, defers_check=False):
     """The text of the rows, their lines, and the fault; batches are checked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "BLOCK_SIZE", block_size)
         if not is_quick:
             patch.setattr(records, "_count_fields", lambda *_, **__: None)
-        rows = RowBatches(open_text(data), make_dialect(n_fields, delimiter, comment), is_hasty, size=2 * block_size)
+        rows = RowBatches(
+            open_text(data), make_dialect(n_fields, delimiter, comment), defers_check, size=2 * block_size
+        )
         parts, lines, fault = [], [], None
         try:
             for batch in rows:
                 assert batch.first_row == len(lines)
                 rows.check(batch)
                 parts.append(batch.text)
-                lines += [rows.line_of(batch, row) for row in range(batch.n_rows)]
+                lines += [rows.line_number(batch, row) for row in range(batch.n_rows)]
         except DataError as error:
             fault = str(error)
     return b"".join(parts), lines, fault
@@ -94,12 +96,12 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("is_hasty", [False, True])
+@pytest.mark.parametrize("defers_check", [False, True])
 @pytest.mark.parametrize("is_quick", [True, False])
 @pytest.mark.parametrize("block_size", [1, 2, 3, 5, 8, 1 << 20])
 @pytest.mark.parametrize(("data", "message"), FAULTS.items())
-def test_a_fault_is_named_with_its_line_wherever_blocks_end(data, message, block_size, is_quick, is_hasty):
-    text, _, fault = read_rows(data, 2, block_size=block_size, is_quick=is_quick, is_hasty=is_hasty)
+def test_a_fault_is_named_with_its_line_wherever_blocks_end(data, message, block_size, is_quick, defers_check):
+    text, _, fault = read_rows(data, 2, block_size=block_size, is_quick=is_quick, defers_check=defers_check)
     assert fault == message
     assert data.startswith(text)
 
@@ -110,19 +112,19 @@ def test_the_rows_before_a_fault_are_given():
     assert next(batches).text == b"1,2\n3,4\n"
     with pytest.raises(DataError, match=r"^t\.csv:3: 1 field, expected 2\."):
         next(batches)
-    assert rows.fault is not None
+    assert rows.error is not None
 
 
 def test_short_and_long_rows_that_make_up_for_each_other_are_found_on_a_second_look():
-    rows = RowBatches(open_text(b"1,2\n3\n4,5,6\n"), make_dialect(2), is_hasty=True)
+    rows = RowBatches(open_text(b"1,2\n3\n4,5,6\n"), make_dialect(2), defers_check=True)
     (batch,) = rows
-    assert (batch.n_rows, batch.is_proved) == (3, False)
+    assert (batch.n_rows, batch.is_verified) == (3, False)
     with pytest.raises(DataError, match=r"^t\.csv:2: 1 field, expected 2\."):
         rows.check(batch)
-    (batch,) = RowBatches(open_text(b"1,2\n3,4\n"), make_dialect(2), is_hasty=True)
-    assert not batch.is_proved
+    (batch,) = RowBatches(open_text(b"1,2\n3,4\n"), make_dialect(2), defers_check=True)
+    assert not batch.is_verified
     rows.check(batch)
-    rows = RowBatches(open_text(b"1\n\n"), make_dialect(2), is_hasty=True)
+    rows = RowBatches(open_text(b"1\n\n"), make_dialect(2), defers_check=True)
     batch = replace(batch, text=b"1,2\n\n3,4,5\n", n_rows=3)
     with pytest.raises(DataError, match=r"^t\.csv:2: a blank line"):
         rows.check(batch)
@@ -190,7 +192,7 @@ ROWS = st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=3).map(","
     st.sampled_from([None, "#"]),
 )
 def test_the_quick_check_agrees_with_the_exact_one_and_both_with_pandas(text, n_fields, block_size, comment):
-    found = read_rows(text.encode(), n_fields, block_size=block_size, comment=comment, is_hasty=True)
+    found = read_rows(text.encode(), n_fields, block_size=block_size, comment=comment, defers_check=True)
     exact = read_rows(text.encode(), n_fields, comment=comment, is_quick=False)
     assert found[2] == exact[2]
     if found[2] is None:

@@ -1,7 +1,7 @@
-"""Rows of a CSV text one by one: their cells, their place, and what can be wrong with quotes.
+"""Single rows of a CSV text: their cells, their position, and errors in their quotes.
 
-The rules are those of the pandas parser: a quote opens a field only at its start (blanks before it are skipped), ""
-inside a quoted field is one quote, a quote anywhere else is a letter.
+Quotes are parsed as pandas does: a quote opens a field only at the field's start (blanks before it are skipped), ""
+inside a quoted field is one quote, and a quote anywhere else is an ordinary character.
 """
 
 import csv
@@ -16,16 +16,16 @@ from mlpcli.data.reading import faults
 from mlpcli.data.reading.faults import code_points, quote_text, table_error
 from mlpcli.errors import DataError
 
-LONGEST_ROW = 64  # MB
+MAX_ROW_SIZE = 64  # MB
 BYTE_ORDER_MARK = "\ufeff"
 
-csv.field_size_limit(max(csv.field_size_limit(), 2 * LONGEST_ROW << 20))
+csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_ROW_SIZE << 20))
 
 
 class Row(NamedTuple):
-    """One row of a text: `text[start:end]`, `n_lines` lines from the line `line` on (from 0).
+    """A row of a text: `text[start:end]`, which spans `n_lines` lines from `line` (from 0) on.
 
-    `cells` is [] for a blank line and for a row with a `problem` ("open quote", "text after quote"), None for a
+    `cells` is [] for a blank line and for a row with a `problem` ("open quote" or "text after quote"), None for a
     comment.
     """
 
@@ -37,9 +37,9 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-def read_cells(lines: Iterable[bytes], delimiter: str) -> Any:
-    """Take whole lines apart; raises csv.Error for an open quote and for text after a closing one."""
-    # Blanks may follow a closing quote, which csv takes for text.
+def parse_rows(lines: Iterable[bytes], delimiter: str) -> Any:
+    """Parse complete lines into rows of cells; raises csv.Error for an open quote and for text after a closing one."""
+    # Blanks after a closing quote are allowed, but csv treats them as text.
     blanks = b" \t".replace(delimiter.encode(), b"")
     closing = re.compile(rb'"[' + blanks + rb"]+(?=" + re.escape(delimiter.encode()) + rb"|\n|\Z)")
     texts = (closing.sub(b'"', line).decode() for line in lines)
@@ -47,19 +47,19 @@ def read_cells(lines: Iterable[bytes], delimiter: str) -> Any:
 
 
 def split_rows(text: bytes, delimiter: str, comment: str | None = None) -> Iterator[Row]:
-    """Take a text apart, row by row, up to a row with a problem; cells may have blanks around them."""
+    """Yield the rows of a text, the last one with a problem if there is one; cells may have blanks around them."""
     source, line = io.BytesIO(text), 0
-    mark = None if comment is None else comment.encode()
-    while first := source.readline():
-        start, n_lines, problem = source.tell() - len(first), 1, ""
+    comment_mark = None if comment is None else comment.encode()
+    while first_line := source.readline():
+        start, n_lines, problem = source.tell() - len(first_line), 1, ""
         cells: list[str] | None
-        if mark is not None and first.startswith(mark):
+        if comment_mark is not None and first_line.startswith(comment_mark):
             cells = None
-        elif b'"' not in first:
-            cells = first.removesuffix(b"\n").decode().split(delimiter)
+        elif b'"' not in first_line:
+            cells = first_line.removesuffix(b"\n").decode().split(delimiter)
             cells = cells if len(cells) > 1 or cells[0].strip() else []
         else:
-            reader = read_cells(chain([first], source), delimiter)
+            reader = parse_rows(chain([first_line], source), delimiter)
             try:
                 cells = next(reader)
             except csv.Error as error:
@@ -72,45 +72,54 @@ def split_rows(text: bytes, delimiter: str, comment: str | None = None) -> Itera
 
 
 def quote_error(name: str, text: bytes, row: Row, line: int, delimiter: str) -> DataError:
-    """What is said of a row with a problem that begins on line `line`."""
-    # What remains behind all fields that are in order begins with the field that is not.
-    mark, blanks = re.escape(delimiter.encode()), b"" if delimiter == " " else b" *"
-    quoted = blanks + rb'"[^"]*+(?:""[^"]*+)*+"[ \t]*'
-    in_order = re.compile(rb"(?:(?:" + quoted + rb"|(?!" + blanks + rb'")[^' + mark + rb"\n]*)" + mark + rb")*")
-    field = in_order.match(text, row.start)
-    opened = line + text.count(b"\n", row.start, row.start if field is None else text.index(b'"', field.end()))
+    """Build the error for a row with a problem that begins on line `line`."""
+    # The invalid field is the one after all valid fields.
+    separator, blanks = re.escape(delimiter.encode()), b"" if delimiter == " " else b" *"
+    quoted_field = blanks + rb'"[^"]*+(?:""[^"]*+)*+"[ \t]*'
+    valid_fields = re.compile(
+        rb"(?:(?:" + quoted_field + rb"|(?!" + blanks + rb'")[^' + separator + rb"\n]*)" + separator + rb")*"
+    )
+    match = valid_fields.match(text, row.start)
+    opening_line = line + text.count(b"\n", row.start, row.start if match is None else text.index(b'"', match.end()))
     if row.problem == "open quote":
-        return table_error(name, opened, faults.OPEN_QUOTE)
-    last = line + row.n_lines - 1
-    return table_error(name, opened, faults.TEXT_AFTER_QUOTE, where=f" (on line {last})" if last > opened else "")
+        return table_error(name, opening_line, faults.OPEN_QUOTE)
+    last_line = line + row.n_lines - 1
+    return table_error(
+        name, opening_line, faults.TEXT_AFTER_QUOTE, where=f" (on line {last_line})" if last_line > opening_line else ""
+    )
 
 
 def column_name(cell: str, position: int) -> str:
-    """The name in a cell of the header; one that is empty is named as pandas does."""
+    """Column name of a header cell; an empty one gets the name that pandas gives it."""
     return unicodedata.normalize("NFC", cell.strip()) or f"Unnamed: {position}"
 
 
-def column_notes(where: str, cells: Sequence[str], names: Sequence[str]) -> list[str]:
-    """A note on the names that were made up for columns without one."""
+def unnamed_column_notes(origin: str, cells: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Report the names that unnamed columns have been given, in at most one note."""
     unnamed = [name for name, cell in zip(names, cells, strict=False) if not cell.strip()]
-    return [f"{where}: columns without a name: named {faults.join_names(unnamed)}."] if unnamed else []
+    return [f"{origin}: columns without a name: named {faults.join_names(unnamed)}."] if unnamed else []
 
 
-def without_mark(cell: str) -> str:
-    """A cell that may begin a file joined on to another: without byte order mark, and the quotes behind it."""
+def strip_byte_order_mark(cell: str) -> str:
+    """Strip a byte order mark, and the quotes after it, from a cell: a concatenated file may begin there."""
     return cell.removeprefix(BYTE_ORDER_MARK).strip('"') if cell.startswith(BYTE_ORDER_MARK) else cell
 
 
-def checked_names(where: str, line: int | None, cells: Sequence[str]) -> tuple[str, ...]:
-    """Column names; raises DataError for two equal ones."""
-    places: dict[str, int] = {}
-    for place, cell in enumerate(cells):
-        name = column_name(cell, place)
-        first = places.setdefault(name, place)
-        if first != place:
-            one, other = cells[first].strip(), cell.strip()
-            is_same = one == other or "" in (one, other)
-            written = "" if is_same else f" (written {code_points(one)} and {code_points(other)})"
-            values = {"first": first + 1, "second": place + 1, "column": quote_text(name), "written": written}
-            raise table_error(where, line, faults.SAME_NAME, **values)
-    return tuple(places)
+def unique_column_names(origin: str, line: int | None, cells: Sequence[str]) -> tuple[str, ...]:
+    """Column names of the header cells; raises DataError if two are equal."""
+    positions: dict[str, int] = {}
+    for position, cell in enumerate(cells):
+        name = column_name(cell, position)
+        first_position = positions.setdefault(name, position)
+        if first_position != position:
+            first_text, text = cells[first_position].strip(), cell.strip()
+            is_same = first_text == text or "" in (first_text, text)
+            written = "" if is_same else f" (written {code_points(first_text)} and {code_points(text)})"
+            values = {
+                "first": first_position + 1,
+                "second": position + 1,
+                "column": quote_text(name),
+                "written": written,
+            }
+            raise table_error(origin, line, faults.SAME_NAME, **values)
+    return tuple(positions)

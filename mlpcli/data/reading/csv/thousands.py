@@ -1,4 +1,4 @@
-"""Points that may stand between thousands: 6.001 for 6001, in files of those who write decimals with a comma."""
+"""Detection of points that may be thousands separators, as in locales with a decimal comma: 6.001 for 6001."""
 
 from collections.abc import Sequence
 from threading import Lock
@@ -8,76 +8,74 @@ import numpy as np
 from mlpcli.data.schema.number_formats import count_point_groups
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn
 
-# Of so many numbers that all have groups of three digits, none is a decimal of fewer or more.
-FEWEST_GROUPED = 10
+# So many numbers with three digits after every point, and no small integers among them, are hardly decimals.
+MIN_GROUPED = 10
 
 
 class PointThousands:
-    """The columns in which three digits follow every point, in all rows seen so far; batches come from any thread.
+    """Tracks the columns in which three digits follow every point in all batches so far; thread-safe.
 
-    Besides groups there are integers below 1000 and missing cells (`missing`) only.
+    Apart from such numbers, these columns have only integers below 1000 and missing cells (`missing`).
     """
 
     def __init__(self, sample: Sequence[Sequence[str]], missing: Sequence[str]) -> None:
         self._missing = {"", *missing}
         self._lock = Lock()
-        self._counts: dict[int, tuple[int, int]] = {}  # of grouped and of small numbers
-        self._examples: dict[int, tuple[int, str]] = {}  # with the row of its batch, that of the first one
-        self._found: dict[int, str] = {}
-        for place, cells in enumerate(zip(*sample, strict=False)):
+        self._counts: dict[int, tuple[int, int]] = {}  # by column: numbers with points, integers below 1000
+        self._examples: dict[int, tuple[int, str]] = {}  # by column: first row of its batch, text
+        self._reported: dict[int, str] = {}
+        for index, cells in enumerate(zip(*sample, strict=False)):
             filled = [cell for cell in cells if cell not in self._missing]
             if count_point_groups(filled, np.ones(len(filled), np.int64)) is not None:
-                self._counts[place] = (0, 0)
+                self._counts[index] = (0, 0)
 
-    def needs_texts(self, place: int, column: Column) -> bool:
-        """Whether only the texts of a batch of a column can tell; takes the batch in where its numbers can."""
-        if place not in self._counts or not isinstance(column, NumericColumn):
+    def needs_texts(self, index: int, column: Column) -> bool:
+        """Whether the texts of a batch of a column are needed (`add_texts`); otherwise its numbers are counted here."""
+        if index not in self._counts or not isinstance(column, NumericColumn):
             return False
-        known = column.values
-        if known.dtype.kind == "f":
-            known = known[~np.isnan(known)]
-        is_small = not len(known) or bool(known.max() < 1000 and known.min() > -1000)
-        if not is_small or (known.dtype.kind == "f" and (np.round(known * 1000) / 1000 != known).any()):
-            self._drop(place)
-        elif known.dtype.kind == "f":
+        values = column.values
+        if values.dtype.kind == "f":
+            values = values[~np.isnan(values)]
+        is_small = not len(values) or bool(values.max() < 1000 and values.min() > -1000)
+        if not is_small or (values.dtype.kind == "f" and (np.round(values * 1000) / 1000 != values).any()):
+            self._drop(index)
+        elif values.dtype.kind == "f":
             return True
         else:
-            self._add(place, 0, int(np.count_nonzero(known)))
+            self._add(index, 0, int(np.count_nonzero(values)))
         return False
 
-    def take_in(self, place: int, column: Column, row: int) -> None:
-        """The texts of a batch that begins with row `row`."""
-        if place not in self._counts or not isinstance(column, CategoricalColumn):
+    def add_texts(self, index: int, column: Column, row: int) -> None:
+        """Count the texts of a batch of a column; `row` is the first row of the batch."""
+        if index not in self._counts or not isinstance(column, CategoricalColumn):
             return
         cells = [
             cell for cell in zip(column.levels, column.counts.tolist(), strict=True) if cell[0] not in self._missing
         ]
-        found = count_point_groups([text for text, _ in cells], [count for _, count in cells])
-        if found is None:
-            self._drop(place)
+        counts = count_point_groups([text for text, _ in cells], [count for _, count in cells])
+        if counts is None:
+            self._drop(index)
             return
-        grouped = [text for text, _ in cells if "." in text]
-        if grouped:
+        grouped_texts = [text for text, _ in cells if "." in text]
+        if grouped_texts:
             with self._lock:
-                self._examples[place] = min(self._examples.get(place, (row, grouped[0])), (row, grouped[0]))
-        self._add(place, *found)
+                self._examples[index] = min(self._examples.get(index, (row, grouped_texts[0])), (row, grouped_texts[0]))
+        self._add(index, *counts)
 
-    def found(self) -> list[tuple[int, str]]:
-        """The columns with points that may be between thousands, each with an example, which stays the same."""
+    def ambiguous_columns(self) -> list[tuple[int, str]]:
+        """Columns whose points may be thousands separators, each with an example that later calls repeat."""
         with self._lock:
-            for place, (n_grouped, n_small) in self._counts.items():
-                if n_grouped > 1 and (
-                    n_small > 1 or (not n_small and n_grouped >= FEWEST_GROUPED)
-                ):  # one may be chance
-                    self._found.setdefault(place, self._examples[place][1])
-            return sorted((place, text) for place, text in self._found.items() if place in self._counts)
+            for index, (n_grouped, n_small) in self._counts.items():
+                if n_grouped > 1 and (n_small > 1 or (not n_small and n_grouped >= MIN_GROUPED)):  # one may be chance
+                    self._reported.setdefault(index, self._examples[index][1])
+            return sorted((index, text) for index, text in self._reported.items() if index in self._counts)
 
-    def _drop(self, place: int) -> None:
+    def _drop(self, index: int) -> None:
         with self._lock:
-            self._counts.pop(place, None)
+            self._counts.pop(index, None)
 
-    def _add(self, place: int, n_grouped: int, n_small: int) -> None:
+    def _add(self, index: int, n_grouped: int, n_small: int) -> None:
         with self._lock:
-            if place in self._counts:
-                grouped, small = self._counts[place]
-                self._counts[place] = (grouped + n_grouped, small + n_small)
+            if index in self._counts:
+                grouped, small = self._counts[index]
+                self._counts[index] = (grouped + n_grouped, small + n_small)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlpcli.data.reading.csv.rows import checked_names, column_notes
+from mlpcli.data.reading.csv.rows import unique_column_names, unnamed_column_notes
 from mlpcli.data.reading.faults import escape_text, join_names
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
@@ -54,10 +54,10 @@ class ArrowReader:
             self._places = [place for place, name in enumerate(all_names) if not INDEX_NAME.fullmatch(name)]
             self._stored_names = [all_names[place] for place in self._places]
             self._categories = _pandas_categories(schema)
-            self.names = checked_names(self.name, None, self._stored_names)
+            self.names = unique_column_names(self.name, None, self._stored_names)
             if not self.names:
                 raise DataError(f"{self.name}: a table without columns. Name another file.")
-            self.notes += column_notes(self.name, self._stored_names, self.names)
+            self.notes += unnamed_column_notes(self.name, self._stored_names, self.names)
             if len(self._places) < len(all_names):
                 index = join_names([name for name in all_names if INDEX_NAME.fullmatch(name)])
                 self.notes.append(f"{self.name}: {index}: the index of a pandas data frame, left out.")

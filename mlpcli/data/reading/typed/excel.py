@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mlpcli.data.reading import faults
-from mlpcli.data.reading.csv.rows import checked_names, column_notes
+from mlpcli.data.reading.csv.rows import unique_column_names, unnamed_column_notes
 from mlpcli.data.reading.faults import escape_text, join_names, quote_text
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, held, open_stored
@@ -58,8 +58,8 @@ class WorkbookReader:
             names = [f"c{place}" for place in range(1, len(names) + 1)]
         while not names[-1]:
             names.pop()
-        self.names = checked_names(f"{self._place}!row {self._top}", None, names)
-        self.notes += column_notes(f"{self._place}!row {self._top}", names, self.names)
+        self.names = unique_column_names(f"{self._place}!row {self._top}", None, names)
+        self.notes += unnamed_column_notes(f"{self._place}!row {self._top}", names, self.names)
 
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows, some ten thousand at a time."""

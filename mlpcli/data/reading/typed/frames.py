@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.csv.rows import checked_names, column_notes
+from mlpcli.data.reading.csv.rows import unique_column_names, unnamed_column_notes
 from mlpcli.data.reading.faults import escape_text
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import columns as typed
@@ -77,7 +77,7 @@ def table_from_frame(
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{name}: must be a pandas DataFrame, got {type(frame).__name__}.")
-    names = checked_names(name, None, [str(column) for column in frame.columns])
+    names = unique_column_names(name, None, [str(column) for column in frame.columns])
     rows = frame.set_axis(list(names), axis="columns").reset_index(drop=True)
     columns = frame_columns(rows, request, name)
     digest = hashlib.sha256("\n".join(names).encode("utf-8", "surrogatepass"))
@@ -87,7 +87,7 @@ def table_from_frame(
         raise DataError(f"{name}: a cell is not a text, number or date ({error}).") from error
     where = partial("{}: row {}".format, name)
     sha256, format = digest.hexdigest(), TableFormat(missing=missing)
-    notes = tuple(column_notes(name, [str(column) for column in frame.columns], names))
+    notes = tuple(unnamed_column_notes(name, [str(column) for column in frame.columns], names))
     return Table(columns, len(rows), name, names, format, where, sha256, notes, is_file=False)
 
 

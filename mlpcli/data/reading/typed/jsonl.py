@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from mlpcli.data.reading.byte_stream import ByteStream
-from mlpcli.data.reading.csv.rows import checked_names
+from mlpcli.data.reading.csv.rows import unique_column_names
 from mlpcli.data.reading.faults import LONG_LINE, escape_text, quote_text, table_error
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_source
@@ -44,7 +44,7 @@ class JsonLinesReader:
                 raise DataError(f"{self.name}: the file is empty. It needs a JSON object per line.")
             rows = [self._parsed(line, text) for line, text in self._first[:NAMING_LINES]]
             self._keys = tuple(dict.fromkeys(key for row in rows for key in row))
-            self.names = checked_names(self.name, None, self._keys)
+            self.names = unique_column_names(self.name, None, self._keys)
             if not self.names:
                 raise DataError(f"{self.name}: objects without keys. Write a key and a value per column.")
         except BaseException:
