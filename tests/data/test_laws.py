@@ -157,7 +157,7 @@ def test_a_table_is_the_same_in_one_file_in_many_compressed_and_in_blocks_of_any
 def test_large_tables_on_disk_hold_the_same_cells(tmp_path, frame):
     whole = read_table(written(frame, tmp_path / "a.csv"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mlpcli.data.reading.building.SMALL", -1_000_000)
+        patch.setattr("mlpcli.data.reading.building.MEMORY_LIMIT", -1_000_000)
         one = read_table(str(tmp_path / "a.csv"), store=StoreOptions(str(tmp_path)))
         many = read_table(str(tmp_path / "a.csv"), store=StoreOptions(str(tmp_path), lambda *_: 3, seed=5))
     # Small columns are scattered in memory, where their inputs would not fit.

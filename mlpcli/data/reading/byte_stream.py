@@ -1,4 +1,4 @@
-"""The uncompressed bytes of an input, with the reading position."""
+"""A stream of the uncompressed bytes of an input, which reports its progress."""
 
 import gzip
 import lzma
@@ -16,60 +16,69 @@ Kind = Literal["text", "jsonl", "parquet", "arrow", "workbook"]
 
 HEAD_SIZE = 512
 CHUNK_SIZE = 1 << 20
-DAMAGES: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile)
+DECOMPRESSION_ERRORS: tuple[type[Exception], ...] = (
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 
 
 class ByteStream:
-    """The uncompressed bytes of a source; raises DataError if they are damaged."""
+    """The uncompressed bytes of an input; raises DataError if they are damaged.
 
-    def __init__(self, name: str, raw: Any, file: Any = None, damages: Sequence[type[Exception]] = ()) -> None:
+    `raw` is the decompressed stream, `file` the stored one, and `errors` are further exceptions of the decompressor.
+    """
+
+    def __init__(self, name: str, raw: Any, file: Any = None, errors: Sequence[type[Exception]] = ()) -> None:
         self.name = name
         self.kind: Kind = "text"
         self._raw = raw
         self._file = file
-        self._damages = (*DAMAGES, *damages)
+        self._errors = (*DECOMPRESSION_ERRORS, *errors)
         self._head = b""
-        self._n_given = 0
+        self._n_returned = 0
         self._n_stored = _stored_size(file)
 
     @property
     def n_read(self) -> int:
         """Bytes read so far: stored bytes of a file, so that its size is 100 %; uncompressed bytes of a pipe."""
-        return int(self._file.tell()) if self._file is not None and self._file.seekable() else self._n_given
+        return int(self._file.tell()) if self._file is not None and self._file.seekable() else self._n_returned
 
     def read(self, size: int) -> bytes:
         """Read `size` bytes, fewer only at the end of the input."""
-        parts, self._head = [self._head[:size]] * bool(self._head), self._head[size:]
-        n_left = size - sum(map(len, parts))
+        chunks, self._head = [self._head[:size]] * bool(self._head), self._head[size:]
+        n_left = size - sum(map(len, chunks))
         while n_left:
             try:
-                part = self._raw.read(n_left)
-            except self._damages as error:
+                chunk = self._raw.read(n_left)
+            except self._errors as error:
                 raise DataError(f"{self.name}: the compressed file is damaged or truncated. Fetch it again.") from error
             except OSError as error:
                 raise DataError(f"{self.name}: cannot be read ({error.strerror or error}).") from error
-            if not part:
+            if not chunk:
                 break
-            parts.append(part)
-            n_left -= len(part)
-        self._n_given += size - n_left
+            chunks.append(chunk)
+            n_left -= len(chunk)
+        self._n_returned += size - n_left
         if is_watched() and self._file is not None:
-            tell("bytes", self.name, self._n_stored or self._n_given if n_left else self.n_read, self._n_stored)
-        return b"".join(parts)
+            tell("bytes", self.name, self._n_stored or self._n_returned if n_left else self.n_read, self._n_stored)
+        return b"".join(chunks)
 
     def chunks(self) -> Iterator[bytes]:
         """The remaining bytes, in chunks."""
         return iter(lambda: self.read(CHUNK_SIZE), b"")
 
-    def look(self) -> bytes:
+    def peek(self) -> bytes:
         """Peek at the first bytes; `read` returns them again."""
         self._head = self.read(HEAD_SIZE)
-        self._n_given = 0
+        self._n_returned = 0
         return self._head
 
     def close(self) -> None:
         """Close the underlying file; standard input stays open."""
-        self._n_given, file, self._file = self.n_read, self._file, None
+        self._n_returned, file, self._file = self.n_read, self._file, None
         if file is not None and file is not sys.stdin.buffer:
             file.close()
 

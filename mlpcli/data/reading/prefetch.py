@@ -11,18 +11,18 @@ from mlpcli.machine import available_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MAX_THREADS = 4  # what each works on is in memory
+MAX_THREADS = 4  # the item of each thread is in memory
 
 
 def prefetch_map(function: Callable[[Item], Result], items: Iterable[Item], n_waiting: int = 2) -> Iterator[Result]:
     """Yield `function(item)` in order; at most `n_waiting` items more than threads are in progress.
 
-    `items` are consumed in the calling thread, so that Ctrl-C interrupts a wait for them; a DataError from them is
-    raised after the results before it. Closing the iterator early ends the threads.
+    `items` are consumed in the calling thread, so that Ctrl-C interrupts a wait for them. A DataError raised by `items`
+    is raised again after the results before it. Closing the iterator early ends the threads.
     """
     waiting: deque[Future[Result]] = deque()
     n_threads = min(available_cores(), MAX_THREADS)
-    source, fault, is_done = iter(items), None, False
+    source, failure, is_done = iter(items), None, False
     pool = ThreadPoolExecutor(n_threads)
     try:
         while True:
@@ -32,11 +32,11 @@ def prefetch_map(function: Callable[[Item], Result], items: Iterable[Item], n_wa
                 except StopIteration:
                     is_done = True
                 except DataError as error:
-                    fault, is_done = error, True
+                    failure, is_done = error, True
             if not waiting:
                 break
             yield waiting.popleft().result()
-        if fault is not None:
-            raise fault
+        if failure is not None:
+            raise failure
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Reading of tables in any format, from one or several files or standard input; whole or in chunks."""
+"""Reading of tables in any format, from files or standard input, as a whole or in batches."""
 
 import hashlib
 from bisect import bisect_right
@@ -18,21 +18,21 @@ from mlpcli.data.reading.csv.reader import CsvReader
 from mlpcli.data.reading.faults import columns_error, escape_path, table_error
 from mlpcli.data.reading.prefetch import prefetch_map
 from mlpcli.data.reading.reader import Batch, Reader, Request
-from mlpcli.data.reading.repeated_header import checked_table
-from mlpcli.data.reading.sources import Source, find_sources, held, kind_of, open_source, sha256_together
+from mlpcli.data.reading.repeated_header import read_batch
+from mlpcli.data.reading.sources import Source, detect_kind, find_sources, open_source, reopenable, sha256_together
 from mlpcli.data.reading.typed.arrow import ArrowReader
 from mlpcli.data.reading.typed.excel import WorkbookReader
 from mlpcli.data.reading.typed.jsonl import JsonLinesReader
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
 
-AS_FOUND = TableFormat()
+DETECTED = TableFormat()
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where rows of a table of several files stand: `ends` are the numbers of rows up to and with each reader."""
+class _RowLocator:
+    """Locates rows of a table of several files; `ends` are the cumulative numbers of rows of `readers`."""
 
     readers: tuple[Reader, ...]
     ends: tuple[int, ...]
@@ -40,13 +40,13 @@ class _Place:
 
     def __call__(self, row: int) -> str:
         row = row if self.order is None else int(self.order[row])
-        part = bisect_right(self.ends, row)
-        return self.readers[part].locate(row - (self.ends[part - 1] if part else 0))
+        file = bisect_right(self.ends, row)
+        return self.readers[file].locate(row - (self.ends[file - 1] if file else 0))
 
 
 def read_table(
     source: str | Sequence[str],
-    format: TableFormat = AS_FOUND,
+    format: TableFormat = DETECTED,
     texts: Collection[str] = (),
     wanted: Collection[str] | None = None,
     named: Collection[str] = (),
@@ -57,14 +57,14 @@ def read_table(
 ) -> Table:
     """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
 
-    Only the columns in `wanted` are read (None: all but `unwanted`); names that the file has not are no error here.
-    Cells of `texts` come as they are written, if they are; of the others those that hold nothing but numbers are
-    numbers, and those of `spelled` have their texts in `Table.spellings`. `named` are columns that somebody gave names
-    to: a first line with all of them is a header. Large tables go to disk if `store` is given. With `only`, of several
-    files the one of this number alone, read as one of them. Raises DataError, with file and place, for all that can be
-    wrong with a table; having no rows is, but for a file that is one of several.
+    Only the columns in `wanted` are read (None: all but `unwanted`); names that the file does not have are ignored.
+    Columns in `texts` are returned as written if the format is text. Other columns that hold only numbers are numeric,
+    and `Table.spellings` has the original texts of those in `spelled`. `named` are columns named by the user: a first
+    line with all of them is a header. Large tables are stored on disk if `store` is given. `only` is the index of the
+    single file to read of several, with the header of the first one. Raises DataError, with file and line, for an
+    invalid table, also for one without rows unless `only` is given.
     """
-    sources = tuple(held(part) for part in find_sources(source))
+    sources = tuple(reopenable(file_source) for file_source in find_sources(source))
     request = Request(
         None if wanted is None else frozenset(wanted),
         frozenset(),
@@ -78,24 +78,24 @@ def read_table(
         raise table_error(readers[0].name, None, faults.HEADER_ONLY)
     builders = [builder]
     if builder.mixed:
-        # What is a number in one place and a text in another is a text everywhere.
-        again = Request(frozenset(builder.mixed), frozenset(builder.mixed))
+        # Columns that are numeric in one batch and text in another are read again as texts.
+        text_request = Request(frozenset(builder.mixed), frozenset(builder.mixed))
         builders.append(ColumnBuilder(store))
-        _read_all(sources, format, named, again, builders[1], only)
+        _read_all(sources, format, named, text_request, builders[1], only)
     first = readers[0]
-    place = _Place(tuple(readers), tuple(accumulate(n_rows)), None)
+    locate = _RowLocator(tuple(readers), tuple(accumulate(n_rows)), None)
     table = Table(
         BuiltColumns(builders),
         builder.n_rows,
         first.name if len(readers) == 1 else joined_names(source),
         first.names,
         first.format,
-        place,
+        locate,
         sha256_together(digests),
         tuple(dict.fromkeys(_notes(readers, format))),
         spellings=builder.spellings,
     )
-    return _built(table, place, builders, store or StoreOptions())
+    return _build_table(table, locate, builders, store or StoreOptions())
 
 
 def _notes(readers: Sequence[Reader], format: TableFormat) -> Iterator[str]:
@@ -105,31 +105,31 @@ def _notes(readers: Sequence[Reader], format: TableFormat) -> Iterator[str]:
         yield from reader.notes
 
 
-def _built(table: Table, place: _Place, builders: Sequence[ColumnBuilder], store: StoreOptions) -> Table:
-    """The table with its columns, in memory, or if large on disk in shuffled order."""
-    n_buckets = max(store.n_buckets(table, {name: n for one in builders for name, n in one.n_texts.items()}), 1)
+def _build_table(table: Table, locate: _RowLocator, builders: Sequence[ColumnBuilder], store: StoreOptions) -> Table:
+    """The table with its columns in memory or, if they are large, on disk in shuffled order."""
+    n_buckets = max(store.n_buckets(table, {name: n for builder in builders for name, n in builder.n_texts.items()}), 1)
     order = draw_order(table.n_rows, n_buckets, store.seed)
-    columns = {name: column for one in builders for name, column in one.build(order).items()}
-    ends = place.ends if order is None else ()
+    columns = {name: column for builder in builders for name, column in builder.build(order).items()}
+    ends = locate.ends if order is None else ()
     return replace(
-        table, columns=columns, locate=replace(place, order=order), n_buckets=n_buckets, order=order, file_ends=ends
+        table, columns=columns, locate=replace(locate, order=order), n_buckets=n_buckets, order=order, file_ends=ends
     )
 
 
 def map_tables(
     work: Callable[[Table], Result],
     source: str | Sequence[str],
-    format: TableFormat = AS_FOUND,
+    format: TableFormat = DETECTED,
     texts: Collection[str] | None = (),
     wanted: Collection[str] | None = None,
     kept: Collection[str] | None = (),
     only: int | None = None,
 ) -> Iterator[Result]:
-    """Give `work` of the table in chunks, in order and in constant memory; several are worked on at a time, in threads.
+    """Yield `work(batch)` for the batches of a table in order, in constant memory; batches are processed in threads.
 
-    As `read_table`, but `texts` None means all columns, and an input without rows is one table without rows. `kept` are
-    columns to be written again (None: all), see `Request`. Notes are those that a chunk adds. Standard input is
-    streamed. With `only`, of several files the one of this number alone, read as one of them.
+    Arguments are those of `read_table`, except that `texts` may be None for all columns, and that `kept` are columns
+    for output files (None: all), as in `Request`. An input without rows is one batch without rows. The notes of a batch
+    are those not reported by earlier ones. Standard input is streamed.
     """
     request = Request(
         None if wanted is None else frozenset(wanted),
@@ -137,23 +137,25 @@ def map_tables(
         kept=None if kept is None else frozenset(kept),
     )
     first: Reader | None = None
-    seen: set[str] = set()
-    is_any = False
-    for number, part in enumerate(find_sources(source)):
+    reported: set[str] = set()
+    has_rows = False
+    for number, file_source in enumerate(find_sources(source)):
         if only is not None and number not in (0, only):
             continue
         with closing(
-            open_reader(part, with_header_of_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False)
+            open_reader(
+                file_source, with_header_of_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False
+            )
         ) as reader:
             first = first or reader
             check_columns(reader, first)
-            if only not in (None, number):  # it says how the others are read
+            if only not in (None, number):  # it was opened only for its format
                 continue
-            for table, result in prefetch_map(partial(_process_chunk, work, seen), reader.batches(request)):
-                is_any = is_any or table > 0
+            for n_rows, result in prefetch_map(partial(_process_batch, work, reported), reader.batches(request)):
+                has_rows = has_rows or n_rows > 0
                 yield result
-    if not is_any and first is not None:
-        yield work(_empty(first, request))
+    if not has_rows and first is not None:
+        yield work(_empty_table(first, request))
 
 
 def open_reader(
@@ -164,11 +166,11 @@ def open_reader(
     finds_codes: bool = True,
 ) -> Reader:
     """The reader for the format of a file, detected from its content."""
-    match kind_of(source):
+    match detect_kind(source):
         case "parquet" | "arrow":
-            return ArrowReader(held(source), format)
+            return ArrowReader(reopenable(source), format)
         case "workbook":
-            return WorkbookReader(held(source), format)
+            return WorkbookReader(reopenable(source), format)
         case "jsonl":
             return JsonLinesReader(source, format)
         case _:
@@ -183,9 +185,9 @@ def _read_all(
     builder: ColumnBuilder,
     only: int | None,
 ) -> tuple[list[Reader], list[int], list[str]]:
-    """The rows of every file into the builder, or of the one of the number `only`.
+    """Add the rows of every file, or of the file `only`, to the builder.
 
-    Gives the closed readers, how many rows each had, and the hash of its uncompressed bytes.
+    Returns the closed readers, and the number of rows and the hash of the uncompressed bytes of each.
     """
     readers: list[Reader] = []
     n_rows: list[int] = []
@@ -198,11 +200,11 @@ def _read_all(
         with closing(open_reader(source, with_header_of_first(format, first), named, digest)) as reader:
             first = first or reader
             check_columns(reader, first)
-            if only not in (None, number):  # it says how the others are read
+            if only not in (None, number):  # it was opened only for its format
                 continue
-            add_stored(reader, source, digest)
+            hash_stored_bytes(reader, source, digest)
             before = builder.n_rows
-            for table in prefetch_map(checked_table, reader.batches(request)):
+            for table in prefetch_map(read_batch, reader.batches(request)):
                 builder.add(table.columns, table.n_rows, table.spellings)
             readers.append(reader)
             n_rows.append(builder.n_rows - before)
@@ -210,30 +212,30 @@ def _read_all(
     return readers, n_rows, digests
 
 
-def add_stored(reader: Reader, source: Source, digest: Digest) -> None:
-    """Hash the bytes of a file whose reader does not, as that of a text does while its batches are taken."""
+def hash_stored_bytes(reader: Reader, source: Source, digest: Digest) -> None:
+    """Update the digest with the stored bytes of a file, unless it is CSV, whose reader does so while reading."""
     if not isinstance(reader, CsvReader):
         with closing(open_source(source)) as stored:
-            for part in stored.chunks():
-                digest.update(part)
+            for chunk in stored.chunks():
+                digest.update(chunk)
 
 
-def _process_chunk(work: Callable[[Table], Result], seen: set[str], batch: Batch) -> tuple[int, Result]:
-    table = checked_table(batch)
-    new = tuple(note for note in table.notes if note not in seen)
-    seen.update(new)
-    return table.n_rows, work(replace(table, notes=new))
+def _process_batch(work: Callable[[Table], Result], reported: set[str], batch: Batch) -> tuple[int, Result]:
+    table = read_batch(batch)
+    new_notes = tuple(note for note in table.notes if note not in reported)
+    reported.update(new_notes)
+    return table.n_rows, work(replace(table, notes=new_notes))
 
 
 def with_header_of_first(format: TableFormat, first: Reader | None) -> TableFormat:
-    """The format with the header detection of the first file."""
+    """The requested format, with a header exactly if the first file has one."""
     return format if first is None else replace(format, header=first.format.header)
 
 
 def check_columns(reader: Reader, first: Reader) -> None:
-    """Raise DataError if a further file has other columns than the first, in any order, or another header."""
-    found, expected = frozenset(reader.names), frozenset(first.names)
-    missing = [name for name in first.names if name not in found]
+    """Raise DataError if a further file has other columns than the first, in any order, or a header of its own."""
+    present, expected = frozenset(reader.names), frozenset(first.names)
+    missing = [name for name in first.names if name not in present]
     added = [name for name in reader.names if name not in expected]
     if missing or added:
         raise columns_error(reader.name, first.name, missing, added)
@@ -241,12 +243,12 @@ def check_columns(reader: Reader, first: Reader) -> None:
         raise table_error(reader.name, None, faults.HEADER_IN_ONE, first=first.name)
 
 
-def _empty(reader: Reader, request: Request) -> Table:
+def _empty_table(reader: Reader, request: Request) -> Table:
     columns = {name: CategoricalColumn((), np.zeros(0, np.int8)) for name in reader.names if request.wants(name)}
     return Table(columns, 0, reader.name, reader.names, reader.format, notes=tuple(reader.notes))
 
 
 def joined_names(source: str | Sequence[str]) -> str:
-    """A common name of several files."""
+    """The name of a table of several files in messages: up to three paths."""
     names = [source] if isinstance(source, str) else list(source)
     return ", ".join(escape_path(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -27,13 +27,13 @@ class Request:
 
     def wants(self, name: str) -> bool:
         """Whether a column is to be read."""
-        return self.keeps(name) or self.makes(name)
+        return self.keeps(name) or self.converts(name)
 
     def keeps(self, name: str) -> bool:
         """Whether a column is needed for output files."""
         return self.kept is None or name in self.kept
 
-    def makes(self, name: str) -> bool:
+    def converts(self, name: str) -> bool:
         """Whether a typed source converts it to a `Column`."""
         return name not in self.unwanted and (self.wanted is None or name in self.wanted)
 

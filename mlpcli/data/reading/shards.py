@@ -1,7 +1,7 @@
-"""A shard of a table, read alone: some of its files or, if there are few, a range of every batch of rows.
+"""Shards of a table, read independently: some of its files or, if there are few files, a range of every batch.
 
-The kind of a column depends on the whole table: each shard reports the kinds it found, and columns of mixed kinds are
-read again as texts.
+Whether a column is numeric depends on the whole table: each shard reports the kinds of its columns, and columns of
+mixed kinds are read again as texts.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ import numpy as np
 
 from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
 from mlpcli.data.reading.prefetch import prefetch_map
-from mlpcli.data.reading.read import add_stored, check_columns, open_reader, with_header_of_first
+from mlpcli.data.reading.read import check_columns, hash_stored_bytes, open_reader, with_header_of_first
 from mlpcli.data.reading.reader import Reader, Request
-from mlpcli.data.reading.repeated_header import checked_table
+from mlpcli.data.reading.repeated_header import read_batch
 from mlpcli.data.reading.sources import Source
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table, TableFormat, row_dtype
 
 
 @dataclass(frozen=True)
 class ShardRows:
-    """File indices of a shard, and which of `n_turns` equal ranges of each batch it reads."""
+    """The rows of a shard: indices of its files, and which of `n_turns` equal ranges of each batch it reads."""
 
     files: tuple[int, ...]
     turn: int = 0
@@ -43,11 +43,11 @@ class TableFiles:
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """What a shard has read.
+    """Summary of the rows read by a shard.
 
-    `pieces` are its rows in order: file, number of the first row in that file, number of rows. `n_rows` and `hashes`
-    are of whole files by their number. `kinds` has a column of one cell for each column, of its kind. `first` is what
-    the first file says of the table, from a shard that has read it.
+    `pieces` are its rows in order: index of the file, first row in that file, number of rows. `n_rows` and `hashes`
+    are of whole files by index. `kinds` has a column of one cell for each column, of the same kind. `first` has the
+    column names and the format of the first file if the shard has read it.
     """
 
     pieces: tuple[tuple[int, int, int], ...]
@@ -61,7 +61,7 @@ class ShardSummary:
 
     @property
     def fingerprint(self) -> tuple[object, ...]:
-        """Equal where the same rows of the same files were read."""
+        """Equal if the same rows of equal files were read."""
         return self.pieces, tuple(sorted(self.hashes.items()))
 
 
@@ -75,10 +75,10 @@ def divide_files(sources: Sequence[Source], n_shards: int) -> tuple[ShardRows, .
     sizes = [os.path.getsize(source.path) if os.path.isfile(source.path) else 0 for source in sources]
     loads, files = [0] * n_shards, [list[int]() for _ in range(n_shards)]
     for number in sorted(range(len(sources)), key=lambda number: (-sizes[number], number)):
-        least = min(range(n_shards), key=lambda shard: (loads[shard], len(files[shard]), shard))
-        loads[least] += sizes[number]
-        files[least].append(number)
-    return tuple(ShardRows(tuple(sorted(own))) for own in files)
+        lightest = min(range(n_shards), key=lambda shard: (loads[shard], len(files[shard]), shard))
+        loads[lightest] += sizes[number]
+        files[lightest].append(number)
+    return tuple(ShardRows(tuple(sorted(shard_files))) for shard_files in files)
 
 
 @dataclass
@@ -120,25 +120,25 @@ class Shard:
 
     def table(self, format: TableFormat, column_names: Sequence[str]) -> Table:
         """The rows as a table, with the format of the whole table."""
-        nothing = CategoricalColumn((), np.zeros(0, np.int8))
-        columns = self.columns if self.n_rows else dict.fromkeys(column_names, nothing)
+        empty = CategoricalColumn((), np.zeros(0, np.int8))
+        columns = self.columns if self.n_rows else dict.fromkeys(column_names, empty)
         return Table(columns, self.n_rows, self.files.name, tuple(column_names), format, self.where)
 
     def _read(self, request: Request, builder: ColumnBuilder, n_rows: dict[int, int]) -> dict[int, str]:
-        """The rows into the builder, and those of each file counted; gives the hash of each file."""
+        """Add the rows to the builder, and the number of rows per file to `n_rows`; returns the hash of each file."""
         hashes = dict[int, str]()
         self._pieces, self._readers = [], {}
         sources, format, named = self.files.sources, self.files.format, self.files.named
         with closing(open_reader(sources[0], format, named)) as first:
-            pass  # it says how the others are read
+            pass  # the other files have its format
         for number in self.rows.files:
-            own = format if number == 0 else with_header_of_first(format, first)
+            file_format = format if number == 0 else with_header_of_first(format, first)
             digest = hashlib.sha256()
-            with closing(open_reader(sources[number], own, named, digest)) as reader:
+            with closing(open_reader(sources[number], file_format, named, digest)) as reader:
                 check_columns(reader, first if number else reader)
-                add_stored(reader, sources[number], digest)
+                hash_stored_bytes(reader, sources[number], digest)
                 n_rows[number] = 0
-                for table in prefetch_map(checked_table, reader.batches(request)):
+                for table in prefetch_map(read_batch, reader.batches(request)):
                     self._add(number, n_rows[number], table, builder)
                     n_rows[number] += table.n_rows
                 self._readers[number], hashes[number] = reader, digest.hexdigest()
@@ -146,11 +146,11 @@ class Shard:
 
     def _add(self, number: int, first_row: int, table: Table, builder: ColumnBuilder) -> None:
         turn, n_turns = self.rows.turn, self.rows.n_turns
-        own = slice(table.n_rows * turn // n_turns, table.n_rows * (turn + 1) // n_turns)
-        if own.stop > own.start:
-            columns = {name: column.take(own) for name, column in table.columns.items()}
-            builder.add(columns, own.stop - own.start, table.spellings)
-            self._pieces.append((number, first_row + own.start, own.stop - own.start))
+        range_ = slice(table.n_rows * turn // n_turns, table.n_rows * (turn + 1) // n_turns)
+        if range_.stop > range_.start:
+            columns = {name: column.take(range_) for name, column in table.columns.items()}
+            builder.add(columns, range_.stop - range_.start, table.spellings)
+            self._pieces.append((number, first_row + range_.start, range_.stop - range_.start))
 
 
 def mixed_columns(summaries: Sequence[ShardSummary]) -> frozenset[str]:
@@ -189,26 +189,28 @@ def global_rows(summaries: Sequence[ShardSummary]) -> list[Rows]:
 
 
 def merge_column(columns: Sequence[Column], rows: Sequence[Rows], name: str) -> Column:
-    """Merge the shards of one column, whose rows have these numbers; as `read_table` returns it."""
+    """Merge the shards of a column, whose rows have these row numbers, to the column that `read_table` returns."""
     builder = ColumnBuilder()
     for column in columns:
         builder.add({name: column}, len(column))
     numbers = np.concatenate(rows)
     order = np.empty_like(numbers)
     order[numbers] = np.arange(len(numbers), dtype=numbers.dtype)
-    found = builder.build(order)[name]
-    return _levels_by_first_row(found) if isinstance(found, CategoricalColumn) else found
+    merged = builder.build(order)[name]
+    return _levels_by_first_row(merged) if isinstance(merged, CategoricalColumn) else merged
 
 
 def _levels_by_first_row(column: CategoricalColumn) -> CategoricalColumn:
     """The column with unused levels dropped and the others in order of first occurrence."""
     n_levels = len(column.levels)
-    first = np.full(n_levels + 1, len(column.codes), np.int64)
-    first[column.codes[::-1]] = np.arange(len(column.codes) - 1, -1, -1)  # of code -1 the last place
-    occurring = [code for code in np.argsort(first[:n_levels], kind="stable").tolist() if first[code] < len(column)]
-    places = np.full(n_levels, -1, column.codes.dtype)
-    places[occurring] = np.arange(len(occurring))
-    codes = column.translate(places, -1)
+    first_rows = np.full(n_levels + 1, len(column.codes), np.int64)
+    first_rows[column.codes[::-1]] = np.arange(len(column.codes) - 1, -1, -1)  # code -1 sets the last element
+    occurring = [
+        code for code in np.argsort(first_rows[:n_levels], kind="stable").tolist() if first_rows[code] < len(column)
+    ]
+    new_codes = np.full(n_levels, -1, column.codes.dtype)
+    new_codes[occurring] = np.arange(len(occurring))
+    codes = column.translate(new_codes, -1)
     return replace(column, levels=tuple(column.levels[code] for code in occurring), codes=codes)
 
 

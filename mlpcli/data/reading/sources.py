@@ -1,4 +1,4 @@
-"""Sources of table bytes: files, globs, standard input, compressed or not."""
+"""Inputs of tables: files, globs and standard input, compressed or not, and the detection of their format."""
 
 import bz2
 import difflib
@@ -18,21 +18,21 @@ from typing import Any, BinaryIO
 
 from mlpcli.data.reading.byte_stream import ByteStream, Kind
 from mlpcli.data.reading.faults import escape_path, join_names
-from mlpcli.data.reading.held import Held
+from mlpcli.data.reading.input_buffer import InputBuffer
 from mlpcli.errors import DataError
 
 STANDARD_INPUT = "standard input"
 
-# What a file is by its first bytes: a format, ...
+# Signatures: the format of a file by its first bytes, ...
 KINDS: dict[bytes, Kind] = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff" * 4: "arrow"}
 KINDS[b"\xd0\xcf\x11\xe0"] = "workbook"
 JSON_LINES_NAME = re.compile(r"\.(jsonl|ndjson)(\.\w+)?$", re.IGNORECASE)
 JSON_LINES_TEXT = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
-PARQUET_PART = re.compile(r"[^_.].*\.parquet", re.IGNORECASE)  # what begins with _ or . is about the others
+PARQUET_PART = re.compile(r"[^_.].*\.parquet", re.IGNORECASE)  # names that begin with _ or . are metadata
 OPEN_DOCUMENT = b"application/vnd.oasis.opendocument.spreadsheet"
-# ... compressed, or no table, and what to do with it.
+# ... its compression, or why it is not a table, and what to do.
 COMPRESSED = re.compile(rb"\x1f\x8b|BZh.1AY&SY|\xfd7zXZ\x00|\x28\xb5\x2f\xfd|PK\x03\x04|PK\x05\x06", re.DOTALL)
-FOREIGN = {
+UNSUPPORTED = {
     rb"PAR1|ARROW1|\xd0\xcf\x11\xe0": "a table of another format, compressed. Unpack it and name what was in it.",
     rb"\x89HDF": "an HDF5 file. Write the table as CSV.",
     rb"SQLite format 3\x00": 'a database. Write the table as CSV: sqlite3 -csv -header FILE "select * from TABLE".',
@@ -49,11 +49,14 @@ FOREIGN = {
 
 @dataclass(frozen=True)
 class Source:
-    """One input: `path` is "-" for standard input; `content` buffers a pipe, `looked_at` its stream until then."""
+    """An input; `path` is "-" for standard input.
+
+    `content` buffers a pipe; `peeked_streams` holds its stream if it has been opened only to detect its format.
+    """
 
     path: str
-    content: Held | None = None
-    looked_at: "list[ByteStream]" = field(default_factory=list, compare=False, repr=False)
+    content: InputBuffer | None = None
+    peeked_streams: "list[ByteStream]" = field(default_factory=list, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -72,15 +75,15 @@ def find_sources(source: str | Sequence[str]) -> tuple[Source, ...]:
     names = [source] if isinstance(source, str) else list(source)
     if not names or "" in names:
         raise DataError("No data file is named. Name a CSV file, or - for standard input.")
-    return tuple(found for name in names for found in _expanded(name))
+    return tuple(path_source for name in names for path_source in _expand_name(name))
 
 
-def kind_of(source: str | Source) -> Kind:
-    """Detect the kind of a file from its content; the bytes read from a pipe are read again when it is opened."""
+def detect_kind(source: str | Source) -> Kind:
+    """Detect the format of a file from its content; `open_source` returns the bytes read from a pipe again."""
     source = Source(source) if isinstance(source, str) else source
     stream = open_source(source)
     if source.is_pipe:
-        source.looked_at.append(stream)
+        source.peeked_streams.append(stream)
     else:
         stream.close()
     return stream.kind
@@ -88,12 +91,12 @@ def kind_of(source: str | Source) -> Kind:
 
 def open_source(source: Source) -> ByteStream:
     """Open an input and decompress it if it is text; other formats are returned as stored."""
-    if source.looked_at:
-        return source.looked_at.pop()
+    if source.peeked_streams:
+        return source.peeked_streams.pop()
     file = open_stored(source)
     stream = ByteStream(source.name, file, file)
     try:
-        return _plain(source, stream, file)
+        return _decompress(source, stream, file)
     except BaseException:
         stream.close()
         raise
@@ -109,28 +112,28 @@ def open_stored(source: Source) -> BinaryIO:
         return open(source.path, "rb")
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) or os.path.isdir(source.path):
-            raise DataError(_absence(source.path)) from error
+            raise DataError(_missing_file_message(source.path)) from error
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"{source.name}: cannot be read ({reason}).") from error
 
 
-def held(source: Source) -> Source:
-    """Make a source that can be opened again: a pipe is buffered, text is decompressed."""
+def reopenable(source: Source) -> Source:
+    """Make a source that can be opened repeatedly: a pipe is read, decompressed if it is text, and buffered."""
     if not source.is_pipe:
         return source
     stream = open_source(source)
     try:
-        return Source(source.path, Held(source.name, stream.chunks()))
+        return Source(source.path, InputBuffer(source.name, stream.chunks()))
     finally:
         stream.close()
 
 
 def sha256_of(source: str | Sequence[str]) -> str:
-    """The hash of the files of a table, without parsing them."""
+    """The SHA-256 of a table as in `Table.sha256`, without parsing its files."""
     digests = []
-    for found in find_sources(source):
+    for file_source in find_sources(source):
         digest = hashlib.sha256()
-        stream = open_source(found)
+        stream = open_source(file_source)
         for chunk in stream.chunks():
             digest.update(chunk)
         stream.close()
@@ -139,15 +142,15 @@ def sha256_of(source: str | Sequence[str]) -> str:
 
 
 def sha256_together(digests: Sequence[str]) -> str:
-    """The hash of a table: of its uncompressed bytes; for several files, of their concatenated hashes."""
+    """Combine the hashes of the uncompressed files of a table; several are concatenated and hashed."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _expanded(name: str) -> list[Source]:
-    """The inputs of one name: itself, or sorted by name the files of a glob or of a folder of Parquet files."""
+def _expand_name(name: str) -> list[Source]:
+    """The inputs of a name: the files of a glob or of a folder of Parquet files, sorted, otherwise the file itself."""
     if os.path.isdir(name):
-        parts = [part for part in _names_in(name) or [] if PARQUET_PART.fullmatch(part)]
-        return [Source(os.path.join(name, part)) for part in parts] or [Source(name)]
+        file_names = [file_name for file_name in _list_folder(name) or [] if PARQUET_PART.fullmatch(file_name)]
+        return [Source(os.path.join(name, file_name)) for file_name in file_names] or [Source(name)]
     if name == "-" or os.path.exists(name) or not glob.has_magic(name):
         return [Source(name)]
     paths = sorted(path for path in glob.glob(name, recursive=True) if not os.path.isdir(path))
@@ -156,9 +159,9 @@ def _expanded(name: str) -> list[Source]:
     return [Source(path) for path in paths]
 
 
-def _plain(source: Source, stream: ByteStream, file: BinaryIO) -> ByteStream:
+def _decompress(source: Source, stream: ByteStream, file: BinaryIO) -> ByteStream:
     """The decompressed stream with its kind; raises DataError if it is not a table."""
-    name, head = source.name, stream.look()
+    name, head = source.name, stream.peek()
     for magic, kind in KINDS.items():
         if head.startswith(magic):
             stream.kind = kind
@@ -173,12 +176,12 @@ def _plain(source: Source, stream: ByteStream, file: BinaryIO) -> ByteStream:
             file.seek(0)
             stream.kind = "workbook"
             return stream
-        head = stream.look()
+        head = stream.peek()
     elif COMPRESSED.match(head):
-        raw, damages = _decompressed(name, stream, head)
-        stream = ByteStream(name, raw, file, damages)
-        head = stream.look()
-    for pattern, description in FOREIGN.items():
+        raw, errors = _decompressor(name, stream, head)
+        stream = ByteStream(name, raw, file, errors)
+        head = stream.peek()
+    for pattern, description in UNSUPPORTED.items():
         if re.match(pattern, head):
             raise DataError(f"{name}: {description}")
     if JSON_LINES_NAME.search(source.path) or JSON_LINES_TEXT.match(head):
@@ -186,8 +189,8 @@ def _plain(source: Source, stream: ByteStream, file: BinaryIO) -> ByteStream:
     return stream
 
 
-def _decompressed(name: str, raw: Any, head: bytes) -> tuple[Any, tuple[type[Exception], ...]]:
-    """The stream behind a compression, and what else it raises where it is damaged."""
+def _decompressor(name: str, raw: Any, head: bytes) -> tuple[Any, tuple[type[Exception], ...]]:
+    """The decompressed stream of a file with this `head`, and the further exceptions it raises if it is damaged."""
     if head.startswith(b"\x1f"):
         return gzip.GzipFile(fileobj=raw), ()
     if head.startswith(b"B"):
@@ -205,7 +208,7 @@ def _decompressed(name: str, raw: Any, head: bytes) -> tuple[Any, tuple[type[Exc
 
 
 def _zip_member(name: str, file: BinaryIO) -> Any:
-    """The one file inside a zip archive; None where the archive is a workbook."""
+    """The only file in a zip archive, opened; None if the archive is a workbook. Raises DataError for anything else."""
     try:
         archive = zipfile.ZipFile(file)
         names = [member.filename for member in archive.infolist() if not member.is_dir()]
@@ -226,31 +229,31 @@ def _zip_member(name: str, file: BinaryIO) -> Any:
         raise DataError(f"{name}: the zip archive is locked with a password. Unpack it and name one file.") from error
 
 
-def _absence(path: str) -> str:
-    """What is said of a folder that stands for a file, and of a file that is not there."""
-    shown, (folder, name) = escape_path(path), os.path.split(path)
+def _missing_file_message(path: str) -> str:
+    """The error message for a path that is a folder or does not exist."""
+    shown_path, (folder, name) = escape_path(path), os.path.split(path)
     if os.path.isdir(path):
-        names = _names_in(path)
+        names = _list_folder(path)
         if names is None:
-            return f"{shown}: a folder that cannot be read. Name a file in it, or change its permissions."
-        table = next((name for name in names if ".csv" in name or ".tsv" in name), "train.csv")
-        one, several = (escape_path(os.path.join(path, name)) for name in (table, "*.csv"))
-        return f"{shown}: a folder. Name a file in it ({one}), or several: '{several}'."
+            return f"{shown_path}: a folder that cannot be read. Name a file in it, or change its permissions."
+        example = next((name for name in names if ".csv" in name or ".tsv" in name), "train.csv")
+        example_path, pattern = (escape_path(os.path.join(path, name)) for name in (example, "*.csv"))
+        return f"{shown_path}: a folder. Name a file in it ({example_path}), or several: '{pattern}'."
     if "://" in path:
-        return f"{shown}: an address, not a file. Download it first, or pipe it in: curl -sL URL | mlp ... -"
+        return f"{shown_path}: an address, not a file. Download it first, or pipe it in: curl -sL URL | mlp ... -"
     if folder and not os.path.isdir(folder):
-        return f"{shown}: no such file (there is no folder {escape_path(folder)})."
-    near = difflib.get_close_matches(name, _names_in(folder or os.curdir) or [], n=1, cutoff=0.75)
+        return f"{shown_path}: no such file (there is no folder {escape_path(folder)})."
+    matches = difflib.get_close_matches(name, _list_folder(folder or os.curdir) or [], n=1, cutoff=0.75)
     hint = (
-        f"Did you mean {escape_path(os.path.join(folder, near[0]))}?"
-        if near
+        f"Did you mean {escape_path(os.path.join(folder, matches[0]))}?"
+        if matches
         else "Paths are relative to the current folder."
     )
-    return f"{shown}: no such file. {hint}"
+    return f"{shown_path}: no such file. {hint}"
 
 
-def _names_in(folder: str) -> list[str] | None:
-    """The names in a folder in order; None where it cannot be read."""
+def _list_folder(folder: str) -> list[str] | None:
+    """The sorted names in a folder; None if it cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError:

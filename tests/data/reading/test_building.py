@@ -49,7 +49,7 @@ def expected(rows):
 @given(rows=rows, cuts=cuts)
 def test_columns_are_the_same_however_the_rows_are_cut_and_wherever_they_lie(is_large, rows, cuts):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "SMALL", -1_000_000 if is_large else 1 << 24)
+        patch.setattr(building, "MEMORY_LIMIT", -1_000_000 if is_large else 1 << 24)
         columns, order = built(rows, cuts, StoreOptions())
     assert order is None
     assert {name: cells_of(column) for name, column in columns.items()} == expected(rows)
@@ -58,7 +58,7 @@ def test_columns_are_the_same_however_the_rows_are_cut_and_wherever_they_lie(is_
 @given(rows=rows, cuts=cuts, n_buckets=st.integers(2, 5), seed=st.integers(0, 99))
 def test_rows_in_buckets_are_all_the_rows_each_once_with_its_number(rows, cuts, n_buckets, seed):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "SMALL", -1_000_000)
+        patch.setattr(building, "MEMORY_LIMIT", -1_000_000)
         columns, order = built(rows, cuts, StoreOptions(), n_buckets, seed)
         again, same = built(rows, [], StoreOptions(), n_buckets, seed)
     assert sorted(order.tolist()) == list(range(len(rows)))
@@ -71,7 +71,7 @@ def test_rows_in_buckets_are_all_the_rows_each_once_with_its_number(rows, cuts, 
 @given(rows=rows, cuts=cuts)
 def test_a_column_can_be_looked_at_before_all_are_built(is_large, rows, cuts):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "SMALL", -1_000_000 if is_large else 1 << 24)
+        patch.setattr(building, "MEMORY_LIMIT", -1_000_000 if is_large else 1 << 24)
         builder = ColumnBuilder(StoreOptions())
         for columns, n_rows in batches(rows, cuts):
             builder.add(columns, n_rows)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import jsonl
-from mlpcli.data.reading.typed.columns import text_of
+from mlpcli.data.reading.typed.columns import cell_text
 from mlpcli.data.reading.typed.jsonl import JsonLinesReader
 from mlpcli.errors import DataError
 
@@ -114,7 +114,7 @@ def test_a_nested_value_in_a_column_that_is_not_wanted_is_no_fault(write):
 
 
 def test_a_line_without_end_is_no_table(write, monkeypatch):
-    monkeypatch.setattr(jsonl, "LONGEST_LINE", 100)
+    monkeypatch.setattr(jsonl, "MAX_LINE_SIZE", 100)
     monkeypatch.setattr(jsonl, "BLOCK_SIZE", 50)
     with pytest.raises(DataError, match=r"t\.jsonl:2: a line of more than"):
         read(write('{"x": 1}\n{"x": "' + "a" * 500))
@@ -137,7 +137,7 @@ def test_batches_of_any_size_make_the_same_columns(rows, block, n_rows, tmp_path
     except DataError as error:  # half of a surrogate pair
         assert "not valid JSON" in str(error)  # noqa: PT017
         return
-    assert read(path, TEXTS)["a"][1] == [text_of(row["a"]) or None for row in rows]
+    assert read(path, TEXTS)["a"][1] == [cell_text(row["a"]) or None for row in rows]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jsonl, "BLOCK_SIZE", block)
         patch.setattr(jsonl, "BATCH_ROWS", n_rows)

@@ -11,16 +11,15 @@ import zipfile
 
 import pytest
 
-from mlpcli.data.reading import held as held_bytes
-from mlpcli.data.reading import sources
+from mlpcli.data.reading import input_buffer, sources
 from mlpcli.data.reading.sources import (
     STANDARD_INPUT,
     Source,
+    detect_kind,
     find_sources,
-    held,
-    kind_of,
     open_source,
     open_stored,
+    reopenable,
     sha256_of,
 )
 from mlpcli.errors import DataError
@@ -173,11 +172,11 @@ KINDS = {
 @pytest.mark.parametrize(("kind", "data"), KINDS.items(), ids=KINDS)
 def test_the_kind_of_a_file_is_told_by_its_content(kind, data, folder, monkeypatch):
     folder.joinpath("t.csv").write_bytes(data)
-    assert kind_of("t.csv") == kind
+    assert detect_kind("t.csv") == kind
     assert sha256_of("t.csv") == hashlib.sha256(data).hexdigest()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     source = Source("-")
-    assert kind_of(source) == kind
+    assert detect_kind(source) == kind
     assert open_source(source).read(len(data) + 1) == data
 
 
@@ -192,21 +191,21 @@ def test_other_workbooks_and_packed_json_lines_are_known_too(folder):
     }
     for name, (data, kind) in files.items():
         folder.joinpath(name).write_bytes(data)
-        assert kind_of(name) == kind
+        assert detect_kind(name) == kind
 
 
 @pytest.mark.parametrize("most_in_memory", [1 << 20, 100])
 @pytest.mark.parametrize("packer", [bytes, gzip.compress, PACKERS["zip"]], ids=["plain", "gz", "zip"])
 def test_what_can_be_read_only_once_is_held_and_can_be_sought_in(packer, most_in_memory, monkeypatch):
-    monkeypatch.setattr(held_bytes, "MOST_IN_MEMORY", most_in_memory)
+    monkeypatch.setattr(input_buffer, "MAX_IN_MEMORY", most_in_memory)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packer(TEXT))))
     first = find_sources("-")[0]
-    assert kind_of(first) == "text"
-    source = held(first)
+    assert detect_kind(first) == "text"
+    source = reopenable(first)
     for _ in range(2):
         assert open_source(source).read(len(TEXT) + 1) == TEXT
     assert source.name == STANDARD_INPUT
-    assert held(source) is source
+    assert reopenable(source) is source
     one, other = open_stored(source), open_stored(source)
     assert one.seek(-4, io.SEEK_END) == len(TEXT) - 4
     assert other.read(3) == TEXT[:3]
@@ -218,9 +217,9 @@ def test_a_workbook_from_a_pipe_is_held_as_it_is_stored(monkeypatch):
     raw = io.BytesIO(KINDS["workbook"])
     raw.seekable = lambda: False
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
-    source = held(Source("-"))
+    source = reopenable(Source("-"))
     assert open_stored(source).read() == KINDS["workbook"]
-    assert kind_of(source) == "workbook"
+    assert detect_kind(source) == "workbook"
 
 
 @pytest.mark.parametrize("packer", [bytes, PACKERS["zip"]], ids=["plain", "zip"])
@@ -228,7 +227,7 @@ def test_a_named_pipe_is_held(packer, folder):
     os.mkfifo("pipe")
     writer = threading.Thread(target=lambda: folder.joinpath("pipe").write_bytes(packer(TEXT)))
     writer.start()
-    source = held(find_sources("pipe")[0])
+    source = reopenable(find_sources("pipe")[0])
     writer.join()
     assert [open_source(source).read(len(TEXT) + 1) for _ in range(2)] == [TEXT, TEXT]
 
@@ -242,7 +241,7 @@ def test_a_full_disk_under_what_is_held_is_an_error(monkeypatch):
     with pytest.raises(
         DataError, match=r"^standard input: not enough space for it in .* \(No space left on device\)\.$"
     ):
-        held(Source("-"))
+        reopenable(Source("-"))
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(folder, monkeypatch):

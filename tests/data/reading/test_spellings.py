@@ -39,7 +39,7 @@ def test_a_column_whose_spellings_are_asked_for_is_the_same_column(tmp_path, cel
 
 
 def test_of_very_many_numbers_no_more_texts_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(building, "MOST_SPELLED", 3)
+    monkeypatch.setattr(building, "MAX_SPELLINGS", 3)
     builder = building.ColumnBuilder()
     for batch in (("1", "2"), ("2", "3"), ("4",), ("5",)):
         builder.add({}, 0, {"v": batch})

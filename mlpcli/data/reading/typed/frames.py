@@ -1,4 +1,4 @@
-"""Data frames as tables: their columns follow the rules of typed files."""
+"""Conversion of data frames to tables, by the rules of typed files."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ CELL_TYPES = (str, int, float, np.number, np.bool_, date, Decimal)
 
 
 def as_frame(rows: Any, columns: Sequence[str] | None) -> pd.DataFrame:
-    """Rows as a data frame; raises DataError for an array whose columns have no names, or too few or many."""
+    """Convert rows to a data frame; raises DataError for an array without one name per column in `columns`."""
     if isinstance(rows, pd.DataFrame):
         return rows
     if isinstance(rows, Mapping):
@@ -54,15 +54,15 @@ def as_frame(rows: Any, columns: Sequence[str] | None) -> pd.DataFrame:
 
 
 def with_truth(frame: pd.DataFrame, names: Sequence[str], truth: Any) -> pd.DataFrame:
-    """The frame with the targets beside its columns; raises DataError where they do not fit together."""
-    given = np.asarray(truth) if not isinstance(truth, pd.DataFrame) else truth[list(names)].to_numpy()
-    given = given.reshape(len(given), -1) if given.ndim else given.reshape(1, 1)
-    if given.shape != (len(frame), len(names)):
+    """Add the target columns `truth`, called `names`, to a frame; raises DataError if the shapes do not match."""
+    targets = np.asarray(truth) if not isinstance(truth, pd.DataFrame) else truth[list(names)].to_numpy()
+    targets = targets.reshape(len(targets), -1) if targets.ndim else targets.reshape(1, 1)
+    if targets.shape != (len(frame), len(names)):
         raise DataError(
             f"the truth: must have {len(frame)} rows and {len(names)} columns ({', '.join(names)}), "
-            f"got {given.shape[0]} and {given.shape[1]}."
+            f"got {targets.shape[0]} and {targets.shape[1]}."
         )
-    return frame.assign(**dict(zip(names, given.T, strict=True)))
+    return frame.assign(**dict(zip(names, targets.T, strict=True)))
 
 
 def table_from_frame(
@@ -71,9 +71,9 @@ def table_from_frame(
     request: Request = ALL,
     missing: tuple[str, ...] = DEFAULT_MISSING,
 ) -> Table:
-    """The columns that are wanted of a frame that was never a file, without its index; the hash is of their cells.
+    """Convert the wanted columns of a data frame, without its index, to a table; `Table.sha256` is of their cells.
 
-    `missing` are texts of a missing cell.
+    `missing` are the texts of missing cells.
     """
     if not isinstance(frame, pd.DataFrame):
         raise DataError(f"{name}: must be a pandas DataFrame, got {type(frame).__name__}.")
@@ -85,43 +85,43 @@ def table_from_frame(
         digest.update(pd.util.hash_pandas_object(rows[list(columns)], index=False).to_numpy().tobytes())
     except (TypeError, ValueError) as error:
         raise DataError(f"{name}: a cell is not a text, number or date ({error}).") from error
-    where = partial("{}: row {}".format, name)
+    locate = partial("{}: row {}".format, name)
     sha256, format = digest.hexdigest(), TableFormat(missing=missing)
     notes = tuple(unnamed_column_notes(name, [str(column) for column in frame.columns], names))
-    return Table(columns, len(rows), name, names, format, where, sha256, notes, is_file=False)
+    return Table(columns, len(rows), name, names, format, locate, sha256, notes, is_file=False)
 
 
 def frame_columns(frame: pd.DataFrame, request: Request, name: str = "the data frame") -> dict[str, Column]:
-    """The wanted columns of a frame whose columns have distinct texts as names; `name` is for messages."""
+    """Convert the wanted columns of a frame whose column names are distinct strings; `name` is for messages."""
     return {
-        column: _column(f"{name}: column {escape_text(column)}", cells, request.wants_text(column))
-        for column, cells in frame.items()
+        column: _column(f"{name}: column {escape_text(column)}", series, request.wants_text(column))
+        for column, series in frame.items()
         if isinstance(column, str) and request.wants(column)
     }
 
 
-def _column(where: str, series: Series, as_text: bool) -> Column:
+def _column(location: str, series: Series, as_text: bool) -> Column:
     dtype: Any = series.dtype
     if isinstance(dtype, pd.ArrowDtype):
-        pa = load_pyarrow(where)
-        found = arrow_column(pa, pa.array(series), as_text)
-        if found is None:
-            raise typed.unreadable_type(where, dtype)
-        return found
+        pa = load_pyarrow(location)
+        column = arrow_column(pa, pa.array(series), as_text)
+        if column is None:
+            raise typed.unreadable_type(location, dtype)
+        return column
     if isinstance(dtype, pd.CategoricalDtype):
         codes, entries = np.asarray(series.cat.codes), series.cat.categories
-        return typed.coded_column(codes, entries.tolist(), _type_of(where, entries), "category")
+        return typed.categorical_column(codes, entries.tolist(), _type_of(location, entries), "category")
     if isinstance(dtype, pd.SparseDtype):
-        return _column(where, series.astype(dtype.subtype), as_text)
+        return _column(location, series.astype(dtype.subtype), as_text)
     if pd.api.types.is_datetime64_any_dtype(dtype):
         is_zoned = isinstance(dtype, pd.DatetimeTZDtype)
         stamps = series.dt.tz_convert(None) if is_zoned else series
         return typed.date_column(stamps.to_numpy(), as_text, is_zoned)
     if isinstance(dtype, pd.StringDtype):
-        codes, distinct = pd.factorize(series)
-        return typed.coded_column(codes, distinct.tolist(), "text")
+        codes, uniques = pd.factorize(series)
+        return typed.categorical_column(codes, uniques.tolist(), "text")
     if dtype.kind in "iufb":
-        # Nullable dtypes have a mask.
+        # pandas' nullable dtypes have a mask.
         missing = None if isinstance(dtype, np.dtype) or not series.hasnans else series.isna().to_numpy()
         values = series.to_numpy() if missing is None else series.to_numpy(dtype.numpy_dtype, na_value=0)
         values = values.astype(getattr(dtype, "numpy_dtype", dtype), copy=False)
@@ -129,22 +129,22 @@ def _column(where: str, series: Series, as_text: bool) -> Column:
             return typed.boolean_column(values, as_text, missing)
         return typed.number_column(values, as_text, missing)
     if dtype.kind == "O" and isinstance(dtype, np.dtype):
-        return _object_column(where, series, as_text)
-    raise typed.unreadable_type(where, dtype)
+        return _object_column(location, series, as_text)
+    raise typed.unreadable_type(location, dtype)
 
 
-def _type_of(where: str, categories: "pd.Index[Any]") -> CellType:
-    """The type of the cells of a column of categories; of intervals and the like that of their texts."""
+def _type_of(location: str, categories: "pd.Index[Any]") -> CellType:
+    """The cell type of the categories; "text" for intervals and other unsupported types."""
     try:
-        return _column(where, categories.to_series(), True).cell_type or "text"
+        return _column(location, categories.to_series(), True).cell_type or "text"
     except DataError:
         return "text"
 
 
-def _object_column(where: str, series: Series, as_text: bool) -> Column:
+def _object_column(location: str, series: Series, as_text: bool) -> Column:
     missing = series.isna().tolist()
     cells = [None if is_missing else cell for cell, is_missing in zip(series.tolist(), missing, strict=True)]
-    for its_type in set(map(type, cells)) - {type(None)}:
-        if not issubclass(its_type, CELL_TYPES) or issubclass(its_type, np.complexfloating | np.timedelta64):
-            raise typed.unreadable_type(where, its_type.__name__)
+    for cell_class in set(map(type, cells)) - {type(None)}:
+        if not issubclass(cell_class, CELL_TYPES) or issubclass(cell_class, np.complexfloating | np.timedelta64):
+            raise typed.unreadable_type(location, cell_class.__name__)
     return typed.object_column(cells, as_text)

@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, its keys the columns; what is not in an object or null is missing."""
+"""The reader of JSON Lines: an object per line, whose keys are the columns; null and absent keys are missing cells."""
 
 import contextlib
 import json
@@ -20,29 +20,29 @@ from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError
 
 BLOCK_SIZE = 1 << 20
-LONGEST_LINE = 64 << 20
-NAMING_LINES = 100
+MAX_LINE_SIZE = 64 << 20
+HEADER_LINES = 100
 JSON_KEY = re.compile(rb'"(?:[^"\\]|\\.)*"\s*(:?)')
-LARGE = 2.0**63  # orjson makes floats of larger integers
+LARGE_INTEGER = 2.0**63  # orjson returns larger integers as floats
 Lines = list[tuple[int, bytes]]
 
 
 class JsonLinesReader:
-    """One JSON Lines file, compressed or not; see `Reader`. The columns are the keys of the first 100 lines."""
+    """Reader of a JSON Lines file, compressed or not. The columns are the keys in its first 100 lines."""
 
     def __init__(self, source: Source, format: TableFormat) -> None:
         self.name, self.format, self.notes = source.name, format, list[str]()
         self._source = source
         self._stream = open_source(source)
-        self._places: dict[int, Sequence[int]] = {}  # line numbers by the first row of a batch
+        self._line_numbers: dict[int, Sequence[int]] = {}  # of each batch, by the index of its first row
         try:
             self._lines = self._batches_of_lines(self._stream)
             self._first: Lines | None = next(self._lines, [])
-            while len(self._first) < NAMING_LINES and (more := next(self._lines, [])):
+            while len(self._first) < HEADER_LINES and (more := next(self._lines, [])):
                 self._first = self._first + more
             if not self._first:
                 raise DataError(f"{self.name}: the file is empty. It needs a JSON object per line.")
-            rows = [self._parsed(line, text) for line, text in self._first[:NAMING_LINES]]
+            rows = [self._parse(line, text) for line, text in self._first[:HEADER_LINES]]
             self._keys = tuple(dict.fromkeys(key for row in rows for key in row))
             self.names = unique_column_names(self.name, None, self._keys)
             if not self.names:
@@ -52,7 +52,7 @@ class JsonLinesReader:
             raise
 
     def batches(self, request: Request) -> Iterator[Batch]:
-        """The rows, about a megabyte of text at a time."""
+        """The rows in batches of about a megabyte of text."""
         if self._first is None:
             self.close()
             self._stream = open_source(self._source)
@@ -60,71 +60,71 @@ class JsonLinesReader:
         n_rows, first, self._first = 0, self._first, None
         for lines in chain([first] if first else [], self._lines):
             numbers: Sequence[int] = range(lines[0][0], lines[-1][0] + 1)
-            if len(numbers) > len(lines):  # blank lines between
+            if len(numbers) > len(lines):  # there are blank lines in between
                 numbers = [line for line, _ in lines]
-            self._places[n_rows] = numbers
+            self._line_numbers[n_rows] = numbers
             yield partial(self._table, lines, n_rows, request=request)
             n_rows += len(lines)
 
     def locate(self, row: int) -> str:
-        """The place of a row of the file."""
-        first = max(first for first in list(self._places) if first <= row)
-        return f"{self.name}:{self._places[first][row - first]}"
+        """The location of a row as "file.jsonl:17"."""
+        first = max(first for first in list(self._line_numbers) if first <= row)
+        return f"{self.name}:{self._line_numbers[first][row - first]}"
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stream.close()
 
     def _batches_of_lines(self, stream: ByteStream) -> Iterator[Lines]:
-        """The lines that are not blank, with their numbers."""
+        """The non-blank lines with their numbers, in batches of at most BATCH_ROWS."""
         rest, line, is_done = b"", 1, False
         while not is_done:
             block = stream.read(BLOCK_SIZE)
             is_done = len(block) < BLOCK_SIZE
-            texts = (rest + block).split(b"\n")
-            rest = b"" if is_done else texts.pop()
-            if len(rest) > LONGEST_LINE:
-                raise table_error(self.name, line + len(texts), LONG_LINE, n_megabytes=LONGEST_LINE >> 20)
-            if line == 1 and texts:
-                texts[0] = texts[0].removeprefix(b"\xef\xbb\xbf")
-            filled = [(number, text) for number, text in enumerate(texts, line) if text and not text.isspace()]
-            for start in range(0, len(filled), BATCH_ROWS):
-                yield filled[start : start + BATCH_ROWS]
-            line += len(texts)
+            lines = (rest + block).split(b"\n")
+            rest = b"" if is_done else lines.pop()
+            if len(rest) > MAX_LINE_SIZE:
+                raise table_error(self.name, line + len(lines), LONG_LINE, n_megabytes=MAX_LINE_SIZE >> 20)
+            if line == 1 and lines:
+                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+            non_blank = [(number, text) for number, text in enumerate(lines, line) if text and not text.isspace()]
+            for start in range(0, len(non_blank), BATCH_ROWS):
+                yield non_blank[start : start + BATCH_ROWS]
+            line += len(lines)
 
-    def _parsed(self, line: int, text: bytes) -> dict[str, Any]:
+    def _parse(self, line: int, text: bytes) -> dict[str, Any]:
         try:
             row = orjson.loads(text)
         except orjson.JSONDecodeError as error:
             hint = "Write null for NaN." if b"NaN" in text else "Write one JSON object per line, in UTF-8."
             raise DataError(f"{self.name}:{line}: not valid JSON ({escape_text(error.msg)}). {hint}") from error
         if isinstance(row, dict):
-            if text.count(b":") != len(row):  # of pairs, or within a text
-                self._refuse_twice(line, text, row)
+            if text.count(b":") != len(row):  # otherwise each colon belongs to one key
+                self._check_duplicate_keys(line, text, row)
             return row
         raise DataError(f"{self.name}:{line}: not a JSON object. Write one per line: {{'name': value, ...}}.")
 
-    def _refuse_twice(self, line: int, text: bytes, row: dict[str, Any]) -> None:
-        """Raise DataError for a key that the line holds twice."""
+    def _check_duplicate_keys(self, line: int, text: bytes, row: dict[str, Any]) -> None:
+        """Raise DataError if a key occurs twice in a line."""
         if sum(map(len, JSON_KEY.findall(text))) == len(row):
             return
         keys: list[str] = []
         with contextlib.suppress(ValueError, RecursionError):  # a number of thousands of digits
-            # The pairs of the outer object come last.
+            # The hook is called for the outermost object last.
             json.loads(text, object_pairs_hook=lambda pairs: keys.__setitem__(slice(None), [key for key, _ in pairs]))
-        twice = [key for key in row if keys.count(key) > 1]
-        if twice:
-            key = quote_text(twice[0])
+        duplicates = [key for key in row if keys.count(key) > 1]
+        if duplicates:
+            key = quote_text(duplicates[0])
             raise DataError(f"{self.name}:{line}: the key {key} occurs twice. Give each value its own key.")
 
     def _table(self, lines: Lines, first: int, request: Request) -> Table:
-        rows = [self._parsed(line, text) for line, text in lines]
-        known = set(self._keys)
+        rows = [self._parse(line, text) for line, text in lines]
+        keys = set(self._keys)
         for (line, _), row in zip(lines, rows, strict=True):
-            if not known.issuperset(row):
-                key = next(key for key in row if key not in known)
+            if not keys.issuperset(row):
+                key = next(key for key in row if key not in keys)
                 raise DataError(
-                    f"{self.name}:{line}: the key {quote_text(key)} is in none of the first {NAMING_LINES} lines. "
+                    f"{self.name}:{line}: the key {quote_text(key)} is in none of the first {HEADER_LINES} lines. "
                     "Write it in the first line (null is a missing cell), or leave it out."
                 )
         cells = {
@@ -132,8 +132,12 @@ class JsonLinesReader:
             for name, key in zip(self.names, self._keys, strict=True)
             if request.wants(name)
         }
-        columns = {n: object_column(each, request.wants_text(n)) for n, each in cells.items() if request.makes(n)}
-        kept = {name: each for name, each in cells.items() if request.keeps(name)}
+        columns = {
+            name: object_column(values, request.wants_text(name))
+            for name, values in cells.items()
+            if request.converts(name)
+        }
+        kept = {name: values for name, values in cells.items() if request.keeps(name)}
         return batch_table(self, columns, len(rows), first, kept)
 
     def _cells(self, lines: Lines, rows: list[dict[str, Any]], key: str) -> list[Any]:
@@ -147,13 +151,13 @@ class JsonLinesReader:
             )
         if float in types:
             for row, cell in enumerate(cells):
-                if type(cell) is float and abs(cell) >= LARGE:
+                if type(cell) is float and abs(cell) >= LARGE_INTEGER:
                     cells[row] = _exact(lines[row][1], key, cell)
         return cells
 
 
 def _exact(text: bytes, key: str, number: float) -> Any:
-    """A large number with all its digits."""
+    """Parse a large number of a line again, with all its digits."""
     try:
         return json.loads(text)[key]
     except ValueError:  # thousands of digits
@@ -162,5 +166,5 @@ def _exact(text: bytes, key: str, number: float) -> Any:
 
 def _path(key: str, cell: Any) -> str:
     """The first key path inside a nested value."""
-    inner = next(iter(cell), "") if isinstance(cell, dict) else None
-    return escape_text(f"{key}[0]" if inner is None else f"{key}.{inner}")
+    inner_key = next(iter(cell), "") if isinstance(cell, dict) else None
+    return escape_text(f"{key}[0]" if inner_key is None else f"{key}.{inner_key}")
