@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import as_categorical, cast_table
-from mlpcli.data.schema.findings import find_merged_spellings
+from mlpcli.data.schema.findings import find_equivalent_spellings
 from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table
 from mlpcli.errors import DataError
@@ -76,7 +76,7 @@ def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role
         if column is not None and not (
             isinstance(column, NumericColumn) and len(np.unique(column.values)) > MAX_DISTINCT_NUMBERS
         ):
-            found = find_merged_spellings(table, infer_schema(table, name)[0], "group")
+            found = find_equivalent_spellings(table, infer_schema(table, name)[0], "group")
             notes += [f"{table.name}: {finding.text}" for finding in found]
     return notes
 

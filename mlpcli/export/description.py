@@ -8,7 +8,7 @@ import numpy as np
 from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.layout import Spans, input_spans
 from mlpcli.data.features.numeric import NumericFit, unpack_numeric
-from mlpcli.data.schema.cells import canonical_in, marker_numbers
+from mlpcli.data.schema.cells import canonical_texts, marker_numbers
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.spelling import canonical, is_code, plain_number
 from mlpcli.data.targets.target import BooleanTarget, ClassTarget, NumberTarget, Target, prediction_names, typed_labels
@@ -110,7 +110,7 @@ def reading_of(schema: ColumnSchema, missing: Sequence[str]) -> Plain:
     """How the texts of a column are read; `missing` are the missing-value markers of columns without their own."""
     markers = frozenset(missing if schema.missing is None else schema.missing) | {""}
     is_numeric = schema.role in ("number", "date")
-    spelled = {*map(canonical, markers), *(() if is_numeric else canonical_in(sorted(markers), schema.number))}
+    spelled = {*map(canonical, markers), *(() if is_numeric else canonical_texts(sorted(markers), schema.number))}
     plain: Plain = {"missing": sorted(spelled)}
     if schema.role == "number":
         plain["missing_numbers"] = marker_numbers(markers, schema.number).tolist()

@@ -15,7 +15,7 @@ from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_ya
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
-from mlpcli.data.schema.findings import Finding, note_on_missing, refuse_faults
+from mlpcli.data.schema.findings import Finding, missing_marker_notes, raise_faults
 from mlpcli.data.schema.number_formats import format_as_yaml
 from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.roles import infer_schema
@@ -96,7 +96,7 @@ def starter_for(
     schemas = [*plan.schemas, *(one.schema for one in profiles if not one.drop_reason)]
     formats = _number_formats(table, schemas, disguised)
     shared = _shared_signs(formats)
-    guessed = (*table.notes, *note_on_missing(table, schemas))
+    guessed = (*table.notes, *missing_marker_notes(table, schemas))
     data = StarterData(
         train=source,
         targets=targets,
@@ -172,8 +172,8 @@ def _plan_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[Ta
         if finding is not None and task != "classification":
             disguised[name] = finding
     options = {name: _options(finding.number or PLAIN) for name, finding in disguised.items()}
-    plan = infer_targets(table, targets, task, options, say=SAY_TASK)
-    refuse_faults(plan.findings)
+    plan = infer_targets(table, targets, task, options, instruction=SAY_TASK)
+    raise_faults(plan.findings)
     return plan, disguised
 
 

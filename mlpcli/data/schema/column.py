@@ -1,4 +1,4 @@
-"""Column schemas: how the cells of a column are read; inferred once, recorded in the model, applied to every table."""
+"""Column schemas: how to read the cells of a column; inferred once, stored in the model, applied to every table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.reading.faults import escape_text, quote_text
 from mlpcli.data.remote_columns import RemoteColumns
-from mlpcli.data.schema.cells import boolean_values, canonical_in, marker_numbers, missing_mask, parse_numbers
+from mlpcli.data.schema.cells import boolean_values, canonical_texts, marker_numbers, missing_mask, parse_numbers
 from mlpcli.data.schema.dates import date_texts, parse_dates
 from mlpcli.data.schema.spelling import PLAIN, NumberFormat, number_text
 from mlpcli.data.store import PAGE_WATCHER
@@ -23,7 +23,7 @@ Locate = Callable[[int], str]
 
 @options
 class ColumnOptions:
-    """How to read one column, where what is found is wrong; a role alone is the short form."""
+    """How to read one column, overriding what is inferred; the short form is a role."""
 
     role: Annotated[Role | None, Setting("number, date, boolean or category; null infers it.")] = None
     prefix: Annotated[str, Setting("Text before each number, such as $.")] = ""
@@ -37,11 +37,11 @@ class ColumnOptions:
 
 @dataclass(frozen=True)
 class ColumnSchema:
-    """How a column is read, and why.
+    """How to read a column, and the reason.
 
-    `number` applies to numbers, `date_format` to dates. `levels` are (no, yes) of a boolean; of a category the spelling
-    of false and true, matched in any case (see `boolean_spelling`). `missing` are the markers of a missing cell; None
-    means those of the table.
+    `number` applies to numbers, `date_format` to dates. `levels` are (no, yes) of a boolean; of a category they are the
+    spelling of false and true, which are matched in any case (`boolean_spelling`). `missing` are the missing markers of
+    the column; None means those of the table.
     """
 
     name: str
@@ -74,53 +74,53 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: L
     markers = missing if schema.missing is None else frozenset(schema.missing) | {""}
     if schema.role in ("number", "date"):
         return _numeric(column, schema, markers, where)
-    texts = as_categorical(column) if isinstance(column, NumericColumn) else column
-    # What came as numbers is spelled already.
-    own = PLAIN if isinstance(column, NumericColumn) else schema.number
-    is_missing = missing_mask(texts.levels, markers, own)
-    spelled = canonical_in(texts.levels, own)
-    names = [None if gone else text for text, gone in zip(spelled, is_missing, strict=True)]
+    categorical = as_categorical(column) if isinstance(column, NumericColumn) else column
+    # Numeric columns have been converted to canonical texts already.
+    number_format = PLAIN if isinstance(column, NumericColumn) else schema.number
+    is_missing = missing_mask(categorical.levels, markers, number_format)
+    canonical_levels = canonical_texts(categorical.levels, number_format)
+    names = [None if is_marker else text for text, is_marker in zip(canonical_levels, is_missing, strict=True)]
     if schema.role == "category":
-        return texts.relabel(normalize_booleans(names, schema.levels))
-    return _boolean(texts, names, schema)
+        return categorical.relabel(normalize_booleans(names, schema.levels))
+    return _boolean(categorical, names, schema)
 
 
 def as_categorical(column: NumericColumn) -> CategoricalColumn:
-    """A numeric column as canonical texts, days as ISO dates; `role` keeps what they were."""
-    distinct, codes = np.unique(np.asarray(column.values), return_inverse=True)
-    # The shortest text of a float32 is not that of its float64.
+    """Convert a numeric column to canonical texts, days to ISO dates; `role` keeps the original role."""
+    uniques, codes = np.unique(np.asarray(column.values), return_inverse=True)
+    # Via the text, as the shortest text of a float32 is not that of its float64.
     is_date = column.role == "date"
-    levels = date_texts(distinct) if is_date else [number_text(float(str(number))) for number in distinct]
-    found = CategoricalColumn(
+    levels = date_texts(uniques) if is_date else [number_text(float(str(number))) for number in uniques]
+    categorical = CategoricalColumn(
         tuple(map(str, range(len(levels)))),
         codes.astype(code_dtype(len(levels))),
         column.role or "number",
         column.cell_type,
     )
-    is_missing = np.isnan(distinct.astype(np.float64))
-    return found.relabel([None if gone else level for level, gone in zip(levels, is_missing, strict=True)])
+    is_missing = np.isnan(uniques.astype(np.float64))
+    return categorical.relabel([None if is_nan else level for level, is_nan in zip(levels, is_missing, strict=True)])
 
 
-def first_row_with_level(column: CategoricalColumn, is_asked: NDArray[np.bool_]) -> int:
+def first_row_with_level(column: CategoricalColumn, is_marked: NDArray[np.bool_]) -> int:
     """The first row with a marked level (n_levels,)."""
-    return int(np.argmax(column.translate(is_asked, False)))
+    return int(np.argmax(column.translate(is_marked, False)))
 
 
 def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], where: Locate) -> NumericColumn:
     if isinstance(column, NumericColumn):
-        is_known = ~np.isnan(column.values)
-        if (schema.role == "date") != (column.role == "date") and is_known.any():
-            row = int(np.argmax(is_known))
+        is_present = ~np.isnan(column.values)
+        if (schema.role == "date") != (column.role == "date") and is_present.any():
+            row = int(np.argmax(is_present))
             text = as_categorical(column.take(slice(row, row + 1))).levels[0]
-            found = not_a_date_error if schema.role == "date" else not_a_number_error
-            raise found(where(row), schema, text)
+            error = not_a_date_error if schema.role == "date" else not_a_number_error
+            raise error(where(row), schema, text)
         values = column.values
         if schema.role == "number" and column.role is None:
             values = _without_markers(values, marker_numbers(markers, schema.number))
     else:
         values = _parse(column, schema, markers, where)
     if values.dtype.kind == "f" and not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))):
-        is_infinite = np.isinf(values)  # NaN alone also comes here
+        is_infinite = np.isinf(values)  # values may hold only NaN
         if is_infinite.any():
             raise DataError(
                 f"{where(int(np.argmax(is_infinite)))}: column {escape_text(schema.name)}: an infinite value. "
@@ -161,22 +161,22 @@ def _parse(
     return values
 
 
-def _boolean(texts: CategoricalColumn, names: list[str | None], schema: ColumnSchema) -> CategoricalColumn:
-    signs = boolean_values(schema.levels, [name or "" for name in names])
-    others = sorted({name for name, sign in zip(names, signs.tolist(), strict=True) if name and np.isnan(sign)})
-    places = {name: place for place, name in enumerate(others, start=2)}
+def _boolean(column: CategoricalColumn, names: list[str | None], schema: ColumnSchema) -> CategoricalColumn:
+    values = boolean_values(schema.levels, [name or "" for name in names])
+    others = sorted({name for name, value in zip(names, values.tolist(), strict=True) if name and np.isnan(value)})
+    codes_of = {name: code for code, name in enumerate(others, start=2)}
     codes = [
-        -1 if not name else places[name] if np.isnan(sign) else int(sign)
-        for name, sign in zip(names, signs.tolist(), strict=True)
+        -1 if not name else codes_of[name] if np.isnan(value) else int(value)
+        for name, value in zip(names, values.tolist(), strict=True)
     ]
-    table = np.asarray(codes, code_dtype(len(others) + 2))
-    return CategoricalColumn((*schema.levels, *others), texts.translate(table, -1), texts.role, texts.cell_type)
+    lookup = np.asarray(codes, code_dtype(len(others) + 2))
+    return CategoricalColumn((*schema.levels, *others), column.translate(lookup, -1), column.role, column.cell_type)
 
 
 def not_a_number_error(where: str, schema: ColumnSchema, text: str) -> DataError:
     """Error for an invalid cell of a numeric column."""
     hint = ""
-    if schema.number == PLAIN and any(sign.isdigit() for sign in text):
+    if schema.number == PLAIN and any(char.isdigit() for char in text):
         hint = f" Or say how its numbers are written (prefix, suffix, decimal, thousands): data.columns.{schema.name}."
     return DataError(
         f"{where}: column {escape_text(schema.name)}: {quote_text(text)} is not a number.\n"
@@ -194,45 +194,45 @@ def not_a_date_error(where: str, schema: ColumnSchema, text: str) -> DataError:
 
 
 class CastRemoteColumns(RemoteColumns):
-    """Remote columns, each cast when it is fetched."""
+    """Remote columns that are cast when they are fetched; fetching raises DataError for an invalid cell."""
 
     def __init__(self, table: Table, schemas: Sequence[ColumnSchema]) -> None:
         super().__init__([schema.name for schema in schemas])
         self._table, self._schemas = table, {schema.name: schema for schema in schemas}
 
     def fetch(self, name: str) -> Column:
-        """See `RemoteColumns`; raises DataError with the place of a misfit."""
+        """Fetch and cast a column; raises DataError with the location of an invalid cell."""
         missing = frozenset(self._table.format.missing) | {""}
         return cast(self._table.columns[name], self._schemas[name], missing, self._table.where)
 
     def inputs(self, preprocessor: Any, rows: Rows, dtype: Any) -> tuple[Any, Any]:
-        """See `RemoteColumns`."""
-        return self._distant.inputs(preprocessor, rows, dtype)
+        """Transform rows in the processes that hold them, as `RemoteColumns.inputs`."""
+        return self._remote.inputs(preprocessor, rows, dtype)
 
     def row_hashes(self, columns: Sequence[str], rows: Rows | None) -> NDArray[np.uint64]:
-        """See `RemoteColumns`."""
-        return self._distant.row_hashes([self._schemas[name] for name in columns], rows)
+        """Hashes of rows (None: all) over the cast columns of these names."""
+        return self._remote.row_hashes([self._schemas[name] for name in columns], rows)
 
     def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
-        """See `RemoteColumns`; raises DataError with the place of a misfit."""
-        return self._distant.sketch(schema, rows)
+        """Sketch a column as `RemoteColumns.sketch`; raises DataError with the location of an invalid cell."""
+        return self._remote.sketch(schema, rows)
 
     def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
-        """See `RemoteColumns`."""
-        return self._distant.missing_hash(is_missing, rows)
+        """Hash the mask of missing cells as `RemoteColumns.missing_hash`."""
+        return self._remote.missing_hash(is_missing, rows)
 
     @property
     def is_sketched(self) -> bool:
-        """See `RemoteColumns`."""
-        return self._distant.is_sketched
+        """Whether numeric columns should be sketched instead of fetched."""
+        return self._remote.is_sketched
 
     @property
     def rank_error(self) -> float:
-        """See `RemoteColumns`."""
-        return self._distant.rank_error
+        """Upper bound on the rank error of sketched quantiles, as a fraction of the rows."""
+        return self._remote.rank_error
 
     @property
-    def _distant(self) -> RemoteColumns:
+    def _remote(self) -> RemoteColumns:
         columns = self._table.columns
         assert isinstance(columns, RemoteColumns)
         return columns
@@ -249,5 +249,5 @@ def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
     columns: dict[str, Column] = {}
     for schema in schemas:
         columns[schema.name] = cast(table.columns[schema.name], schema, missing, table.where)
-        PAGE_WATCHER.release()  # of a column on disk
+        PAGE_WATCHER.release()  # the pages of a memory-mapped column
     return table.with_columns(columns)

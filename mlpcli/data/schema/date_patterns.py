@@ -1,9 +1,9 @@
-"""The ways of writing a date, and the parts of a text; of the standard library alone, so that it can be copied."""
+"""Date formats and the fields of a date text. Copied into exported programs: uses only the standard library."""
 
 import re
 from functools import lru_cache
 
-# Where several formats read all texts, the one with the fewest years is used, and of equal ones the first.
+# If several formats parse all texts, the one with the fewest distinct years is used; ties are resolved by this order.
 DATE_FORMATS = (
     *("YYYY-MM-DD", "YYYY/MM/DD", "YYYY.MM.DD", "DD.MM.YYYY"),
     *("MM/DD/YYYY", "DD/MM/YYYY", "MM-DD-YYYY", "DD-MM-YYYY"),
@@ -16,7 +16,7 @@ _MONTH_NAMES = (
     "nov(?:ember)?|dec(?:ember)?"
 )
 _MONTHS = {name[:3]: number for number, name in enumerate(_MONTH_NAMES.split("|"), start=1)}
-_PARTS = {
+_FIELD_PATTERNS = {
     "YYYY": r"(?P<year>\d{4})",
     "YY": r"(?P<year>\d{2})",
     "MON": rf"(?P<month>{_MONTH_NAMES})\.?",
@@ -26,21 +26,21 @@ _PARTS = {
     " ": r"\s+",
     ".": r"\.",
 }
-# A year of two digits that comes first is followed by two digits each: 10.4.2 is a version.
+# A two-digit year at the start requires a month and a day of two digits: 10.4.2 is a version number.
 _YEAR_FIRST = re.compile(r"YY[-/.]")
-_STRICT_PARTS = _PARTS | {"MM": r"(?P<month>\d{2})", "DD": r"(?P<day>\d{2})"}
+_STRICT_FIELD_PATTERNS = _FIELD_PATTERNS | {"MM": r"(?P<month>\d{2})", "DD": r"(?P<day>\d{2})"}
 FLAGS = re.ASCII | re.IGNORECASE
 _REST = r"(?P<rest>(?:,?[T\s].*)?)"
 
 
 def is_year_first(format: str) -> bool:
-    """Whether dates begin with a year of two digits."""
+    """Whether a format begins with a two-digit year."""
     return _YEAR_FIRST.match(format) is not None
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    parts = _STRICT_PARTS if is_year_first(name) else _PARTS
-    return re.compile(re.sub(r"YYYY|YY|MON|MM|DD|, | |\.", lambda part: parts[part[0]], name) + _REST, FLAGS)
+    patterns = _STRICT_FIELD_PATTERNS if is_year_first(name) else _FIELD_PATTERNS
+    return re.compile(re.sub(r"YYYY|YY|MON|MM|DD|, | |\.", lambda match: patterns[match[0]], name) + _REST, FLAGS)
 
 
 PATTERNS = {name: _pattern(name) for name in DATE_FORMATS}
@@ -52,7 +52,7 @@ TIME = re.compile(
 
 
 def date_fields(match: re.Match[str] | None) -> tuple[int, int, int, int]:
-    """Year, month, day and microsecond; all 0 for what is no date."""
+    """Year, month, day and microsecond of the day; all 0 if the text is not a date."""
     if match is None or (time := _microseconds(match["rest"])) is None:
         return 0, 0, 0, 0
     year, month, day = match.group("year", "month", "day")
@@ -61,7 +61,7 @@ def date_fields(match: re.Match[str] | None) -> tuple[int, int, int, int]:
 
 @lru_cache(1 << 17)
 def _microseconds(rest: str) -> int | None:
-    """The time of day in UTC that follows a date; None for what is no time."""
+    """Parse the text after a date: microseconds from its midnight to the time in UTC; None if it is not a time."""
     if (match := TIME.fullmatch(rest)) is None:
         return None if rest else 0
     hours, minutes, seconds, half, sign, zone_hours, zone_minutes = match.groups("0")

@@ -1,4 +1,4 @@
-"""Columns of dates: in which format they are read, what the cells leave open, and what does not fit."""
+"""Inference of date columns: their format, ambiguities, and cells that do not match it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ InferredSchema = tuple[ColumnSchema, list[Finding]]
 
 
 def find_dates(base: ColumnSchema, cells: TextCounts, order: str | None) -> InferredSchema | None:
-    """How to read cells that one format reads; None where none does. `order` is `data.dates`."""
+    """The schema of a column if one format parses all cells, with notes; otherwise None. `order` is `data.dates`."""
     formats = find_date_formats(cells.texts, order)
     if not formats:
         return None
@@ -32,73 +32,82 @@ def find_dates(base: ColumnSchema, cells: TextCounts, order: str | None) -> Infe
 
 
 def find_stray_dates(base: ColumnSchema, cells: TextCounts, order: str | None) -> InferredSchema | None:
-    """The fault of cells that are dates but for a few, are written in several ways or not as `order` has it."""
+    """The schema and fault of a column with a few cells that are not dates, or dates in other or several formats.
+
+    None if the column does not look like dates.
+    """
     date_format, is_other = best_date_format(cells.texts, cells.counts, order)
     if date_format and cells.are_few(is_other):
         schema = replace(base, role="date", date_format=date_format, reason="nearly all cells are dates")
         return schema, [stray_finding(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
-    if (found := _other_format_fault(base, cells, order, "data.dates")) is not None:
-        return found
+    if (result := _other_format_fault(base, cells, order, "data.dates")) is not None:
+        return result
     if not date_format:
         return None
-    are_dates = np.asarray([looks_like_date(text) for text in cells.texts], np.bool_)
+    are_dates = np.asarray([looks_like_date(message) for message in cells.texts], np.bool_)
     if not cells.are_few(~are_dates):
         return None
-    text = (
+    message = (
         f"{cells.location(is_other)}: column {base.name}: dates in several formats: {cells.examples(~is_other)} beside "
         f"{cells.examples(is_other)}. Use one format, or read texts: data.columns: "
         f"{{{format_yaml(base.name)}: category}}"
     )
-    return replace(base, role="date", date_format=date_format), [Finding(base.name, text, is_fault=True)]
+    return replace(base, role="date", date_format=date_format), [Finding(base.name, message, is_fault=True)]
 
 
 def read_as_dates(
     table: Table, base: ColumnSchema, cells: TextCounts | None, order: str | None, key: str
 ) -> InferredSchema:
-    """How to read a column that the user calls dates; `key` is what says the `order`. Raises DataError."""
+    """The schema of a column configured as dates; raises DataError if no format parses any cell.
+
+    `order` is the date order or format, from the config key `key`.
+    """
     if cells is None or not cells.texts:
         return replace(base, role="date", date_format="YYYY-MM-DD"), []
-    if (found := find_dates(base, cells, order)) is not None:
-        return replace(found[0], reason=base.reason), found[1]
-    best, is_other = best_date_format(cells.texts, cells.counts, order)
-    if not (best and cells.are_few(is_other)) and (found := _other_format_fault(base, cells, order, key)) is not None:
-        return found
-    if not best:
+    if (result := find_dates(base, cells, order)) is not None:
+        return replace(result[0], reason=base.reason), result[1]
+    best_format, is_other = best_date_format(cells.texts, cells.counts, order)
+    if (
+        not (best_format and cells.are_few(is_other))
+        and (result := _other_format_fault(base, cells, order, key)) is not None
+    ):
+        return result
+    if not best_format:
         raise DataError(
             f"{table.name}: column {base.name} cannot be read as dates: {quote_text(cells.texts[0])}.\n"
             "Known formats: YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and similar, with or without a time."
         )
-    found_strays = stray_finding(base.name, cells, is_other, f"is not a date written {best}", "dates")
-    return replace(base, role="date", date_format=best), [found_strays]
+    finding = stray_finding(base.name, cells, is_other, f"is not a date written {best_format}", "dates")
+    return replace(base, role="date", date_format=best_format), [finding]
 
 
 def _other_format_fault(base: ColumnSchema, cells: TextCounts, order: str | None, key: str) -> InferredSchema | None:
-    """The fault of dates that are written otherwise than `key` says; None where no other format reads nearly all."""
+    """The fault of dates in another format than the one configured in `key`; None if no format parses nearly all."""
     if order is None:
         return None
-    better, is_stray = best_date_format(cells.texts, cells.counts)
-    if not better or not cells.are_few(is_stray):
+    better_format, is_stray = best_date_format(cells.texts, cells.counts)
+    if not better_format or not cells.are_few(is_stray):
         return None
-    is_unread = ~is_stray & (best_date_format(cells.texts, cells.counts, order)[1])
-    location, example = cells.location(is_unread), cells.texts[cells.first_index(is_unread)]
-    text = (
+    is_unparsed = ~is_stray & (best_date_format(cells.texts, cells.counts, order)[1])
+    location, example = cells.location(is_unparsed), cells.texts[cells.first_index(is_unparsed)]
+    message = (
         f"{location}: column {base.name}: {quote_text(example)} is not a date as {key}: {order} "
-        f"has it; {better} reads {'all' if not is_stray.any() else 'nearly all'} cells. "
-        f'To read it so: data.columns: {{{format_yaml(base.name)}: {{role: date, format: "{better}"}}}}'
-        f"{'' if key != 'data.dates' else f', or {key}: {better} for all columns'}; "
+        f"has it; {better_format} reads {'all' if not is_stray.any() else 'nearly all'} cells. "
+        f'To read it so: data.columns: {{{format_yaml(base.name)}: {{role: date, format: "{better_format}"}}}}'
+        f"{'' if key != 'data.dates' else f', or {key}: {better_format} for all columns'}; "
         f"to keep texts: data.columns: {{{format_yaml(base.name)}: category}}"
     )
-    return replace(base, role="date", date_format=better), [Finding(base.name, text, is_fault=True)]
+    return replace(base, role="date", date_format=better_format), [Finding(base.name, message, is_fault=True)]
 
 
 def _notes(name: str, formats: Sequence[str], texts: Sequence[str]) -> list[Finding]:
     notes = []
     if len(formats) > 1:
-        could = " or ".join(formats)
-        which = could if any(map(is_year_first, formats)) else "day_first or month_first"
+        candidates = " or ".join(formats)
+        choices = candidates if any(map(is_year_first, formats)) else "day_first or month_first"
         notes.append(
-            f"column {name}: dates could be {could}: read as {formats[0]}. "
-            f"To choose one: data.dates: {which}, or format in data.columns"
+            f"column {name}: dates could be {candidates}: read as {formats[0]}. "
+            f"To choose one: data.dates: {choices}, or format in data.columns"
         )
     if has_two_digit_year(formats[0]):
         notes.append(f"column {name}: years of two digits: 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068")

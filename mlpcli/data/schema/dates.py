@@ -1,7 +1,7 @@
-"""Dates in texts: which way of writing them a column follows, and their day numbers.
+"""Parsing of dates: detection of their format, and day numbers.
 
-Days are counted from 1970-01-01 as float64, the time of day as the fraction. A zone offset is taken out, so all
-times are UTC. The arithmetic is NumPy's own: it knows the years 0001 to 9999, where nanosecond timestamps end in 2262.
+A day number is float64: days since 1970-01-01, with the time of day as its fraction. Times with a zone are converted to
+UTC. The arithmetic is NumPy's, which supports the years 0001 to 9999; nanosecond timestamps end in 2262.
 """
 
 import re
@@ -17,17 +17,17 @@ from mlpcli.data.schema.date_patterns import DATE_FORMATS, FLAGS, PATTERNS, TIME
 Values = NDArray[np.float64]
 Series: TypeAlias = "pd.Series[Any]"
 
-# What an order of day and month rules out; DD.MM is written in one order only.
+# Format prefixes excluded by an order of day and month; dates with points are always day first.
 _OTHER_ORDER = {"day_first": ("MM/DD", "MM-DD"), "month_first": ("DD/MM", "DD-MM-")}
 
 _ZONE = re.compile(r":.*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$", FLAGS)
 _DAY = 86_400_000_000  # microseconds
-# Texts that are tried before all of them, and texts that show which formats a column may have.
+# Texts that are parsed first, before all of them; texts that are sampled to exclude formats.
 _FIRST_TEXTS, _SAMPLE = 100, 1000
 
 
 def find_date_formats(texts: Sequence[str], order: str | None = None) -> tuple[str, ...]:
-    """Names of the formats that read every text, the preferred one first.
+    """Names of the formats that parse every text, the preferred one first.
 
     `order` is "day_first" or "month_first", which resolves ambiguous dates, or the name of the only format.
     """
@@ -44,23 +44,23 @@ def find_date_formats(texts: Sequence[str], order: str | None = None) -> tuple[s
 def best_date_format(
     texts: Sequence[str], counts: Sequence[int] | NDArray[np.int64], order: str | None = None
 ) -> tuple[str, NDArray[np.bool_]]:
-    """The format that reads most cells, and a mask of the texts it does not read; "" if none reads any.
+    """The format that parses most cells, and a mask (n_texts,) of the texts it does not parse; "" if none parses any.
 
-    `counts` are cells per text. Formats that read nothing in a sample of the texts are skipped.
+    `counts` are the numbers of cells per text. Formats that parse nothing in a sample of the texts are skipped.
     """
     sample = texts[:: max(1, len(texts) // _SAMPLE)]
-    best, most, is_other = "", 0, np.ones(len(texts), np.bool_)
+    best_format, n_most, is_unparsed = "", 0, np.ones(len(texts), np.bool_)
     for name in _allowed(order):
         if np.isnan(parse_dates(sample, name)).all():
             continue
-        is_unread = np.isnan(parse_dates(texts, name))
-        n_read = int(np.asarray(counts)[~is_unread].sum())
-        if n_read > most:
-            best, most, is_other = name, n_read, is_unread
-    if best and has_two_digit_year(best):  # the year may stand first as well
-        read = [text for text, is_so in zip(texts, is_other.tolist(), strict=True) if not is_so]
-        best = find_date_formats(read, order)[0]
-    return best, is_other
+        is_nan = np.isnan(parse_dates(texts, name))
+        n_read = int(np.asarray(counts)[~is_nan].sum())
+        if n_read > n_most:
+            best_format, n_most, is_unparsed = name, n_read, is_nan
+    if best_format and has_two_digit_year(best_format):  # the first field may be the year as well
+        parsed = [text for text, failed in zip(texts, is_unparsed.tolist(), strict=True) if not failed]
+        best_format = find_date_formats(parsed, order)[0]
+    return best_format, is_unparsed
 
 
 def _count_years(days: Values) -> int:
@@ -75,7 +75,7 @@ def _allowed(order: str | None) -> tuple[str, ...]:
 
 
 def looks_like_date(text: str) -> bool:
-    """Whether a text has the form of a date, even of a day that does not exist."""
+    """Whether a text matches a date format, even if the day does not exist."""
     matches = (pattern.fullmatch(text) for pattern in PATTERNS.values())
     return any(not match["rest"] or TIME.fullmatch(match["rest"]) for match in matches if match)
 
@@ -94,13 +94,15 @@ def parse_dates(texts: Sequence[str], format: str) -> Values:
     """Day numbers (n_texts,), NaN for a text that does not match."""
     match = PATTERNS[format].fullmatch
     year, month, day, time = np.asarray([date_fields(match(text)) for text in texts], np.int64).reshape(-1, 4).T
-    if has_two_digit_year(format):  # as POSIX has it
+    if has_two_digit_year(format):  # the POSIX rule for two-digit years
         year = year + np.where(year >= 69, 1900, 2000)
     months = (year - 1970) * 12 + month - 1
-    first, behind = (months_.astype("datetime64[M]").astype("datetime64[D]") for months_ in (months, months + 1))
-    first, n_days = first.astype(np.int64), (behind - first).astype(np.int64)
+    first, next_first = (
+        month_numbers.astype("datetime64[M]").astype("datetime64[D]") for month_numbers in (months, months + 1)
+    )
+    first, n_days = first.astype(np.int64), (next_first - first).astype(np.int64)
     is_valid = (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= n_days)
-    # Whole microseconds are divided once, so that a moment has the same number in every zone and as a timestamp.
+    # Integer microseconds are divided once, so that a time has the same number in every zone and as a timestamp.
     return np.where(is_valid, ((first + day - 1) * _DAY + time) / _DAY, np.nan)
 
 
@@ -110,19 +112,19 @@ def date_texts(days: NDArray[np.floating]) -> list[str]:
     Midnight has no time; NaN is "NaT".
     """
     stamps = np.full(len(days), "NaT", "datetime64[us]")
-    is_open = ~np.isnan(days)
+    is_inexact = ~np.isnan(days)
     for unit in (1_000_000, 1_000, 1):
-        times = np.round(np.where(is_open, days, 0.0) * (_DAY // unit)).astype(np.int64) * unit
-        stamps[is_open] = times[is_open].astype("datetime64[us]")
-        is_open &= times / _DAY != days
+        times = np.round(np.where(is_inexact, days, 0.0) * (_DAY // unit)).astype(np.int64) * unit
+        stamps[is_inexact] = times[is_inexact].astype("datetime64[us]")
+        is_inexact &= times / _DAY != days
     texts = (str(stamp).removesuffix(".000000") for stamp in stamps)
     return [text.removesuffix("000" if "." in text else "T00:00:00") for text in texts]
 
 
 def has_time(days: Values) -> bool:
     """Whether any date has a time of day other than midnight."""
-    known = days[~np.isnan(days)]
-    return bool(np.any(known != np.floor(known)))
+    present = days[~np.isnan(days)]
+    return bool(np.any(present != np.floor(present)))
 
 
 def iso_date(day: float) -> str:
@@ -132,22 +134,22 @@ def iso_date(day: float) -> str:
 
 def cycle_names(with_hour: bool) -> tuple[str, ...]:
     """Names of the features of `cycles`, in order."""
-    parts = ("year", "week", "day") if with_hour else ("year", "week")
-    return tuple(f"{part}_{function}" for part in parts for function in ("sin", "cos"))
+    periods = ("year", "week", "day") if with_hour else ("year", "week")
+    return tuple(f"{period}_{function}" for period in periods for function in ("sin", "cos"))
 
 
 def cycles(days: Values, with_hour: bool) -> list[Values]:
-    """Sine and cosine of the place in the year, in the week and (if asked) in the day; 0 where the date is missing.
+    """Cyclic features: sine and cosine of the time of year, of week and, if `with_hour`, of day; 0 if missing.
 
-    Each is (n_rows,). December ends next to January and Sunday next to Monday, which a day number cannot say.
+    Each is (n_rows,). December is next to January and Sunday next to Monday, which day numbers cannot express.
     """
-    known = ~np.isnan(days)
-    whole = np.floor(np.where(known, days, 0.0))
-    dates = whole.astype(np.int64).astype("datetime64[D]")
+    is_present = ~np.isnan(days)
+    day_numbers = np.floor(np.where(is_present, days, 0.0))
+    dates = day_numbers.astype(np.int64).astype("datetime64[D]")
     day_of_year = (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64)
     # 1970-01-01 was a Thursday: with 3 added, Monday is 0.
-    turns = [day_of_year / 365.25, (whole + 3) % 7 / 7]
+    fractions = [day_of_year / 365.25, (day_numbers + 3) % 7 / 7]
     if with_hour:
-        turns.append(np.where(known, days, 0.0) - whole)
-    angles = [2 * np.pi * turn for turn in turns]
-    return [np.where(known, function(angle), 0.0) for angle in angles for function in (np.sin, np.cos)]
+        fractions.append(np.where(is_present, days, 0.0) - day_numbers)
+    angles = [2 * np.pi * fraction for fraction in fractions]
+    return [np.where(is_present, function(angle), 0.0) for angle in angles for function in (np.sin, np.cos)]

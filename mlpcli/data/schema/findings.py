@@ -7,23 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import format_yaml, join_names, pluralize, quote_text
-from mlpcli.data.schema.cells import merged_spellings, missing_mask
+from mlpcli.data.schema.cells import equivalent_spellings, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_with_level
 from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import DEFAULT_MISSING, CategoricalColumn, Table
 from mlpcli.errors import DataError
 
-# Cells (or distinct texts of a column with more than FEW_TEXTS) that may be strays, as a fraction.
+# Maximum fraction of strays among the cells, or among the distinct texts if there are more than FEW_TEXTS.
 STRAYS = 0.05
 FEW_TEXTS = 20
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding about a column; a fault stops the training.
+    """A finding about a column; faults prevent training.
 
-    `number` is the number format of formatted numbers, `doubt` what it leaves ambiguous. `is_of_labels` marks findings
-    that also apply to class labels.
+    `number` is the format of formatted numbers, `doubt` describes its ambiguity. `is_of_labels` marks findings that
+    also apply to class labels.
     """
 
     column: str
@@ -35,17 +35,17 @@ class Finding:
 
     @property
     def doubts(self) -> "list[Finding]":
-        """The remaining note once the column is read as the numbers it holds."""
+        """The note that remains if the column is read as numbers: its ambiguity, if any."""
         return [Finding(self.column, f"column {self.column}: {self.doubt}", is_fault=False)] if self.doubt else []
 
 
-def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
-    """Raise DataError for faults, each with its location and remedy; at most `most` of them."""
+def raise_faults(findings: Iterable[Finding], limit: int | None = None) -> None:
+    """Raise DataError if there are faults, with the location and remedy of at most `limit` of them."""
     findings = tuple(findings)
     faults = [finding.text for finding in findings if finding.is_fault]
     if not faults:
         return
-    shown = faults[:most]
+    shown = faults[:limit]
     more = (
         f"\n{pluralize(len(faults) - len(shown), 'more such column')}: mlp check lists all."
         if len(faults) > len(shown)
@@ -55,13 +55,14 @@ def refuse_faults(findings: Iterable[Finding], most: int | None = None) -> None:
 
 
 def _advice_on_commas(findings: Iterable[Finding]) -> str:
-    """The keys for the whole table, where more than one of its columns has decimal commas."""
-    found = [one.number for one in findings if one.number is not None and one.number.decimal == ","]
-    if len(found) < 2:
+    """Recommend the keys for the whole table if at least two columns have decimal commas."""
+    formats = [finding.number for finding in findings if finding.number is not None and finding.number.decimal == ","]
+    if len(formats) < 2:
         return ""
-    thousands = sorted({number.thousands for number in found} - {""})
-    grouped = f' and data.thousands: "{thousands[0]}"' if len(thousands) == 1 else ""
-    return f'\n{len(found)} columns have decimal commas. If all numbers of the table do: data.decimal: ","{grouped}'
+    thousands = sorted({number.thousands for number in formats} - {""})
+    thousands_key = f' and data.thousands: "{thousands[0]}"' if len(thousands) == 1 else ""
+    advice = f'data.decimal: ","{thousands_key}'
+    return f"\n{len(formats)} columns have decimal commas. If all numbers of the table do: {advice}"
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,16 @@ class TextCounts:
         """Number of non-missing cells."""
         return int(self.counts.sum())
 
-    def location(self, is_asked: NDArray[np.bool_]) -> str:
+    def location(self, is_marked: NDArray[np.bool_]) -> str:
         """Location of the first cell with a marked text."""
         marked = np.zeros(len(self.column.levels), np.bool_)
-        marked[self.levels[is_asked]] = True
+        marked[self.levels[is_marked]] = True
         return self.table.where(first_row_with_level(self.column, marked))
 
-    def first_index(self, is_asked: NDArray[np.bool_]) -> int:
+    def first_index(self, is_marked: NDArray[np.bool_]) -> int:
         """Index of the marked text that occurs first in the table."""
         marked = np.zeros(len(self.column.levels), np.bool_)
-        marked[self.levels[is_asked]] = True
+        marked[self.levels[is_marked]] = True
         code = int(self.column.codes[first_row_with_level(self.column, marked)])
         return int(np.flatnonzero(self.levels == code)[0])
 
@@ -98,9 +99,9 @@ class TextCounts:
         few_cells = self.counts[is_stray].sum() <= STRAYS * self.n_cells
         return bool(few_cells or (len(self.texts) > FEW_TEXTS and is_stray.mean() <= STRAYS))
 
-    def examples(self, is_asked: NDArray[np.bool_]) -> str:
+    def examples(self, is_marked: NDArray[np.bool_]) -> str:
         """Up to three marked texts, for a message."""
-        return join_names([repr(self.texts[index]) for index in np.flatnonzero(is_asked)[:3].tolist()], 3)
+        return join_names([repr(self.texts[index]) for index in np.flatnonzero(is_marked)[:3].tolist()], 3)
 
 
 def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> TextCounts:
@@ -113,28 +114,30 @@ def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions,
     )
 
 
-def find_merged_spellings(table: Table, schema: ColumnSchema, what: str) -> list[Finding]:
-    """A note if two spellings of a number occur and become one label, level, fold or group (`what`)."""
+def find_equivalent_spellings(table: Table, schema: ColumnSchema, noun: str) -> list[Finding]:
+    """A note if two spellings of a number are merged into one label, level, fold or group (`noun`)."""
     column, name = table.columns[schema.name], schema.name
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing)
     texts: tuple[str, ...] = table.spellings.get(name, ())
     if isinstance(column, CategoricalColumn):
         texts = tuple(level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count)
     is_missing = missing_mask(texts, markers, schema.number).tolist()
-    known = sorted(text for text, gone in zip(texts, is_missing, strict=True) if not gone)  # in any order of the rows
-    pairs = merged_spellings(known, schema.number)
-    text = f"column {name}: {{}} and {{}} are the same number, and one {what}"
+    present = sorted(
+        text for text, is_marker in zip(texts, is_missing, strict=True) if not is_marker
+    )  # independent of the order of rows
+    pairs = equivalent_spellings(present, schema.number)
+    text = f"column {name}: {{}} and {{}} are the same number, and one {noun}"
     return [Finding(name, text.format(*map(quote_text, pairs[0])), is_fault=False)] if pairs else []
 
 
-def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
-    """One sentence on texts that the default markers take as missing though they may be levels, such as the country NA.
+def missing_marker_notes(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
+    """A note on cells that default markers make missing although they may be levels, such as NA for Namibia.
 
-    They may be where other texts of the column are written alike, or empty cells stand beside them.
+    They may be levels if other texts of the column have the same pattern, or if the column also has empty cells.
     """
     if table.format.missing != DEFAULT_MISSING:
         return []
-    found = []
+    examples = []
     for schema in schemas:
         if schema.missing is not None or schema.role in ("number", "date"):
             continue
@@ -147,15 +150,15 @@ def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
         counts = dict(zip(column.levels, column.counts.tolist(), strict=True))
         has_empty = sum(counts.values()) - counts.get("", 0) < len(column)
         shapes = {_shape(level) for level in column.levels if level not in DEFAULT_MISSING}
-        found += [
+        examples += [
             f"{schema.name}: {marker!r} in {pluralize(counts[marker], 'cell')}"
             for marker in markers
             if counts[marker] and (has_empty or _shape(marker) in shapes)
         ]
-    if not found:
+    if not examples:
         return []
     return [
-        f"{table.name}: read as missing: {join_names(found, 6)}. "
+        f"{table.name}: read as missing: {join_names(examples, 6)}. "
         'If these are texts: data.missing: [""], or missing: [""] of a column in data.columns'
     ]
 
@@ -163,19 +166,20 @@ def note_on_missing(table: Table, schemas: Iterable[ColumnSchema]) -> list[str]:
 def _shape(text: str) -> str:
     """Pattern of capitals, other letters and digits."""
     return "".join(
-        "A" if sign.isupper() else "a" if sign.isalpha() else "0" if sign.isdigit() else sign for sign in text
+        "A" if char.isupper() else "a" if char.isalpha() else "0" if char.isdigit() else char for char in text
     )
 
 
-def stray_finding(name: str, cells: TextCounts, is_stray: NDArray[np.bool_], what: str, kind: str) -> Finding:
+def stray_finding(name: str, cells: TextCounts, is_stray: NDArray[np.bool_], problem: str, kind: str) -> Finding:
     """Fault of a column of numbers or dates with a few unparsable cells."""
     n = int(cells.counts[is_stray].sum())
-    row = cells.location(is_stray)
+    location = cells.location(is_stray)
     text = cells.texts[cells.first_index(is_stray)]
     more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.examples(is_stray)})"
     return Finding(
         name,
-        f"{row}: column {name}: {quote_text(text)} {what}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
+        f"{location}: column {name}: {quote_text(text)} {problem}{more}; "
+        f"the other {cells.n_cells - n} cells are {kind}.\n"
         f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
         f"if these are texts: data.columns: {{{format_yaml(name)}: category}}",
         is_fault=True,

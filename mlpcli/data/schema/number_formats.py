@@ -18,12 +18,12 @@ from mlpcli.data.schema.spelling import BLANKS, MINUS, NUMBER_BLANKS, PLAIN, THO
 
 Counts = Sequence[int] | NDArray[np.int64]
 
-# Fraction of the cells that have to be numbers, and of those in a sample of the texts.
+# Minimum fraction of numbers among the cells, and among a sample of the texts.
 MIN_FRACTION, MIN_SAMPLE_FRACTION = 0.95, 0.9
 SAMPLE_SIZE = 10_000
-# Decimal and thousands signs, the simplest first.
-_SIGNS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
-# Prefixes without a currency sign. Other letters before integers make names: ID7, Q3.
+# Decimal and thousands separators, the simplest first.
+_SEPARATORS = ((".", ""), (",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+# Prefixes without a currency symbol. Integers with other letters before them are names: ID7, Q3.
 CURRENCIES = frozenset(
     ("%", "usd", "eur", "gbp", "chf", "jpy", "cny", "inr", "aud", "cad", "sek", "nok", "dkk", "pln", "rs", "kr", "fr")
 )
@@ -34,7 +34,7 @@ _SHAPE = re.compile(
     rf"(?P<body>[.,]?[0-9](?:[0-9.,'\u2019{BLANKS}]*[0-9])?)(?:[eE][+-]?[0-9]+)?\)?"
     rf"[{BLANKS}]*(?P<suffix>(?:{_LETTER}(?:{_LETTER}|/){{0,5}}(?:(?<=m)[23])?)?)\)?"
 )
-# Phone numbers and addresses of networks, should all cells be such.
+# Phone numbers and IP addresses; columns in which all cells match are not numbers.
 IDENTIFIER = re.compile(rf"\+.*|[0-9]{{3}}(?:[.{BLANKS}][0-9]{{3}}){{2,}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}")
 _EXPONENT = re.compile(r"[0-9.,][eE][+-]?[0-9]+")
 _POINT_GROUPS = re.compile(rf"[+\-{MINUS}]?(?:0|[1-9][0-9]{{0,2}}(?P<groups>(?:\.[0-9]{{3}})*))")
@@ -44,7 +44,7 @@ _POINT_GROUPS = re.compile(rf"[+\-{MINUS}]?(?:0|[1-9][0-9]{{0,2}}(?P<groups>(?:\
 class DetectedFormat:
     """A number format that parses a `fraction` of the cells.
 
-    `example` is a cell that is not a plain number. `alternatives` parse as many cells to other numbers.
+    `example` is a cell that is not a plain number. `alternatives` parse the same number of cells to other numbers.
     """
 
     format: NumberFormat
@@ -54,7 +54,7 @@ class DetectedFormat:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether the cells could be other numbers."""
+        """Whether there is an alternative format."""
         return bool(self.alternatives)
 
     @property
@@ -74,44 +74,44 @@ def find_number_format(texts: Sequence[str], counts: Counts, delimiter: str = ",
     """
     weights = np.asarray(counts, np.float64)
     affixes = _affixes(texts, weights)
-    is_strange = parse_numbers(texts)[1]
-    if affixes is None or not is_strange.any():
+    is_not_plain = parse_numbers(texts)[1]
+    if affixes is None or not is_not_plain.any():
         return None
-    # Nobody groups the digits before an exponent: 9,560e+01 has a decimal comma.
+    # Digits before an exponent are never grouped: 9,560e+01 has a decimal comma.
     ungrouped = "".join(text for text in texts if _EXPONENT.search(text))
     formats = [
         replace(affixes, decimal=decimal, thousands=thousands)
-        for decimal, thousands in _SIGNS
+        for decimal, thousands in _SEPARATORS
         if not (thousands and set(THOUSANDS[thousands]) & set(ungrouped))
     ]
     readings = {format: parse_numbers(texts, format) for format in formats}
     fractions = {format: weights[~is_unknown].sum() / weights.sum() for format, (_, is_unknown) in readings.items()}
-    most = max(fractions.values())
-    best = {format: readings[format][0] for format in formats if fractions[format] == most}
-    if most < MIN_FRACTION or PLAIN in best:
+    best_fraction = max(fractions.values())
+    best = {format: readings[format][0] for format in formats if fractions[format] == best_fraction}
+    if best_fraction < MIN_FRACTION or PLAIN in best:
         return None
     chosen, alternatives = _choose(best, "," if delimiter == ";" else ".")
-    is_example = is_strange & ~readings[chosen][1]
-    return DetectedFormat(chosen, float(most), texts[int(np.argmax(is_example))], alternatives)
+    is_example = is_not_plain & ~readings[chosen][1]
+    return DetectedFormat(chosen, float(best_fraction), texts[int(np.argmax(is_example))], alternatives)
 
 
 def _affixes(texts: Sequence[str], weights: Values) -> NumberFormat | None:
-    """Prefix, suffix and parentheses shared by most cells of a sample; None if they are not numbers with these."""
-    some = slice(None, None, max(1, len(texts) // SAMPLE_SIZE))
-    shapes = zip(map(_SHAPE.fullmatch, texts[some]), weights[some].tolist(), strict=True)
+    """Prefix, suffix and parentheses shared by most cells of a sample; None if these are not formatted numbers."""
+    step = slice(None, None, max(1, len(texts) // SAMPLE_SIZE))
+    shapes = zip(map(_SHAPE.fullmatch, texts[step]), weights[step].tolist(), strict=True)
     sample = [(match, weight) for match, weight in shapes if match and not is_code(match["body"])]
     n_cells = sum(weight for _, weight in sample)
-    if n_cells < MIN_SAMPLE_FRACTION * weights[some].sum() or all(
+    if n_cells < MIN_SAMPLE_FRACTION * weights[step].sum() or all(
         IDENTIFIER.fullmatch(match[0]) for match, _ in sample
     ):
         return None
     prefix, suffix = (_shared((match[side], weight) for match, weight in sample) for side in ("prefix", "suffix"))
     is_currency = prefix.lower().rstrip(".") in CURRENCIES or "Sc" in map(unicodedata.category, prefix)
-    has_signs = len(prefix) > 1 and any(not match["body"].isdigit() for match, _ in sample)
-    if prefix and not is_currency and not has_signs:
+    has_punctuation = len(prefix) > 1 and any(not match["body"].isdigit() for match, _ in sample)
+    if prefix and not is_currency and not has_punctuation:
         return None
-    n_closed = sum(")" in match[0] for match, _ in sample)
-    return NumberFormat(prefix=prefix, suffix=suffix, parentheses=0 < n_closed < len(sample))
+    n_parentheses = sum(")" in match[0] for match, _ in sample)
+    return NumberFormat(prefix=prefix, suffix=suffix, parentheses=0 < n_parentheses < len(sample))
 
 
 def _shared(affixes: Iterable[tuple[str, float]]) -> str:
@@ -119,28 +119,30 @@ def _shared(affixes: Iterable[tuple[str, float]]) -> str:
     totals: dict[str, float] = {}
     for affix, weight in affixes:
         totals[affix] = totals.get(affix, 0.0) + weight
-    most = max(totals, key=totals.__getitem__)
-    return most if 2 * totals[most] >= sum(totals.values()) else ""
+    most_frequent = max(totals, key=totals.__getitem__)
+    return most_frequent if 2 * totals[most_frequent] >= sum(totals.values()) else ""
 
 
 def _choose(readings: dict[NumberFormat, Values], decimal: str) -> tuple[NumberFormat, tuple[NumberFormat, ...]]:
     """The preferred format and its alternatives; `readings` has the numbers by format, the simplest first."""
-    simplest, *others = readings
+    simplest, *alternatives = readings
     numbers = readings[simplest]
-    other = next((one for one in others if not np.array_equal(numbers, readings[one], equal_nan=True)), None)
-    if other is None:
+    alternative = next(
+        (format for format in alternatives if not np.array_equal(numbers, readings[format], equal_nan=True)), None
+    )
+    if alternative is None:
         return simplest, ()
-    # A number without signs is the same in both.
-    whole = np.abs(numbers[numbers == readings[other]])
-    if len(whole) and whole.max() < 1000:
-        return other, ()
-    return (simplest, (other,)) if simplest.decimal == decimal else (other, (simplest,))
+    # Numbers without separators are equal in both formats.
+    shared_numbers = np.abs(numbers[numbers == readings[alternative]])
+    if len(shared_numbers) and shared_numbers.max() < 1000:
+        return alternative, ()
+    return (simplest, (alternative,)) if simplest.decimal == decimal else (alternative, (simplest,))
 
 
 def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] | None:
-    """Cells with points before groups of three digits, which may be thousands (6.001), and integers below 1000.
+    """Count cells with points before groups of three digits, which may be thousands (6.001), and integers below 1000.
 
-    None where there are other numbers too.
+    None if there are other numbers.
     """
     n_grouped = n_small = 0
     for text, count in zip(texts, counts, strict=True):
@@ -157,10 +159,10 @@ def format_as_yaml(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
 
     `table` is the number format of all columns.
     """
-    signs = sorted(
-        (name, sign)
-        for name, sign in vars(format).items()
-        if sign != vars(table)[name] and (sign or (name == "thousands" and format.decimal == table.thousands))
+    options = sorted(
+        (name, value)
+        for name, value in vars(format).items()
+        if value != vars(table)[name] and (value or (name == "thousands" and format.decimal == table.thousands))
     )
-    entries = ["role: number", *(f"{name}: {json.dumps(sign, ensure_ascii=False)}" for name, sign in signs)]
+    entries = ["role: number", *(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in options)]
     return f"{{{', '.join(entries)}}}"

@@ -20,7 +20,7 @@ from mlpcli.data.schema.findings import (
     Finding,
     TextCounts,
     count_texts,
-    find_merged_spellings,
+    find_equivalent_spellings,
     stray_finding,
 )
 from mlpcli.data.schema.number_formats import find_number_format, format_as_yaml
@@ -46,11 +46,11 @@ class TextFormat:
         return NumberFormat(decimal=self.decimal, thousands=self.thousands or "")
 
 
-def number_format(options: ColumnOptions, writing: TextFormat) -> NumberFormat:
+def number_format(options: ColumnOptions, text_format: TextFormat) -> NumberFormat:
     """The number format of a column, from its options or those of the table."""
     return NumberFormat(
-        decimal=options.decimal or writing.decimal,
-        thousands=(writing.thousands if options.thousands is None else options.thousands) or "",
+        decimal=options.decimal or text_format.decimal,
+        thousands=(text_format.thousands if options.thousands is None else options.thousands) or "",
         prefix=options.prefix,
         suffix=options.suffix,
         parentheses=options.parentheses,
@@ -58,19 +58,19 @@ def number_format(options: ColumnOptions, writing: TextFormat) -> NumberFormat:
 
 
 def infer_schema(
-    table: Table, name: str, options: ColumnOptions = INFER, writing: TextFormat = TextFormat()
+    table: Table, name: str, options: ColumnOptions = INFER, text_format: TextFormat = TextFormat()
 ) -> tuple[ColumnSchema, list[Finding]]:
     """The schema of a column, and findings for the user.
 
     Raises DataError only if `options` require what the column cannot be.
     """
     column = _column_to_inspect(table, name, options)
-    number = number_format(options, writing)
+    number = number_format(options, text_format)
     base = ColumnSchema(name, "category", "as requested", number, missing=options.missing)
     cells = count_texts(table, column, options, number) if isinstance(column, CategoricalColumn) else None
     if cells is not None:
         base = replace(base, levels=boolean_spelling(cells.texts, column.cell_type in ("bool", "mixed")))
-    schema, findings = _infer(table, column, base, options, writing, cells)
+    schema, findings = _infer(table, column, base, options, text_format, cells)
     return schema if schema.role in ("category", "boolean") else replace(schema, levels=()), findings
 
 
@@ -87,27 +87,29 @@ def _infer(
     column: Column,
     base: ColumnSchema,
     options: ColumnOptions,
-    writing: TextFormat,
+    text_format: TextFormat,
     cells: TextCounts | None,
 ) -> tuple[ColumnSchema, list[Finding]]:
     number = base.number
-    is_number = options.role == "number" or (options.role is None and not number.is_plain and number != writing.number)
+    is_number = options.role == "number" or (
+        options.role is None and not number.is_plain and number != text_format.number
+    )
     if is_number:
         return _as_numeric(replace(base, role="number"), cells)
     if options.role == "date" or options.format:
         key = f"data.columns.{base.name}.format" if options.format else "data.dates"
-        return read_as_dates(table, base, cells, options.format or writing.dates, key)
+        return read_as_dates(table, base, cells, options.format or text_format.dates, key)
     if options.role == "boolean":
         return replace(base, role="boolean", levels=_boolean_levels(table, base, column, cells)), []
     if options.role == "category":
-        return base, find_merged_spellings(table, base, "level")
+        return base, find_equivalent_spellings(table, base, "level")
     if column.role is not None:
         levels = ("False", "True") if column.role == "boolean" else base.levels
-        written = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
-        return replace(base, role=column.role, date_format=written, levels=levels, reason="type of the source"), []
+        date_format = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
+        return replace(base, role=column.role, date_format=date_format, levels=levels, reason="type of the source"), []
     if cells is None:
         return replace(base, role="number", reason="all cells are numbers"), []
-    return _infer_from_cells(base, cells, writing)
+    return _infer_from_cells(base, cells, text_format)
 
 
 def _as_numeric(schema: ColumnSchema, cells: TextCounts | None) -> tuple[ColumnSchema, list[Finding]]:
@@ -120,7 +122,9 @@ def _as_numeric(schema: ColumnSchema, cells: TextCounts | None) -> tuple[ColumnS
     ] if is_unknown.any() else []
 
 
-def _infer_from_cells(base: ColumnSchema, cells: TextCounts, writing: TextFormat) -> tuple[ColumnSchema, list[Finding]]:
+def _infer_from_cells(
+    base: ColumnSchema, cells: TextCounts, text_format: TextFormat
+) -> tuple[ColumnSchema, list[Finding]]:
     if not cells.texts:
         return replace(base, reason="all cells are missing"), []
     if (words := find_boolean(cells.texts)) is not None:
@@ -129,68 +133,74 @@ def _infer_from_cells(base: ColumnSchema, cells: TextCounts, writing: TextFormat
     is_number = ~is_unknown & ~np.isnan(numbers)
     if not is_unknown.any() and is_number.any():
         return _number_or_code(base, cells, numbers)
-    if (dates := find_dates(base, cells, writing.dates)) is not None:
+    if (dates := find_dates(base, cells, text_format.dates)) is not None:
         return dates
-    if (found := _find_formatted_numbers(base, cells, writing)) is not None:
-        return base, [found]
+    if (finding := _find_formatted_numbers(base, cells, text_format)) is not None:
+        return base, [finding]
     if is_number.any() and cells.are_few(is_unknown):
-        found = stray_finding(base.name, cells, is_unknown, "is not a number", "numbers")
-        return replace(base, role="number", reason="nearly all cells are numbers"), [found]
-    if (dates := find_stray_dates(base, cells, writing.dates)) is not None:
+        finding = stray_finding(base.name, cells, is_unknown, "is not a number", "numbers")
+        return replace(base, role="number", reason="nearly all cells are numbers"), [finding]
+    if (dates := find_stray_dates(base, cells, text_format.dates)) is not None:
         return dates
     for find in (find_sheet_errors, find_unreadable_numbers):
-        if (found := find(base.name, cells)) is not None:
-            return base, [found]
+        if (finding := find(base.name, cells)) is not None:
+            return base, [finding]
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
 
 def _number_or_code(
     base: ColumnSchema, cells: TextCounts, numbers: NDArray[np.float64]
 ) -> tuple[ColumnSchema, list[Finding]]:
-    are_codes = np.asarray([is_code(text) for text in cells.texts], np.bool_)
-    are_whole = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
-    if not are_codes.any() or not are_whole.all():
+    are_codes = np.asarray([is_code(message) for message in cells.texts], np.bool_)
+    are_integers = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
+    if not are_codes.any() or not are_integers.all():
         return replace(base, role="number", reason="all cells are numbers"), []
     code = cells.texts[cells.first_index(are_codes)]
-    text = (
+    message = (
         f"{cells.location(are_codes)}: column {base.name}: {quote_text(code)} {_why_code(code)}: "
         f"read as codes (categories). If they are numeric: data.columns: {{{format_yaml(base.name)}: number}}"
     )
-    least = min(text for text, is_one in zip(cells.texts, are_codes.tolist(), strict=True) if is_one)  # in any order
-    return replace(base, reason=f"codes: {least} {_why_code(least)}"), [Finding(base.name, text, is_fault=False)]
+    smallest = min(
+        message for message, is_match in zip(cells.texts, are_codes.tolist(), strict=True) if is_match
+    )  # in any order
+    return replace(base, reason=f"codes: {smallest} {_why_code(smallest)}"), [
+        Finding(base.name, message, is_fault=False)
+    ]
 
 
 def _why_code(code: str) -> str:
     return "begins with a zero" if code.lstrip("+-").startswith("0") else "has more digits than a float holds"
 
 
-def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, writing: TextFormat) -> Finding | None:
+def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, text_format: TextFormat) -> Finding | None:
     delimiter = cells.table.format.delimiter or ","
-    found = find_number_format(cells.texts, cells.counts, delimiter)
-    if found is None or found.format == writing.number:
+    detected = find_number_format(cells.texts, cells.counts, delimiter)
+    if detected is None or detected.format == text_format.number:
         return None
-    is_marked = np.asarray([text == found.example for text in cells.texts], np.bool_)
-    unsure = f" ({found.doubt})" if found.is_ambiguous else ""
-    text = (
-        f"{cells.location(is_marked)}: column {base.name}: {quote_text(found.example)}: its "
-        f"cells look like numbers{unsure}. "
-        f"To read numbers: data.columns: {{{format_yaml(base.name)}: {format_as_yaml(found.format)}}}; "
+    is_marked = np.asarray([message == detected.example for message in cells.texts], np.bool_)
+    doubt = f" ({detected.doubt})" if detected.is_ambiguous else ""
+    message = (
+        f"{cells.location(is_marked)}: column {base.name}: {quote_text(detected.example)}: its "
+        f"cells look like numbers{doubt}. "
+        f"To read numbers: data.columns: {{{format_yaml(base.name)}: {format_as_yaml(detected.format)}}}; "
         f"to keep texts: data.columns: {{{format_yaml(base.name)}: category}}"
     )
-    return Finding(base.name, text, is_fault=len(cells.texts) > FEW_TEXTS, number=found.format, doubt=found.doubt)
+    return Finding(
+        base.name, message, is_fault=len(cells.texts) > FEW_TEXTS, number=detected.format, doubt=detected.doubt
+    )
 
 
 def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np.bool_]) -> list[Finding]:
     notes = []
-    n = int(cells.counts[is_number].sum())
-    if 2 * n >= cells.n_cells:
-        other = cells.examples(~is_number)
+    n_numbers = int(cells.counts[is_number].sum())
+    if 2 * n_numbers >= cells.n_cells:
+        others = cells.examples(~is_number)
         notes.append(
-            f"column {base.name}: {n} of {cells.n_cells} cells are numbers, others are not ({other}): "
+            f"column {base.name}: {n_numbers} of {cells.n_cells} cells are numbers, others are not ({others}): "
             "read as categories"
         )
-    found = [Finding(base.name, note, is_fault=False) for note in notes]
-    return found + find_merged_spellings(cells.table, base, "level")
+    findings = [Finding(base.name, note, is_fault=False) for note in notes]
+    return findings + find_equivalent_spellings(cells.table, base, "level")
 
 
 def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: TextCounts | None) -> tuple[str, str]:
@@ -201,6 +211,6 @@ def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: Tex
         texts = cells.texts
     levels = complete_boolean(texts)
     if levels is None:
-        found = f"it holds {len(texts)} values: {join_names(texts, 8)}"
-        raise DataError(f"{table.name}: column {base.name} is not boolean, {found}")
+        description = f"it holds {len(texts)} values: {join_names(texts, 8)}"
+        raise DataError(f"{table.name}: column {base.name} is not boolean, {description}")
     return levels

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import join_names, quote_text
-from mlpcli.data.schema.cells import canonical_in, find_boolean, labels_differing_in_case, missing_mask
+from mlpcli.data.schema.cells import canonical_texts, find_boolean, labels_differing_in_case, missing_mask
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_categorical, as_category, cast, normalize_booleans
-from mlpcli.data.schema.findings import Finding, find_merged_spellings
+from mlpcli.data.schema.findings import Finding, find_equivalent_spellings
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.data.schema.spelling import PLAIN, number_text
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
@@ -21,9 +21,9 @@ from mlpcli.errors import DataError
 TASKS: tuple[str, ...] = ("auto", *get_args(Task))
 
 MAX_CODES = 20
-# With more distinct values nobody would think of codes.
+# With more distinct integers, the message does not suggest that they may be codes.
 MAX_PLAUSIBLE_CODES = 100
-# More classes than this fraction of the rows cannot be learnt; a few always may be.
+# Maximum number of classes: this fraction of the rows, but at least FEW_CLASSES.
 MAX_CLASS_FRACTION = 0.2
 FEW_CLASSES = 10
 
@@ -52,67 +52,72 @@ def infer_targets(
     names: Sequence[str],
     task: str = "auto",
     options: Mapping[str, ColumnOptions] | None = None,
-    writing: TextFormat = TextFormat(),  # noqa: B008
-    say: str = "write task:",
+    text_format: TextFormat = TextFormat(),  # noqa: B008
+    instruction: str = "write task:",
 ) -> TargetSpec:
-    """Settle the task and how the targets of a table as read are read; `say` is how the user can name the task.
+    """Infer the task and the schemas of the targets of a table before casting.
 
+    `instruction` is the beginning of the advice on how to set the task.
     One column: texts, two distinct values, or codes (`are_codes`) are classes, other numbers are regression. Several
-    columns: all booleans is multilabel, else regression. Raises DataError when a target column is not in the table,
-    holds nothing, or has too many classes to learn.
+    columns: all booleans is multilabel, else regression. Raises DataError if a target column is not in the table, has
+    no values, or has too many classes to learn.
     """
     require_targets(table, names)
-    found = [infer_schema(table, name, (options or {}).get(name, INFER), writing) for name in names]
-    schemas = tuple(schema for schema, _ in found)
-    findings = tuple(finding for _, of_column in found for finding in of_column)
-    distinct = {schema.name: _distinct(table, schema) for schema in schemas}
-    for name, texts in distinct.items():
+    inferred = [infer_schema(table, name, (options or {}).get(name, INFER), text_format) for name in names]
+    schemas = tuple(schema for schema, _ in inferred)
+    findings = tuple(finding for _, column_findings in inferred for finding in column_findings)
+    distinct_texts = {schema.name: _distinct_texts(table, schema) for schema in schemas}
+    for name, texts in distinct_texts.items():
         if not texts:
             raise DataError(f"{table.name}: the target {name} is missing in every row. See data.missing.")
     if task == "auto":
-        task, reason = _task_of(table, schemas, distinct, findings, say)
+        task, reason = _task_of(table, schemas, distinct_texts, findings, instruction)
     else:
         reason = "as requested"
     if task == "regression":
         for schema in schemas:
-            advice = f"{say} classification" * (len(schemas) == 1)
-            _refuse_texts(table, schema, distinct[schema.name], advice, findings)
+            advice = f"{instruction} classification" * (len(schemas) == 1)
+            _require_numbers(table, schema, distinct_texts[schema.name], advice, findings)
         schemas = tuple(replace(schema, role="number") for schema in schemas)
     elif task == "multilabel":
-        schemas = tuple(_boolean(table, schema, distinct[schema.name]) for schema in schemas)
-        findings = tuple(one for one in findings if one.is_fault)
+        schemas = tuple(_boolean(table, schema, distinct_texts[schema.name]) for schema in schemas)
+        findings = tuple(finding for finding in findings if finding.is_fault)
     else:
         schemas = tuple(map(as_category, schemas))
-        is_free = reason != "as requested"
+        is_inferred = reason != "as requested"
         findings = tuple(
-            one for one in findings if one.is_of_labels or (is_free and (one.is_fault or one.number is not None))
+            finding
+            for finding in findings
+            if finding.is_of_labels or (is_inferred and (finding.is_fault or finding.number is not None))
         )
         findings += tuple(
             Finding(name, f"column {name}: classes that differ in case only: {join_names(labels)}", is_fault=False)
-            for name, texts in distinct.items()
+            for name, texts in distinct_texts.items()
             for labels in labels_differing_in_case(texts)
         )
-        findings += tuple(finding for schema in schemas for finding in find_merged_spellings(table, schema, "class"))
+        findings += tuple(
+            finding for schema in schemas for finding in find_equivalent_spellings(table, schema, "class")
+        )
     return TargetSpec(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
 
 
 def _task_of(
     table: Table,
     schemas: Sequence[ColumnSchema],
-    distinct: Mapping[str, tuple[str, ...]],
+    distinct_texts: Mapping[str, tuple[str, ...]],
     findings: Sequence[Finding],
-    say: str,
+    instruction: str,
 ) -> tuple[str, str]:
     if len(schemas) > 1:
-        columns = ", ".join(distinct)
-        if all(find_boolean(texts) is not None for texts in distinct.values()):
+        columns = ", ".join(distinct_texts)
+        if all(find_boolean(texts) is not None for texts in distinct_texts.values()):
             return "multilabel", f"{columns}: booleans"
         return "regression", f"{columns}: several columns, read as numeric"
-    (schema,), ((name, texts),) = schemas, distinct.items()
+    (schema,), ((name, texts),) = schemas, distinct_texts.items()
     if len(texts) == 2 and not any(finding.is_fault for finding in findings):
         return "classification", f"{name}: two distinct values, read as classes"
     if schema.role != "number":
-        _refuse_many_classes(table, schema, texts, findings)
+        _require_few_classes(table, schema, texts, findings)
         kind = "dates" if schema.role == "date" else "texts"
         return "classification", f"{name}: {kind}, read as {len(texts)} classes"
     if any(finding.is_fault for finding in findings):
@@ -122,58 +127,64 @@ def _task_of(
         return "regression", f"{name}: numbers, read as numeric"
     span = f"integers {number_text(numbers[0])} to {number_text(numbers[-1])}"
     if are_codes(numbers):
-        reading = f"without gaps, read as {len(numbers)} classes; {say} regression if they are numeric"
+        reading = f"without gaps, read as {len(numbers)} classes; {instruction} regression if they are numeric"
         return "classification", f"{name}: {span} {reading}"
-    hint = f"; {say} classification if they are codes" if len(numbers) <= MAX_PLAUSIBLE_CODES else ""
+    hint = f"; {instruction} classification if they are codes" if len(numbers) <= MAX_PLAUSIBLE_CODES else ""
     return "regression", f"{name}: {span}, read as numeric{hint}"
 
 
-def _distinct(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
-    """The distinct canonical texts of a target; of a faulty column unchanged."""
+def _distinct_texts(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
+    """The distinct canonical texts of a target column; those of a faulty column are unchanged."""
     column = table.columns[schema.name]
     markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
     number = schema.number
     if isinstance(column, NumericColumn):
-        known = cast(column, replace(schema, role="date" if column.role == "date" else "number"), markers, table.where)
-        assert isinstance(known, NumericColumn)
-        column, number = as_categorical(known), PLAIN
+        numbers = cast(
+            column, replace(schema, role="date" if column.role == "date" else "number"), markers, table.where
+        )
+        assert isinstance(numbers, NumericColumn)
+        column, number = as_categorical(numbers), PLAIN
     elif schema.role == "number":
         try:
-            known = cast(column, schema, markers, table.where)
-        except DataError:  # strays, which are among the findings
+            numbers = cast(column, schema, markers, table.where)
+        except DataError:  # reported among the findings
             pass
         else:
-            assert isinstance(known, NumericColumn)
-            column, number = as_categorical(known), PLAIN
+            assert isinstance(numbers, NumericColumn)
+            column, number = as_categorical(numbers), PLAIN
     assert isinstance(column, CategoricalColumn)
-    is_there = ~missing_mask(column.levels, markers, number) & (column.counts > 0)
-    levels = [level for level, is_so in zip(column.levels, is_there.tolist(), strict=True) if is_so]
-    texts = normalize_booleans(canonical_in(levels, number), as_category(schema).levels)
+    is_present = ~missing_mask(column.levels, markers, number) & (column.counts > 0)
+    levels = [level for level, is_kept in zip(column.levels, is_present.tolist(), strict=True) if is_kept]
+    texts = normalize_booleans(canonical_texts(levels, number), as_category(schema).levels)
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _boolean(table: Table, schema: ColumnSchema, texts: tuple[str, ...]) -> ColumnSchema:
     levels = find_boolean(texts) or (tuple(sorted(texts)) if len(texts) == 2 else ())
     if not levels:
-        found = f"{len(texts)} values ({join_names(texts, 4)})" if len(texts) > 1 else f"one value only ({texts[0]!r})"
-        raise DataError(f"{table.name}: the target {schema.name} has {found}; multilabel needs booleans.")
+        description = (
+            f"{len(texts)} values ({join_names(texts, 4)})" if len(texts) > 1 else f"one value only ({texts[0]!r})"
+        )
+        raise DataError(f"{table.name}: the target {schema.name} has {description}; multilabel needs booleans.")
     return replace(schema, role="boolean", levels=levels)
 
 
-def _refuse_texts(
+def _require_numbers(
     table: Table, schema: ColumnSchema, texts: tuple[str, ...], advice: str, findings: Sequence[Finding]
 ) -> None:
-    """Raise DataError for a numeric target that holds no number at all.
+    """Raise DataError for a numeric target without any number.
 
-    `advice` names the task of classes; a finding says which key reads numbers in disguise.
+    `advice` tells how to choose classification; a finding on formatted numbers takes precedence.
     """
     if schema.role in ("number", "date") or any(map(_is_number, texts)):
         return
-    some = join_names(list(map(quote_text, texts)), 3)
-    fault = next((one.text for one in findings if one.is_fault and one.column == schema.name), "")
-    help_ = f"To predict classes, {advice}" if advice else "Name it alone to predict its classes."
-    what = f"\n{fault}" if fault else f" {help_}"
-    raise DataError(f"{table.name}: the target {schema.name} holds texts ({some}), which are not numbers.{what}")
+    examples = join_names(list(map(quote_text, texts)), 3)
+    fault = next((finding.text for finding in findings if finding.is_fault and finding.column == schema.name), "")
+    suggestion = f"To predict classes, {advice}" if advice else "Name it alone to predict its classes."
+    explanation = f"\n{fault}" if fault else f" {suggestion}"
+    raise DataError(
+        f"{table.name}: the target {schema.name} holds texts ({examples}), which are not numbers.{explanation}"
+    )
 
 
 def _is_number(text: str) -> bool:
@@ -184,7 +195,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refuse_many_classes(
+def _require_few_classes(
     table: Table, schema: ColumnSchema, texts: tuple[str, ...], findings: Sequence[Finding]
 ) -> None:
     column = table.columns[schema.name]

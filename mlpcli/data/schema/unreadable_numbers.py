@@ -12,14 +12,14 @@ from mlpcli.data.schema.number_formats import CURRENCIES, IDENTIFIER, MIN_FRACTI
 from mlpcli.data.schema.spelling import BLANKS, MINUS, is_code
 
 _SAMPLE_SIZE = 1000
-# Errors of a spreadsheet, as its export writes them.
+# Error values of spreadsheets in exported files.
 SHEET_ERRORS = frozenset(
     (
         *("#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#N/A", "#SPILL!", "#CALC!", "#FIELD!"),
         *("#BUSY!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#ERROR!", "#GETTING_DATA"),
     )
 )
-# Units behind a number, in small letters. Others make names: 12A, 3rd.
+# Units after a number, in lower case. Numbers with other suffixes are names: 12A, 3rd.
 _UNITS = frozenset(
     (
         *("%", "\u2030", "k", "m", "b", "bn", "mn", "mio", "mrd", "lac", "lakh", "crore", "cr", "dr"),
@@ -42,7 +42,7 @@ _CELL = re.compile(
     rf"(?P<minus>{_BLANKS}[-{MINUS}])?(?P<more>\+)?\"?",
     re.IGNORECASE,
 )
-_WRITTEN = {
+_NOTATIONS = {
     "formula": "quotes around them",
     "about": "a sign for approximate values or bounds",
     "indian": "groups of two digits",
@@ -56,62 +56,68 @@ _WRITTEN = {
 def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
     """A finding for texts that look like numbers, a fault if there are many; None for other texts."""
     texts = cells.texts
-    some = texts[:: max(1, len(texts) // _SAMPLE_SIZE)]
-    if sum(_describe(text) is not None for text in some) < MIN_SAMPLE_FRACTION * len(some) or all(
-        map(IDENTIFIER.fullmatch, some)
+    sample = texts[:: max(1, len(texts) // _SAMPLE_SIZE)]
+    if sum(_describe(message) is not None for message in sample) < MIN_SAMPLE_FRACTION * len(sample) or all(
+        map(IDENTIFIER.fullmatch, sample)
     ):
         return None
-    looks = [_describe(text) for text in texts]
-    is_number = np.asarray([look is not None for look in looks], np.bool_)
+    descriptions = [_describe(message) for message in texts]
+    is_number = np.asarray([description is not None for description in descriptions], np.bool_)
     if cells.counts[is_number].sum() < MIN_FRACTION * cells.n_cells:
         return None
-    units = sorted({look[1] for look in looks if look is not None})
-    ways = dict.fromkeys(way for look in looks if look is not None for way in look[0])
+    units = sorted({description[1] for description in descriptions if description is not None})
+    notations = dict.fromkeys(
+        notation for description in descriptions if description is not None for notation in description[0]
+    )
     if len(units) > 1:
-        is_odd = np.asarray([look is not None and bool(look[1]) for look in looks], np.bool_)
-        how = f"in several units ({join_names([repr(unit) if unit else 'none' for unit in units], 6)})"
-    elif ways:
-        is_odd = np.asarray([look is not None and bool(look[0]) for look in looks], np.bool_)
-        how = f"written with {' and '.join(ways)}"
+        is_marked = np.asarray(
+            [description is not None and bool(description[1]) for description in descriptions], np.bool_
+        )
+        problem = f"in several units ({join_names([repr(unit) if unit else 'none' for unit in units], 6)})"
+    elif notations:
+        is_marked = np.asarray(
+            [description is not None and bool(description[0]) for description in descriptions], np.bool_
+        )
+        problem = f"written with {' and '.join(notations)}"
     else:
-        is_odd, how = is_number & parse_numbers(texts)[1], "written in several ways"
-    in_one = " in one unit" if len(units) > 1 else ""
-    text = (
-        f"{cells.location(is_odd)}: column {name}: {quote_text(texts[cells.first_index(is_odd)])}: "
-        f"its cells look like numbers {how}. Write plain numbers{in_one}, or leave the column out: "
+        is_marked, problem = is_number & parse_numbers(texts)[1], "written in several ways"
+    remedy = " in one unit" if len(units) > 1 else ""
+    message = (
+        f"{cells.location(is_marked)}: column {name}: {quote_text(texts[cells.first_index(is_marked)])}: "
+        f"its cells look like numbers {problem}. Write plain numbers{remedy}, or leave the column out: "
         f"data.drop: [{format_yaml(name)}]; to keep texts: data.columns: {{{format_yaml(name)}: category}}"
     )
-    return Finding(name, text, is_fault=len(texts) > FEW_TEXTS)
+    return Finding(name, message, is_fault=len(texts) > FEW_TEXTS)
 
 
 def find_sheet_errors(name: str, cells: TextCounts) -> Finding | None:
     """The fault of a column with spreadsheet errors."""
-    is_error = np.asarray([text in SHEET_ERRORS for text in cells.texts], np.bool_)
+    is_error = np.asarray([message in SHEET_ERRORS for message in cells.texts], np.bool_)
     if not is_error.any():
         return None
-    n = int(cells.counts[is_error].sum())
-    text = (
+    n_errors = int(cells.counts[is_error].sum())
+    message = (
         f"{cells.location(is_error)}: column {name}: {quote_text(cells.texts[cells.first_index(is_error)])} "
-        f"is a spreadsheet error{'' if n == 1 else f', one of {n} such cells'}.\n"
+        f"is a spreadsheet error{'' if n_errors == 1 else f', one of {n_errors} such cells'}.\n"
         f"Correct the formula, or name missing values: data.missing; if these are texts: "
         f"data.columns: {{{format_yaml(name)}: category}}"
     )
-    return Finding(name, text, is_fault=True, is_of_labels=True)
+    return Finding(name, message, is_fault=True, is_of_labels=True)
 
 
 def _describe(text: str) -> tuple[tuple[str, ...], str] | None:
     """Notations of a number, () if plain, and its unit; None for other texts."""
-    plain = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf")
-    is_hidden = any(unicodedata.category(sign) == "Cf" or (sign.isdecimal() and not sign.isascii()) for sign in text)
+    plain = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    is_hidden = any(unicodedata.category(char) == "Cf" or (char.isdecimal() and not char.isascii()) for char in text)
     match = _CELL.fullmatch(plain)
     if match is None or is_code(match["body"]):
         return None
-    before, behind = (match[side].casefold().rstrip(".") for side in ("prefix", "suffix"))
-    if not (_is_currency(before) and (behind in _UNITS or _is_currency(behind))):
+    prefix, suffix = (match[side].casefold().rstrip(".") for side in ("prefix", "suffix"))
+    if not (_is_currency(prefix) and (suffix in _UNITS or _is_currency(suffix))):
         return None
-    ways = [written for group, written in _WRITTEN.items() if match[group]]
-    return (*ways, *(["digits of another script or invisible signs"] if is_hidden else [])), (
-        before + " " + behind
+    notations = [notation for group, notation in _NOTATIONS.items() if match[group]]
+    return (*notations, *(["digits of another script or invisible signs"] if is_hidden else [])), (
+        prefix + " " + suffix
     ).strip()
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from mlpcli.data.features.feature import Feature
 from mlpcli.data.reference import ReferenceProfile, find_profile_fault
 from mlpcli.data.row_sketch import RowSketch
-from mlpcli.data.schema.cells import separator_fault
+from mlpcli.data.schema.cells import separator_problem
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.date_patterns import DATE_FORMATS
 from mlpcli.data.table import TableFormat
@@ -95,7 +95,7 @@ def _check_reading(header: Header, path: str) -> None:
     schemas = (*(column.schema for column in header.columns), *header.target.schemas, *weights, *groups)
     signs = [(reading.decimal, reading.thousands), *((one.number.decimal, one.number.thousands) for one in schemas)]
     for decimal, thousands in dict.fromkeys(signs):
-        if fault := separator_fault(decimal, thousands):
+        if fault := separator_problem(decimal, thousands):
             raise misfit(path, f"numbers that are written in a way this version does not know ({fault[0]})")
 
 

@@ -70,7 +70,7 @@ def test_spellings_with_a_decimal_comma_are_noted_too(tmp_path):
     (tmp_path / "t.csv").write_text("v;y\n" + "1,1;a\n1,10;b\n2,5;a\n" * 9)
     format = TableFormat(decimal=",")
     table = read_table(str(tmp_path / "t.csv"), format, spelled=["v"])
-    (finding,) = infer_targets(table, ["v"], "classification", writing=TextFormat(decimal=",")).findings
+    (finding,) = infer_targets(table, ["v"], "classification", text_format=TextFormat(decimal=",")).findings
     assert finding.text == "column v: '1,1' and '1,10' are the same number, and one class"
 
 

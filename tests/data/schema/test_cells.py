@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from mlpcli.data.schema.cells import (
     boolean_values,
     complete_boolean,
+    equivalent_spellings,
     find_boolean,
     labels_differing_in_case,
-    merged_spellings,
     missing_mask,
     name_hint,
     parse_numbers,
@@ -169,11 +169,11 @@ def test_missing_cells_are_the_empty_ones_and_every_spelling_of_a_marker():
 
 
 def test_merged_spellings_are_pairs_that_both_occur():
-    assert merged_spellings(["1.0", "2.0", "3", "x", "X", "01"]) == []
-    assert merged_spellings(["1", "1.0", "2.", "2", "x", "X"]) == [("1", "1.0"), ("2.", "2")]
-    assert merged_spellings(["1,1", "1,10", "1.1"], NumberFormat(decimal=",")) == [("1,1", "1,10"), ("1,1", "1.1")]
-    assert merged_spellings(["1.1", "1.10", "5", "5e0", "01", "1"]) == [("1.1", "1.10"), ("5", "5e0")]
-    assert len(merged_spellings(["1.1" + "0" * n for n in range(9)])) == 3
+    assert equivalent_spellings(["1.0", "2.0", "3", "x", "X", "01"]) == []
+    assert equivalent_spellings(["1", "1.0", "2.", "2", "x", "X"]) == [("1", "1.0"), ("2.", "2")]
+    assert equivalent_spellings(["1,1", "1,10", "1.1"], NumberFormat(decimal=",")) == [("1,1", "1,10"), ("1,1", "1.1")]
+    assert equivalent_spellings(["1.1", "1.10", "5", "5e0", "01", "1"]) == [("1.1", "1.10"), ("5", "5e0")]
+    assert len(equivalent_spellings(["1.1" + "0" * n for n in range(9)])) == 3
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, cast_table
-from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.findings import raise_faults
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import cells_of, frame_table, hand_table
@@ -24,7 +24,7 @@ def decided(cells, options=INFER, writing=TextFormat()):  # noqa: B008
 def read(cells, options=INFER, writing=TextFormat(), later=None):  # noqa: B008
     """The cells as they are read, or those of a later table."""
     schema, findings = decided(cells, options, writing)
-    refuse_faults(findings)
+    raise_faults(findings)
     table = hand_table(x=cells if later is None else later)
     return cells_of(cast_table(table, [schema]).columns["x"])
 
@@ -177,7 +177,7 @@ def test_a_stray_cell_among_numbers_or_dates_is_a_fault_with_its_place_and_never
     assert schema.role == role
     message = rf"^new\.csv:52: column x: .*{stray}.*\n?.*data\.columns: {{x: category}}"
     with pytest.raises(DataError, match=rf"(?s){message}"):
-        refuse_faults(findings)
+        raise_faults(findings)
     assert read(cells, ColumnOptions(role="category")) == cells
     assert read(cells, ColumnOptions(missing=(stray,)))[50] is None
 
@@ -186,7 +186,7 @@ def test_several_strays_are_counted():
     cells = [str(number) for number in range(400)]
     cells[7], cells[9] = "oops", "none yet"
     with pytest.raises(DataError, match=r"^new\.csv:9: column x: 'oops' is not a number, nor is 1 more .*398 cells"):
-        refuse_faults(decided(cells)[1])
+        raise_faults(decided(cells)[1])
 
 
 def test_faults_of_many_columns_are_counted_and_some_are_shown():
@@ -194,11 +194,11 @@ def test_faults_of_many_columns_are_counted_and_some_are_shown():
     table = hand_table(**{f"x{index}": cells for index in range(5)})
     findings = [finding for name in table.names for finding in infer_schema(table, name)[1]]
     with pytest.raises(DataError) as caught:
-        refuse_faults(findings, most=3)
+        raise_faults(findings, most=3)
     assert str(caught.value).count("'oops'") == 3
     assert "2 more such columns: mlp check lists all." in str(caught.value)
     with pytest.raises(DataError, match=r"\n1 more such column: mlp check lists all\."):
-        refuse_faults(findings, most=4)
+        raise_faults(findings, most=4)
 
 
 def test_a_column_half_of_numbers_is_categories_and_that_is_told():
@@ -254,10 +254,10 @@ def test_decimal_commas_in_several_columns_are_answered_by_keys_for_the_table():
         '\n2 columns have decimal commas. If all numbers of the table do: data.decimal: "," and data.thousands: "."'
     )
     with pytest.raises(DataError) as caught:
-        refuse_faults(findings)
+        raise_faults(findings)
     assert str(caught.value).endswith(advice)
     with pytest.raises(DataError) as caught:
-        refuse_faults(findings[1:])
+        raise_faults(findings[1:])
     assert "If all numbers" not in str(caught.value)
 
 
@@ -304,7 +304,7 @@ def test_a_key_for_dates_that_does_not_fit_is_a_fault_that_names_a_cell_and_what
             assert findings == []
             continue
         with pytest.raises(DataError) as caught:
-            refuse_faults(findings)
+            raise_faults(findings)
         said = str(caught.value)
         assert said.startswith(f"new.csv:2: column x: '{cells[0]}' is not a date as {key}: {dates} has it")
         assert f"{fitting} reads all cells" in said
@@ -316,7 +316,7 @@ def test_a_key_for_dates_leaves_texts_alone_and_strays_are_strays():
     assert decided(["a", "b"], writing=TextFormat(dates="YYYY-MM-DD"))[0].role == "category"
     cells = [*["13/01/2024", "14/01/2024"] * 30, "soon"]
     with pytest.raises(DataError, match="'soon' is not a date written DD/MM/YYYY; the other 60"):
-        refuse_faults(decided(cells, writing=TextFormat(dates="day_first"))[1])
+        raise_faults(decided(cells, writing=TextFormat(dates="day_first"))[1])
 
 
 def test_years_of_two_digits_are_told():

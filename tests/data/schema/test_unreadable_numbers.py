@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.schema.column import ColumnOptions
-from mlpcli.data.schema.findings import refuse_faults
+from mlpcli.data.schema.findings import raise_faults
 from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.schema.task import infer_targets
 from mlpcli.data.schema.unreadable_numbers import SHEET_ERRORS
@@ -62,7 +62,7 @@ def test_further_ways_of_writing_are_known(cell):
 def test_units_are_never_merged(forms, units):
     texts = [forms[i % len(forms)].format(i) for i in NUMBERS]
     with pytest.raises(DataError, match="Write plain numbers in one unit") as caught:
-        refuse_faults(decided(texts)[1])
+        raise_faults(decided(texts)[1])
     assert f"in several units ({units})" in str(caught.value)
 
 

@@ -13,11 +13,11 @@ from mlpcli.data.schema.spelling import (
     NumberFormat,
     boolean_pairs,
     canonical,
+    canonical_number,
+    number_parser,
     number_text,
     plain_number,
-    reader_of,
     special_number,
-    spelled_as,
 )
 
 Cell = str | float | int | bool | date | None
@@ -57,7 +57,7 @@ def _text(cell: Cell) -> str:
 
 def _number_reader(column: Mapping[str, Any]) -> Callable[[Cell], float | None]:
     format, missing = NumberFormat(**column["number"]), frozenset(column["missing"])
-    read = plain_number if format.is_plain else reader_of(format)
+    read = plain_number if format.is_plain else number_parser(format)
     missing_numbers = frozenset(column["missing_numbers"])
 
     def number(cell: Cell) -> float | None:
@@ -111,12 +111,12 @@ def _date_reader(column: Mapping[str, Any]) -> Callable[[Cell], float | None]:
 def _text_reader(column: Mapping[str, Any]) -> Callable[[Cell], str | None]:
     format, missing = NumberFormat(**column["number"]), frozenset(column["missing"])
     words = {word.casefold(): word for word in column["words"]}
-    read = reader_of(format)
+    read = number_parser(format)
 
     def level(cell: Cell) -> str | None:
         is_number = isinstance(cell, int | float) and not isinstance(cell, bool)
         text = _text(cell)
-        text = canonical(text) if is_number or format.is_plain else spelled_as(text, read(text), format.decimal)
+        text = canonical(text) if is_number or format.is_plain else canonical_number(text, read(text), format.decimal)
         return None if text in missing else words.get(text.casefold(), text)
 
     return level

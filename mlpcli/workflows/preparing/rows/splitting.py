@@ -10,7 +10,7 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.config.schema.data import HeldOut
 from mlpcli.data.reading.faults import pluralize
 from mlpcli.data.row_hashes import hash_positions, row_hashes
-from mlpcli.data.schema.cells import canonical_in
+from mlpcli.data.schema.cells import canonical_texts
 from mlpcli.data.schema.roles import INFER, number_format
 from mlpcli.data.schema.spelling import canonical
 from mlpcli.data.split import cut_by_time, split_rows
@@ -276,7 +276,7 @@ def _rows_where(loaded: LoadedConfig, validation: HeldOut, table: Table, rows: R
     column = table.columns[validation.column].take(rows)
     assert isinstance(column, CategoricalColumn)
     options = loaded.config.data.columns.get(validation.column, INFER)
-    (wanted,) = canonical_in([str(validation.equals)], number_format(options, writing_of(loaded)))
+    (wanted,) = canonical_texts([str(validation.equals)], number_format(options, writing_of(loaded)))
     if wanted not in column.levels:  # numbers of YAML and of typed files have points
         wanted = canonical(str(validation.equals))
     is_wanted = np.asarray([level == wanted for level in column.levels], np.bool_)

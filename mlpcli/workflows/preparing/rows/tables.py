@@ -14,10 +14,10 @@ from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.cells import separator_fault
+from mlpcli.data.schema.cells import separator_problem
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.date_patterns import DATE_FORMATS
-from mlpcli.data.schema.findings import find_merged_spellings, note_on_missing, refuse_faults
+from mlpcli.data.schema.findings import find_equivalent_spellings, missing_marker_notes, raise_faults
 from mlpcli.data.schema.profile import may_group_rows
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.data.schema.task import TargetSpec, infer_targets
@@ -69,7 +69,7 @@ def table_format(loaded: LoadedConfig) -> TableFormat:
 
 
 def _check_signs(loaded: LoadedConfig, key: str, decimal: str, thousands: str | None) -> None:
-    if fault := separator_fault(decimal, thousands):
+    if fault := separator_problem(decimal, thousands):
         raise loaded.error(f"{key}.{fault[0]}", fault[1])
 
 
@@ -151,7 +151,7 @@ def resolve_columns(
         schema, found = (given, []) if given else infer_schema(table, name, options.get(name, INFER), writing)
         features.append(schema)
         findings += found
-    refuse_faults(findings, None if lists_all else 3)
+    raise_faults(findings, None if lists_all else 3)
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
     known = {*columns.features, *columns.targets}
@@ -159,14 +159,14 @@ def resolve_columns(
         if name and name not in known:
             schema = as_category(infer_schema(table, name, options.get(name, INFER), writing)[0])
             others.append(schema)
-            findings += find_merged_spellings(table, schema, what)
+            findings += find_equivalent_spellings(table, schema, what)
     if columns.time:
         others.append(infer_schema(table, columns.time, options.get(columns.time, INFER), writing)[0])
     used = distinct_schemas([*features, *targets.schemas, *others])
     by = next((schema for schema in used if schema.name == columns.by and columns.by not in columns.targets), None)
     further = _entity_columns(loaded, table, {schema.name for schema in used})
     read = cast_table(table, [*used, *further])
-    notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
+    notes = (*(finding.text for finding in findings), *missing_marker_notes(table, [*features, *targets.schemas]))
     return TrainingTable(read, columns, targets, tuple(features), weight, notes, further, by)
 
 
