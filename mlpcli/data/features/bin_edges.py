@@ -16,17 +16,17 @@ from mlpcli.data.features.weighted_statistics import sort_non_missing, total_wei
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-# A tree looks at no more rows than this, at equal steps of their order by value and target, so that the order of the
-# rows in the table does not matter: edges move little with more.
+# Maximum number of rows of a tree; more rows hardly change the edges. They are sampled at equal steps of their order by
+# value and target, so that the order of the rows in the table does not matter.
 MAX_TREE_ROWS = 100_000
-# Sums kept of one column, (n_targets, n_splits): fewer splits are tried where there are very many classes.
+# Maximum size of the sums of one column, (n_targets, n_splits): with very many classes, fewer splits are tried.
 MAX_TREE_SUMS = 1 << 19
-# A leaf has at least this many rows, and this share of them.
+# Minimum number and fraction of the rows in a leaf.
 MIN_LEAF_ROWS = 5
 MIN_LEAF_FRACTION = 0.001
-# Numbers in units of this many deviations are integers, whose sums are exact in any order of the rows.
+# Numbers are rounded to multiples of this fraction of the standard deviation: sums of integers are exact in any order.
 _UNIT = 2.0**-20
-# Of the largest sum: the excess on one side that rounding alone can make.
+# Rounding error of a deviation, relative to the largest sum.
 _ROUNDING = 1e-12
 
 
@@ -44,16 +44,16 @@ class SplitTargets:
 
     def sorted_rows(self, values: Values) -> NDArray[np.int64]:
         """Non-missing rows sorted by value; a subsample of them if there are many."""
-        n_known = len(values) - int(np.count_nonzero(np.isnan(values)))
-        step = -(-n_known // MAX_TREE_ROWS) or 1
+        n_present = len(values) - int(np.count_nonzero(np.isnan(values)))
+        step = -(-n_present // MAX_TREE_ROWS) or 1
         if step == 1:
-            return np.argsort(values, kind="stable")[:n_known]
+            return np.argsort(values, kind="stable")[:n_present]
         keys = self.numbers if self.codes is None else self.codes[None]
-        return np.lexsort((*keys, values))[:n_known:step]
+        return np.lexsort((*keys, values))[:n_present:step]
 
 
 def split_targets(targets: Values | Codes, weights: Values | None = None) -> SplitTargets:
-    """From class codes (n_rows,), or numbers or 0 and 1 (n_rows, n_targets)."""
+    """Make the targets of trees from class codes (n_rows,), or from numbers or 0 and 1 (n_rows, n_targets)."""
     if targets.ndim == 1 and targets.max() > 1:
         return SplitTargets(np.asarray(targets, np.int64), np.zeros((0, len(targets))), weights)
     columns = [_discretize(column, weights) for column in targets.reshape(len(targets), -1).T]
@@ -62,22 +62,22 @@ def split_targets(targets: Values | Codes, weights: Values | None = None) -> Spl
 
 def _discretize(column: NDArray[np.generic], weights: Values | None) -> Values:
     values = np.array(column, np.float64)
-    center, scale = Standardize().fit(*sort_non_missing(values.copy(), weights))  # the same in any order of the rows
+    center, scale = Standardize().fit(*sort_non_missing(values.copy(), weights))  # sorted: independent of row order
     return np.rint((values - center) / (scale * _UNIT))
 
 
 def quantile_edges(ordered: Values, n_edges: int, weights: Values | None = None) -> Values:
-    """Edges at values of a sorted column (n_known,), `n_edges` or as many as it has distinct values.
+    """Edges at values of a sorted column (n_known,): `n_edges`, or all distinct values if there are fewer.
 
-    Quantiles of the rows alternate with quantiles of the distinct values, so that a column of which most is zero has
-    bins elsewhere too; of a column of distinct values they are the same, and bins hold equal shares.
+    Quantiles of the rows alternate with quantiles of the distinct values, so that a column that is mostly zero has bins
+    elsewhere too. In a column of distinct values both are equal, and bins hold equal numbers of rows.
     """
     distinct = ordered[is_distinct(ordered)]
     if len(distinct) <= n_edges:
         return distinct
-    of_rows = values_at_ranks(ordered, np.round(np.linspace(0, total_weight(ordered, weights) - 1, n_edges)), weights)
-    of_rows[1:-1:2] = distinct[_even_ranks(len(distinct), n_edges)][1:-1:2]
-    return pad_with_quantiles(of_rows, distinct, n_edges)
+    edges = values_at_ranks(ordered, np.round(np.linspace(0, total_weight(ordered, weights) - 1, n_edges)), weights)
+    edges[1:-1:2] = distinct[_even_ranks(len(distinct), n_edges)][1:-1:2]
+    return pad_with_quantiles(edges, distinct, n_edges)
 
 
 def _even_ranks(n_values: int, n_steps: int) -> NDArray[np.int64]:
@@ -89,10 +89,10 @@ def pad_with_quantiles(edges: Values, distinct: Values, n_edges: int) -> Values:
     edges = np.sort(edges)
     edges = edges[is_distinct(edges)]
     others = distinct[~np.isin(distinct, edges)]
-    n_lacking = min(n_edges - len(edges), len(others))
-    if n_lacking <= 0:
+    n_missing = min(n_edges - len(edges), len(others))
+    if n_missing <= 0:
         return edges
-    middles = (2 * np.arange(n_lacking) + 1) * len(others) // (2 * n_lacking)
+    middles = (2 * np.arange(n_missing) + 1) * len(others) // (2 * n_missing)
     edges = np.sort(np.concatenate([edges, others[middles]]))
     return edges[is_distinct(edges)]
 
@@ -106,10 +106,10 @@ def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
     ordered = values[order]
     n_targets = len(targets.numbers) if targets.codes is None else int(targets.codes.max()) + 1
     starts = np.flatnonzero(is_distinct(ordered))
-    n_kept = max(MAX_TREE_SUMS // n_targets, n_leaves)
-    if len(starts) > n_kept:
-        starts = starts[_even_ranks(len(starts), n_kept)]
-    # Entry g: over all rows before group g of equal values.
+    max_splits = max(MAX_TREE_SUMS // n_targets, n_leaves)
+    if len(starts) > max_splits:
+        starts = starts[_even_ranks(len(starts), max_splits)]
+    # Element g of counts and sums is over all rows before group g of equal values.
     ends = np.append(starts, len(ordered))
     counts = _prefix_sums(np.ones(len(ordered)) if targets.weights is None else targets.weights[order])[ends]
     if targets.codes is None:
@@ -123,7 +123,7 @@ def tree_edges(values: Values, targets: SplitTargets, n_leaves: int) -> Values:
     splits = starts[_grow_tree(counts, sums, n_leaves)]
     below, above = ordered[splits - 1], ordered[splits]
     middles = below / 2 + above / 2
-    # Neighbours may have no number between them.
+    # There may be no float64 between adjacent values.
     is_between = is_distinct(np.column_stack([below, middles, above]).ravel()).reshape(-1, 3)[:, 1:].all(axis=1)
     return np.where(is_between, middles, above)
 
@@ -137,14 +137,14 @@ def _prefix_sums(values: NDArray[np.generic]) -> Values:
 
 def _grow_tree(counts: Values, sums: Values, n_leaves: int) -> list[int]:
     """Indices of the groups that start a leaf; `counts` (n_groups + 1,), `sums` (n_targets, n_groups + 1)."""
-    least = max(MIN_LEAF_ROWS, int(counts[-1] * MIN_LEAF_FRACTION))
-    smallest = (_ROUNDING * float(np.abs(sums).max())) ** 2
+    min_rows = max(MIN_LEAF_ROWS, int(counts[-1] * MIN_LEAF_FRACTION))
+    min_gain = (_ROUNDING * float(np.abs(sums).max())) ** 2
     splits: list[int] = []
     leaves: list[tuple[float, int, int, int]] = []
 
     def add(low: int, high: int) -> None:
-        gain, split = _best_split(counts, sums, low, high, least)
-        if gain > smallest:
+        gain, split = _best_split(counts, sums, low, high, min_rows)
+        if gain > min_gain:
             heapq.heappush(leaves, (-gain, low, split, high))
 
     add(0, len(counts) - 1)
@@ -156,17 +156,17 @@ def _grow_tree(counts: Values, sums: Values, n_leaves: int) -> list[int]:
     return splits
 
 
-def _best_split(counts: Values, sums: Values, low: int, high: int, least: int) -> tuple[float, int]:
+def _best_split(counts: Values, sums: Values, low: int, high: int, min_rows: int) -> tuple[float, int]:
     """The largest gain among splits of groups `low` to `high` (exclusive), and the first group after the split."""
-    first = int(np.searchsorted(counts, counts[low] + least, "left"))
-    last = int(np.searchsorted(counts, counts[high] - least, "right"))
+    first = int(np.searchsorted(counts, counts[low] + min_rows, "left"))
+    last = int(np.searchsorted(counts, counts[high] - min_rows, "right"))
     if first >= last:
         return 0.0, low
-    n_all = float(counts[high] - counts[low])
+    n_total = float(counts[high] - counts[low])
     n_left = counts[first:last] - float(counts[low])
-    # Left sum against its share of the whole: squares of small numbers, where squares of sums would cancel out.
-    excess = sums[:, first:last] - sums[:, low, None]
-    excess -= (sums[:, high] - sums[:, low])[:, None] * (n_left / n_all)
-    gains = np.einsum("ij,ij->j", excess, excess) * (n_all / (n_left * (n_all - n_left)))
+    # Deviation of the left sum from its expected part of the total: squaring the sums themselves would lose precision.
+    deviations = sums[:, first:last] - sums[:, low, None]
+    deviations -= (sums[:, high] - sums[:, low])[:, None] * (n_left / n_total)
+    gains = np.einsum("ij,ij->j", deviations, deviations) * (n_total / (n_left * (n_total - n_left)))
     best = int(np.argmax(gains))
     return float(gains[best]), first + best

@@ -1,8 +1,8 @@
-"""Inputs beside the scaled number: how far a value fills each bin of its column, as a thermometer fills.
+"""Piecewise-linear encoding of numbers: an input per bin, besides the scaled number.
 
-Piecewise-linear encoding (Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep
-Learning"). A network then bends at the edges from its first layer on. Unlike there, the first and the last bin are
-clipped at both sides too: beyond the training values only the scaled number goes on.
+Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep Learning". The first layer
+of a network can then change its slope at the edges. Unlike in the paper, the first and the last bin are clipped on both
+sides too: beyond the range of the training values, only the scaled number varies.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class NoEncoding:
         return False
 
     def find_edges(self, values: Values, targets: SplitTargets | None = None, weights: Values | None = None) -> Values:
-        """No edges."""
+        """Returns no edges (0,)."""
         return np.zeros(0)
 
 
@@ -68,21 +68,20 @@ class PiecewiseLinear:
         return self.edges == "target"
 
     def find_edges(self, values: Values, targets: SplitTargets | None = None, weights: Values | None = None) -> Values:
-        """Edges of the bins in rising order, from the smallest of `values` (n_rows,) to the largest; NaN is skipped.
+        """Edges of the bins in ascending order, from the minimum of `values` (n_rows,) to the maximum; NaN is skipped.
 
-        None at all where they bound a single bin. Edges at quantiles are training values: each of them, where there
-        are no more than `bins` + 1. `targets` is of the same rows, for edges that go by the targets;
-        so is `weights`, how many rows each counts for.
+        Empty if there would be a single bin. Quantile edges are training values: all of them if there are at most
+        `bins` + 1. `targets`, needed for target edges, and `weights` are of the same rows.
         """
-        ordered, counted = sort_non_missing(values.copy(), weights)
+        ordered, sorted_weights = sort_non_missing(values.copy(), weights)
         distinct = ordered[is_distinct(ordered)]
-        # One bin would repeat the value.
+        # A single bin would be a linear function of the value.
         if len(distinct) < max(self.min_distinct, 3):
             return np.zeros(0)
         if targets is None or not self.uses_targets:
-            return quantile_edges(ordered, self.bins + 1, counted)
-        inner = tree_edges(values, targets, self.bins)
-        return pad_with_quantiles(np.concatenate([distinct[[0, -1]], inner]), distinct, self.bins + 1)
+            return quantile_edges(ordered, self.bins + 1, sorted_weights)
+        splits = tree_edges(values, targets, self.bins)
+        return pad_with_quantiles(np.concatenate([distinct[[0, -1]], splits]), distinct, self.bins + 1)
 
 
 Encoding = NoEncoding | PiecewiseLinear
@@ -93,17 +92,17 @@ def write_bins(out: NDArray[np.floating], values: Values, edges: Values, span: f
 
     With `span`, write (2 e - 1) span.
     """
-    halves = edges / 2  # no difference of halves is infinite
-    # Bin by bin, since a row of a few bins is too short for NumPy's inner loop.
-    parts = np.subtract(values / 2, halves[:-1, None])
-    with np.errstate(over="ignore"):  # far above the bin
-        parts /= np.diff(halves)[:, None]
-    np.clip(parts, 0.0, 1.0, out=parts)
+    halves = edges / 2  # differences of halves are finite
+    # (n_bins, n_rows), as rows of a few bins are too short for NumPy's inner loop.
+    encoded = np.subtract(values / 2, halves[:-1, None])
+    with np.errstate(over="ignore"):  # for values far above the bin
+        encoded /= np.diff(halves)[:, None]
+    np.clip(encoded, 0.0, 1.0, out=encoded)
     if span is not None:
-        parts *= 2.0
-        parts -= 1.0
-        parts *= span
-    out[...] = parts.T
+        encoded *= 2.0
+        encoded -= 1.0
+        encoded *= span
+    out[...] = encoded.T
 
 
 def bin_names(edges: Values, is_date: bool) -> list[str]:

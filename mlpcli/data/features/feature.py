@@ -11,7 +11,7 @@ from mlpcli.options import Setting
 
 @dataclass(frozen=True)
 class Feature:
-    """A fitted input column: how its cells are read (`schema`), and its statistics over the training rows.
+    """A fitted input column: its `schema`, and its statistics over the training rows.
 
     `levels` are the category levels with an input of their own; with `is_signed`, two levels share one input, -1 and 1.
     `flag_of` names the column whose missing indicator it shares (mostly itself), "" without one. `minimum` and

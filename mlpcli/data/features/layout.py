@@ -1,8 +1,8 @@
-"""Which inputs of the network each column feeds, and in which order.
+"""The network inputs of each column, and their order.
 
-Inputs stand in spans: numbers (of a date its day number), their bins, sine and cosine of each date's place in year,
-week and day, booleans and other pairs of levels as -1 and +1 (missing 0), missing indicators, one-hot levels. Within a
-kind the columns keep their order.
+Inputs are ordered by kind: scaled numbers (for a date its day number), their bins, cyclic features of dates, booleans
+and other pairs of levels as -1 and 1 (0 if missing), missing indicators, one-hot levels. Within a kind, columns keep
+their order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

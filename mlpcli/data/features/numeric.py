@@ -29,7 +29,7 @@ from mlpcli.data.features.weighted_statistics import sort_non_missing
 
 Values = NDArray[np.float64]
 
-_LARGE = 1e100  # its square is finite; a clipped number this far out is at the bound long since
+_MAX_RATIO = 1e100  # of a scaled value to the clip bound: its square is finite, and the clipped value is at the bound
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class NumericFit:
     def scaled(self, values: Values) -> Values:
         """The scaled input of each of `values` (n_rows,)."""
         if len(self.quantiles):
-            # Halves, so that no difference of two values is infinite.
+            # Halves, as the difference of two values may be infinite.
             return np.interp(values / 2, self.quantiles / 2, self.scores)
         return scale(values, self.center, self.scale, self.clip)
 
@@ -64,7 +64,7 @@ def scale(values: NDArray[np.generic], center: float | Values, deviation: float 
         if clip is None:
             return scaled
         scaled /= clip
-    np.clip(scaled, -_LARGE, _LARGE, out=scaled)
+    np.clip(scaled, -_MAX_RATIO, _MAX_RATIO, out=scaled)
     root = np.square(scaled)
     root += 1.0
     np.sqrt(root, out=root)
@@ -97,13 +97,13 @@ def fit_numeric(
     """
     edges = encoding.find_edges(values, targets, weights)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
-    ordered, counted = sort_non_missing(values, weights)  # in place: the column of a large table is not copied
-    center, deviation = scaler.fit(ordered, counted)
-    none = np.zeros(0)
-    quantiles, scores = scaler.knots(ordered, counted) if isinstance(scaler, Quantile) else (none, none)
+    ordered, sorted_weights = sort_non_missing(values, weights)  # in place, as columns may be large
+    center, deviation = scaler.fit(ordered, sorted_weights)
+    empty = np.zeros(0)
+    quantiles, scores = scaler.knots(ordered, sorted_weights) if isinstance(scaler, Quantile) else (empty, empty)
     clip = scaler.clip if isinstance(scaler, Robust) else None
     statistics = ColumnStatistics(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
-    fill = fit_imputed_value(missing, ordered, counted)
+    fill = fit_imputed_value(missing, ordered, sorted_weights)
     return NumericFit(fill, center, deviation, clip, quantiles, scores, edges, span), statistics
 
 
@@ -138,11 +138,11 @@ def unpack_numeric(features: Sequence[Feature], state: Mapping[str, Values]) -> 
         if not feature.is_numeric:
             continue
         fill, center, deviation = (float(state[name][len(fits)]) for name in ("fill", "center", "scale"))
-        of_quantiles = slice(quantile, quantile + feature.n_quantiles)
-        of_edges = slice(edge, edge + feature.n_edges)
+        quantile_span = slice(quantile, quantile + feature.n_quantiles)
+        edge_span = slice(edge, edge + feature.n_edges)
         fits[feature.name] = NumericFit(
-            fill, center, deviation, feature.clip,
-            state["quantiles"][of_quantiles], state["scores"][of_quantiles], state["edges"][of_edges], feature.bin_span,
+            fill, center, deviation, feature.clip, state["quantiles"][quantile_span],
+            state["scores"][quantile_span], state["edges"][edge_span], feature.bin_span,
         )  # fmt: skip
-        quantile, edge = of_quantiles.stop, of_edges.stop
+        quantile, edge = quantile_span.stop, edge_span.stop
     return fits

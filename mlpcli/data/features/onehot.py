@@ -22,10 +22,10 @@ class OneHot:
     ] = "two"
 
 
-def choose_levels(onehot: OneHot, counts: Mapping[str, float]) -> tuple[tuple[str, ...], bool]:
+def choose_levels(options: OneHot, counts: Mapping[str, float]) -> tuple[tuple[str, ...], bool]:
     """Levels that get an input, in order, and whether any are left over; `counts` are (weighted) rows per level."""
-    frequent = [level for level, count in counts.items() if count >= onehot.min_count]
+    frequent = [level for level, count in counts.items() if count >= options.min_count]
     # Equal counts are kept in the order of the levels, so the choice does not depend on the order of the rows.
     ranked = sorted(sort_levels(frequent), key=lambda level: -counts[level])
-    chosen = ranked[: onehot.max_levels]
+    chosen = ranked[: options.max_levels]
     return sort_levels(chosen), len(chosen) < len(counts)

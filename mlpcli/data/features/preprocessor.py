@@ -1,6 +1,6 @@
-"""Input columns to network inputs: fitted on training rows, then applied to every row independently.
+"""The preprocessor: converts columns to network inputs; fitted on training rows, applied to each row independently.
 
-The order of inputs is in `layout`, the state and arithmetic of numbers and dates in `numeric`.
+`layout` defines the order of inputs, `numeric` the state and arithmetic of numbers and dates.
 """
 
 from collections import Counter
@@ -67,14 +67,14 @@ class Preprocessor:
     @property
     def bin_inputs(self) -> tuple[int, int]:
         """Start and end of the inputs that are bins; equal if there are none."""
-        places = [place for (kind, _), place in input_spans(self.columns).items() if kind == "bins"]
-        return (places[0].start, places[-1].stop) if places else (0, 0)
+        spans = [span for (kind, _), span in input_spans(self.columns).items() if kind == "bins"]
+        return (spans[0].start, spans[-1].stop) if spans else (0, 0)
 
     @property
     def category_blocks(self) -> tuple[tuple[int, int], ...]:
         """Start and end of each one-hot column; at most one input of each is 1."""
-        places = [place for (kind, _), place in input_spans(self.columns).items() if kind == "level"]
-        return tuple((place.start, place.stop) for place in places)
+        spans = [span for (kind, _), span in input_spans(self.columns).items() if kind == "level"]
+        return tuple((span.start, span.stop) for span in spans)
 
 
 @dataclass(frozen=True)
@@ -110,36 +110,38 @@ def fit_preprocessor(
     if not schemas:
         raise DataError(f"{table.name}: no input columns are left. Check data.features and data.drop.")
     require_columns(table, [schema.name for schema in schemas])
-    split = None if targets is None else split_targets(targets, weights)
-    fit = partial(fit_numeric, scaler=numeric, missing=missing, encoding=encoding, targets=split, weights=weights)
-    as_sorted = not encoding.uses_targets and weights is None
+    tree_targets = None if targets is None else split_targets(targets, weights)
+    fit = partial(
+        fit_numeric, scaler=numeric, missing=missing, encoding=encoding, targets=tree_targets, weights=weights
+    )
+    may_sort = not encoding.uses_targets and weights is None
     features, fits, profiles = list[Feature](), list[NumericFit](), list[ReferenceColumn]()
     flags: dict[bytes, str] = {}
     for schema in schemas:
         if (sketch := _sketch_of(table, schema, rows)) is not None:
             _refuse_empty(table, schema.name, not sketch.n_known)
-            found = _fit_from_sketch(schema, sketch, *fit_sketch(sketch, numeric, missing, encoding))
+            fitted = _fit_from_sketch(schema, sketch, *fit_sketch(sketch, numeric, missing, encoding))
         elif isinstance(column := _take_rows(table, schema.name, rows), NumericColumn):
-            found = _fit_numbers(table, schema, _training_values(column, as_sorted, is_copied=rows is None), rows, fit)
+            fitted = _fit_numbers(table, schema, _training_values(column, may_sort, is_copied=rows is None), rows, fit)
         else:
             is_missing = column.codes < 0
             _refuse_empty(table, schema.name, bool(is_missing.all()))
             feature = fit_categorical(schema, column, categorical, weights)
-            found = _FittedColumn(
+            fitted = _FittedColumn(
                 feature, fit_level_counts(column, feature, len(schemas)), _missing_hash(table, is_missing, rows)
             )
-        feature = found.feature
+        feature = fitted.feature
         if isinstance(missing, RefuseMissing):
             feature = replace(feature, refuses_missing=True)
             if feature.n_missing:
                 raise missing_cell_error(table, rows, schema.name)
         elif feature.role != "category" and feature.n_missing and missing.flag:
-            # Columns that are missing together say one thing: they share the indicator of the first.
-            feature = replace(feature, flag_of=flags.setdefault(found.pattern, schema.name))
+            # Indicators of columns with the same missing rows would be equal: they share the one of the first column.
+            feature = replace(feature, flag_of=flags.setdefault(fitted.pattern, schema.name))
         features.append(feature)
-        profiles.append(found.profile)
-        fits += [] if found.fit is None else [found.fit]
-        PAGE_WATCHER.release()  # of a column on disk
+        profiles.append(fitted.profile)
+        fits += [] if fitted.fit is None else [fitted.fit]
+        PAGE_WATCHER.release()  # the pages of a memory-mapped column
     by_name = dict(zip([feature.name for feature in features if feature.is_numeric], fits, strict=True))
     preprocessor = Preprocessor(tuple(features), input_names(features, by_name), pack_numeric(fits))
     return preprocessor, build_profile(table.n_rows if rows is None else len(rows), profiles)
@@ -162,13 +164,13 @@ def transform(
     if not n_rows:
         return X, counts
     fits, spans = unpack_numeric(preprocessor.columns, preprocessor.state), input_spans(preprocessor.columns)
-    done = set()
+    written = set()
     for group in group_numeric_columns(preprocessor.columns, fits, spans):
         counts.n_missing.update(group.write(X, table, rows))
-        done |= {feature.name for feature in group.features}
-        PAGE_WATCHER.release()  # of columns on disk
+        written |= {feature.name for feature in group.features}
+        PAGE_WATCHER.release()  # the pages of memory-mapped columns
     for feature in preprocessor.columns:
-        if feature.name not in done:
+        if feature.name not in written:
             n_missing, n_unseen = write_column(X, spans, feature, fits, table, rows)
             if n_missing:
                 counts.n_missing[feature.name] = n_missing
@@ -181,32 +183,32 @@ def transform(
 
 
 def cast_inputs(preprocessor: Preprocessor, table: Table) -> Table:
-    """Cast a table as read by the training schemas; raises DataError for a mismatch."""
+    """Cast a table by the training schemas; raises DataError for a missing column or an invalid cell."""
     require_columns(table, [column.name for column in preprocessor.columns])
     return cast_table(table, preprocessor.schemas)
 
 
 def require_columns(table: Table, names: Sequence[str]) -> None:
-    """Raise DataError for a column that does not exist, with the name that may be meant."""
-    lacking = [name for name in names if name not in table.columns]
-    if not lacking:
+    """Raise DataError for a column that does not exist, with a similar name if there is one."""
+    missing = [name for name in names if name not in table.columns]
+    if not missing:
         return
-    # Only a column that nothing needs can be the missing one under another name.
+    # Only an unused column can be the missing one under another name.
     needed = frozenset(names)
-    free = [column for column in table.column_names if column not in needed]
-    hint = name_hint(lacking[0], free).partition(" There is: ")[0]  # all columns come below
-    which = f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {join_names(lacking)} are missing"
+    unused = [column for column in table.column_names if column not in needed]
+    hint = name_hint(missing[0], unused).partition(" There is: ")[0]  # the message lists all columns anyway
+    problem = f"column {missing[0]} is missing" if len(missing) == 1 else f"columns {join_names(missing)} are missing"
     if table.format.header is False:
         hint += " Without a header the names are positions: add a header line to the file."
     raise DataError(
-        f"{table.name}: {which}.{hint} The model needs: {join_names(names)} (found: {join_names(table.column_names)})"
+        f"{table.name}: {problem}.{hint} The model needs: {join_names(names)} (found: {join_names(table.column_names)})"
     )
 
 
 def _training_values(column: NumericColumn, is_sorted: bool, is_copied: bool) -> NDArray[np.float64]:
     values = column.values
     if values.dtype.kind in "iu" and is_sorted:
-        # Bytes are sorted in a tenth of the time; none is missing, so no place is lost.
+        # Small integers are sorted in a tenth of the time of float64; without missing cells, the row order is not used.
         values = np.sort(values)
     return values.astype(np.float64, copy=is_copied)
 
@@ -247,11 +249,11 @@ class _FittedColumn:
 
 
 def _fit_from_sketch(
-    schema: ColumnSchema, sketch: ColumnSketch, fit: NumericFit, statistics: ColumnStatistics
+    schema: ColumnSchema, sketch: ColumnSketch, numeric_fit: NumericFit, statistics: ColumnStatistics
 ) -> _FittedColumn:
-    feature = _numeric_feature(schema, fit, statistics, sketch.n_missing, is_timed=not sketch.are_integers)
+    feature = _numeric_feature(schema, numeric_fit, statistics, sketch.n_missing, has_times=not sketch.are_integers)
     return _FittedColumn(
-        feature, fit_numeric_bins(sketch.values, sketch.counts.astype(np.float64)), sketch.missing_hash, fit
+        feature, fit_numeric_bins(sketch.values, sketch.counts.astype(np.float64)), sketch.missing_hash, numeric_fit
     )
 
 
@@ -260,24 +262,24 @@ def _fit_numbers(
 ) -> _FittedColumn:
     is_missing = np.isnan(values)
     _refuse_empty(table, schema.name, bool(is_missing.all()))
-    pattern, is_timed = _missing_hash(table, is_missing, rows), schema.role == "date" and has_time(values)
-    own, statistics = fit(values)  # which sorts them
-    feature = _numeric_feature(schema, own, statistics, len(values) - statistics.n_known, is_timed)
-    return _FittedColumn(feature, fit_numeric_bins(values[: statistics.n_known]), pattern, own)
+    pattern, has_times = _missing_hash(table, is_missing, rows), schema.role == "date" and has_time(values)
+    numeric_fit, statistics = fit(values)  # sorts `values`
+    feature = _numeric_feature(schema, numeric_fit, statistics, len(values) - statistics.n_known, has_times)
+    return _FittedColumn(feature, fit_numeric_bins(values[: statistics.n_known]), pattern, numeric_fit)
 
 
 def _numeric_feature(
-    schema: ColumnSchema, fit: NumericFit, statistics: ColumnStatistics, n_missing: int, is_timed: bool
+    schema: ColumnSchema, fit: NumericFit, statistics: ColumnStatistics, n_missing: int, has_times: bool
 ) -> Feature:
     return Feature(
-        schema, has_time=schema.role == "date" and is_timed, n_missing=n_missing, minimum=statistics.low,
+        schema, has_time=schema.role == "date" and has_times, n_missing=n_missing, minimum=statistics.low,
         maximum=statistics.high, n_distinct=statistics.n_distinct, clip=fit.clip, n_quantiles=len(fit.quantiles),
         n_bins=max(len(fit.edges) - 1, 0), bin_span=fit.span,
     )  # fmt: skip
 
 
 def fit_categorical(
-    schema: ColumnSchema, column: CategoricalColumn, onehot: OneHot, weights: Values | None = None
+    schema: ColumnSchema, column: CategoricalColumn, options: OneHot, weights: Values | None = None
 ) -> Feature:
     """Fit a categorical or boolean column; `weights` (n_rows,) are row weights."""
     n_missing = int(np.count_nonzero(column.codes < 0))
@@ -285,12 +287,12 @@ def fit_categorical(
         return Feature(schema, n_missing=n_missing)
     n_rows: list[float] = column.counts.tolist()
     if weights is not None:
-        by_code = np.bincount(column.codes + 1, weights, len(column.levels) + 1)[1:]
-        n_rows = np.round(by_code, DIGITS).tolist()
+        weight_by_code = np.bincount(column.codes + 1, weights, len(column.levels) + 1)[1:]
+        n_rows = np.round(weight_by_code, DIGITS).tolist()
     counts: Mapping[str, float] = dict(zip(column.levels, n_rows, strict=True))
-    chosen, has_rest = choose_levels(onehot, {text: count for text, count in counts.items() if count})
-    is_signed = onehot.binary == "one" and len(chosen) == 2 and not n_missing and not has_rest
+    levels, has_other = choose_levels(options, {text: count for text, count in counts.items() if count})
+    is_signed = options.binary == "one" and len(levels) == 2 and not n_missing and not has_other
     return Feature(
-        schema, levels=chosen, has_missing_level=n_missing > 0, has_other_level=has_rest, n_missing=n_missing,
+        schema, levels=levels, has_missing_level=n_missing > 0, has_other_level=has_other, n_missing=n_missing,
         is_signed=is_signed,
     )  # fmt: skip

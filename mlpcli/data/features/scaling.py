@@ -1,9 +1,8 @@
-"""Numbers to inputs: how a column is scaled, and what stands in for its missing cells.
+"""Scaling and imputation of numeric columns.
 
-A scaler looks at the known values of one training column, in rising order (but for `Standardize`, which takes them in
-any), with how many rows each counts for (`row_counts`). It returns `(center, scale)`; an input is
-`(x - center) / scale`, computed in float64. A column that carries no information gets scale 1, so nothing divides by 0.
-`Quantile` goes by knots instead: values of the column, and the input that each of them becomes.
+The `fit` of a scaler takes the non-missing training values of a column in ascending order (`Standardize` accepts any
+order) and their row weights, and returns `(center, scale)`; an input is `(x - center) / scale`, computed in float64. A
+constant column has scale 1. `Quantile` interpolates between knots instead: values of the column and their scores.
 """
 
 import math
@@ -24,16 +23,16 @@ from mlpcli.options import Setting, options
 
 Values = NDArray[np.float64]
 
-# Above this size a sum of squares leaves the range of float64, so the column is measured in units of its largest value.
+# Sums of squares of larger values may overflow, so such a column is divided by its largest absolute value.
 _LARGE = 1e100
 
-# Values that differ by less are one knot: a slope between them would leave the range of float64.
-_NEAREST = 1e-300
+# Values that differ by less are one knot: the slope between them would overflow.
+_MIN_DISTANCE = 1e-300
 
-# Values whose squares are added up at once: a long column needs no array of its length for them.
+# Values per chunk of a sum of squares, which avoids a temporary array of the column's length.
 _VALUES_PER_CHUNK = 1 << 17
 
-# Distinct values are counted up to here.
+# Maximum count of distinct values.
 MAX_DISTINCT = 1000
 
 
@@ -44,7 +43,7 @@ class Standardize:
     name: Literal["standardize"] = "standardize"
 
     def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
-        """Mean and standard deviation (of the population) of `values` (n_known,)."""
+        """Mean and population standard deviation of `values` (n_known,)."""
         center, deviation = moments(values, weights)
         return center, handle_zero_scale(deviation, values)
 
@@ -62,13 +61,13 @@ class Robust:
     def fit(self, ordered: Values, weights: Values | None = None) -> tuple[float, float]:
         """Median and interquartile range of sorted values.
 
-        Where most values are one and the same, the scale is half the median distance of the others from it: the range
-        would go by the farthest of them, and squeeze the rest together.
+        If the quartiles are equal, the scale is half the median distance of the other values from the median: the range
+        would depend on the most distant value.
         """
         unit = _unit(ordered)
-        measured = _divide_by_unit(ordered, unit)
-        low, median, high = (_quantile(measured, share, weights) for share in (0.25, 0.5, 0.75))
-        scale = high - low if high != low else _half_median_distance(measured, median, weights)
+        scaled_values = _divide_by_unit(ordered, unit)
+        low, median, high = (_quantile(scaled_values, fraction, weights) for fraction in (0.25, 0.5, 0.75))
+        scale = high - low if high != low else _half_median_distance(scaled_values, median, weights)
         return median * unit, handle_zero_scale(scale * unit, ordered)
 
 
@@ -79,7 +78,7 @@ class MinMax:
     name: Literal["minmax"] = "minmax"
 
     def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
-        """Smallest value and range of `values`."""
+        """Minimum and range of `values`."""
         low, high = float(values.min()), float(values.max())
         return low, handle_zero_scale(high - low, values)
 
@@ -92,7 +91,7 @@ class Divide:
     by: Annotated[float, Setting("The divisor.", gt=0)] = 255.0
 
     def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
-        """Center 0 and the divisor."""
+        """Returns center 0 and the divisor."""
         return 0.0, float(self.by)
 
 
@@ -111,13 +110,13 @@ class Quantile:
     ] = 1000
 
     def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
-        """Center 0, scale 1: scores need neither."""
+        """Returns center 0 and scale 1, as scores are standardized already."""
         return 0.0, 1.0
 
     def knots(self, ordered: Values, weights: Values | None = None) -> tuple[Values, Values]:
-        """Of sorted values at most `points`, rising, and the normal score of each, rising too.
+        """At most `points` of the sorted values, and the normal score of each, both in ascending order.
 
-        Beyond the first and the last knot the score stays what it is there.
+        Scores are constant beyond the first and the last knot.
         """
         knots = limit_knots(ordered, self.points, weights)
         return knots, normal_scores(ordered, knots, weights)
@@ -130,7 +129,7 @@ class NoScaling:
     name: Literal["none"] = "none"
 
     def fit(self, values: Values, weights: Values | None = None) -> tuple[float, float]:
-        """Center 0, scale 1."""
+        """Returns center 0 and scale 1."""
         return 0.0, 1.0
 
 
@@ -179,8 +178,8 @@ def fit_imputed_value(missing: MissingPolicy, ordered: Values, weights: Values |
     if isinstance(missing, MeanFill):
         return weighted_mean(_divide_by_unit(ordered, unit), weights) * unit
     n_rows = total_weight(ordered, weights)
-    middle = values_at_ranks(ordered, np.asarray([(n_rows - 1) // 2, n_rows // 2]), weights)
-    return float(np.mean(_divide_by_unit(middle, unit))) * unit
+    middle_values = values_at_ranks(ordered, np.asarray([(n_rows - 1) // 2, n_rows // 2]), weights)
+    return float(np.mean(_divide_by_unit(middle_values, unit))) * unit
 
 
 def sorted_non_missing(values: Values) -> Values:
@@ -191,30 +190,30 @@ def sorted_non_missing(values: Values) -> Values:
 def moments(values: Values, weights: Values | None = None) -> tuple[float, float]:
     """Mean and population standard deviation of `values` (n_known,), at least one."""
     unit = _unit(values)
-    measured = _divide_by_unit(values, unit)
-    # Rounding must not carry the mean out of the range: equal values are then exactly 0.
-    center = float(np.clip(weighted_mean(measured, weights) * unit, values.min(), values.max()))
-    return center, _deviation(measured, weights) * unit
+    scaled_values = _divide_by_unit(values, unit)
+    # Rounding must not move the mean out of the range, so that equal values are scaled to exactly 0.
+    center = float(np.clip(weighted_mean(scaled_values, weights) * unit, values.min(), values.max()))
+    return center, _deviation(scaled_values, weights) * unit
 
 
 def _deviation(values: Values, weights: Values | None) -> float:
     """Standard deviation of the population."""
     center, squares = weighted_mean(values, weights), 0.0
     for start in range(0, len(values), _VALUES_PER_CHUNK):
-        some = slice(start, start + _VALUES_PER_CHUNK)
-        distances = values[some] - center
+        chunk = slice(start, start + _VALUES_PER_CHUNK)
+        distances = values[chunk] - center
         np.multiply(distances, distances, out=distances)
         if weights is not None:
-            distances *= weights[some]
+            distances *= weights[chunk]
         squares += float(distances.sum())
     return math.sqrt(squares / total_weight(values, weights))
 
 
-def _quantile(ordered: Values, share: float, weights: Values | None = None) -> float:
+def _quantile(ordered: Values, fraction: float, weights: Values | None = None) -> float:
     """`np.quantile` of sorted values, without a copy."""
-    place = (total_weight(ordered, weights) - 1) * share
-    first = int(place)
-    return float(np.quantile(values_at_ranks(ordered, np.asarray([first, first + 1]), weights), place - first))
+    rank = (total_weight(ordered, weights) - 1) * fraction
+    first = int(rank)
+    return float(np.quantile(values_at_ranks(ordered, np.asarray([first, first + 1]), weights), rank - first))
 
 
 def _divide_by_unit(values: Values, unit: float) -> Values:
@@ -222,33 +221,33 @@ def _divide_by_unit(values: Values, unit: float) -> Values:
 
 
 def normal_scores(values: Values, knots: Values, weights: Values | None = None) -> Values:
-    """The quantile of the normal distribution at the place of each of `knots` among the sorted `values`.
+    """Normal scores of `knots`: standard normal quantiles of their ranks among the sorted `values`.
 
-    Equal values share the middle of their ranks: r of n, counted from 0, is the share (r + 1/2) / n.
+    Rank r of n, from 0, is the fraction (r + 1/2) / n; equal values have the mean of their ranks.
     """
-    below, upto = weights_below(values, knots, weights)
-    shares = (below + upto) / (2 * total_weight(values, weights))
-    return np.asarray([NormalDist().inv_cdf(share) for share in shares.tolist()], np.float64)
+    below, up_to = weights_below(values, knots, weights)
+    fractions = (below + up_to) / (2 * total_weight(values, weights))
+    return np.asarray([NormalDist().inv_cdf(fraction) for fraction in fractions.tolist()], np.float64)
 
 
-def evenly_ranked(values: Values, most: int, weights: Values | None = None) -> Values:
-    """`most` of the sorted `values` at equal steps of rank, both ends included."""
-    return values_at_ranks(values, np.round(np.linspace(0, total_weight(values, weights) - 1, most)), weights)
+def evenly_ranked(values: Values, n_values: int, weights: Values | None = None) -> Values:
+    """Select `n_values` of the sorted `values` at equal steps of rank, including both ends."""
+    return values_at_ranks(values, np.round(np.linspace(0, total_weight(values, weights) - 1, n_values)), weights)
 
 
-def limit_knots(values: Values, most: int, weights: Values | None = None) -> Values:
-    """Distinct values of sorted `values`; if more than `most`, those at equal steps of rank, both ends included."""
+def limit_knots(values: Values, max_knots: int, weights: Values | None = None) -> Values:
+    """Distinct values of sorted `values`; if more than `max_knots`, at equal steps of rank, including both ends."""
     distinct = values[is_distinct(values)]
-    if len(distinct) <= most:
+    if len(distinct) <= max_knots:
         return distinct
-    knots = evenly_ranked(values, most, weights)
+    knots = evenly_ranked(values, max_knots, weights)
     return knots[is_distinct(knots)]
 
 
 def is_distinct(values: Values) -> NDArray[np.bool_]:
-    """Which of sorted `values` (n_values,) differ from their predecessor by enough for a finite slope."""
-    halves = values / 2  # no difference of halves is infinite
-    return np.concatenate([np.ones(len(values[:1]), np.bool_), np.diff(halves) > _NEAREST])
+    """Mask of sorted `values` (n_values,) that differ from their predecessor by enough for a finite slope."""
+    halves = values / 2  # differences of halves are finite
+    return np.concatenate([np.ones(len(values[:1]), np.bool_), np.diff(halves) > _MIN_DISTANCE])
 
 
 def count_distinct(ordered: Values) -> int:
@@ -267,11 +266,11 @@ def _half_median_distance(values: Values, center: float, weights: Values | None)
     if not differs.any():
         return 0.0
     distances = np.abs(values[differs] / 2 - center / 2)
-    ordered, counted = sort_non_missing(distances, None if weights is None else weights[differs])
-    return _quantile(ordered, 0.5, counted)
+    ordered, sorted_weights = sort_non_missing(distances, None if weights is None else weights[differs])
+    return _quantile(ordered, 0.5, sorted_weights)
 
 
 def handle_zero_scale(scale: float, values: Values) -> float:
-    """The scale, or 1 if it is rounding error or not finite; of `values` the minimum and maximum suffice."""
+    """Replace a scale that is rounding error or not finite by 1; `values` may be only the minimum and maximum."""
     rounding = 1000 * np.finfo(np.float64).eps * max(float(values.max()), -float(values.min()))
     return scale if scale > rounding and np.isfinite(scale) and np.isfinite(1.0 / scale) else 1.0

@@ -1,6 +1,6 @@
-"""Cast columns written into the network inputs.
+"""Writing of cast columns into the network inputs.
 
-Plain numeric columns are scaled together in chunks of rows that fit in the cache.
+Numeric columns that are only scaled are processed in groups, in chunks of rows that fit in the cache.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,53 +19,53 @@ from mlpcli.errors import DataError
 Inputs = NDArray[np.floating]
 Values = NDArray[np.float64]
 
-# Cells scaled at once, which stay in the cache; and the columns they are of, whose float32 fill a line of the cache. Of
-# columns on disk no more are in memory at a time.
+# Cells per chunk, which fit in the cache; columns per group, whose float32 inputs fill a cache line. No more columns of
+# a table on disk are in memory at a time.
 CELLS_PER_CHUNK = 1 << 16
 COLUMNS_PER_GROUP = 16
-# Rows of one column at once, with all its bins.
+# Rows per chunk of a column with bins.
 ROWS_PER_CHUNK = 1 << 12
 
 
 class NumericGroup:
-    """Numeric columns that only need scaling, a few written together."""
+    """A group of numeric columns that are only scaled, written together."""
 
     def __init__(self, features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> None:
         self.features, self._spans = features, spans
-        own = [fits[one.name] for one in features]
-        self._clip = own[0].clip
-        self._fill = [fit.fill for fit in own]
-        self._center = np.asarray([fit.center for fit in own])[:, None]
-        self._deviation = np.asarray([fit.scale for fit in own])[:, None]
-        places = [spans["numeric", one.name].start for one in features]
-        is_run = places == list(range(places[0], places[0] + len(places)))
-        self._places: slice | list[int] = slice(places[0], places[-1] + 1) if is_run else places
+        group_fits = [fits[feature.name] for feature in features]
+        self._clip = group_fits[0].clip
+        self._fill = [fit.fill for fit in group_fits]
+        self._center = np.asarray([fit.center for fit in group_fits])[:, None]
+        self._deviation = np.asarray([fit.scale for fit in group_fits])[:, None]
+        indices = [spans["numeric", feature.name].start for feature in features]
+        is_contiguous = indices == list(range(indices[0], indices[0] + len(indices)))
+        self._indices: slice | list[int] = slice(indices[0], indices[-1] + 1) if is_contiguous else indices
 
     def write(self, X: Inputs, table: Table, rows: Rows | None) -> dict[str, int]:
         """Write all columns; returns missing cells per column. Raises DataError for a value out of range."""
-        columns = [table.columns[one.name] for one in self.features]
+        columns = [table.columns[feature.name] for feature in self.features]
         arrays = [column.values for column in columns if isinstance(column, NumericColumn)]
         n_missing = np.zeros(len(arrays), np.int64)
-        n_at_once = CELLS_PER_CHUNK // len(arrays)
-        buffer = np.empty((len(arrays), min(n_at_once, len(X))))
+        chunk_size = CELLS_PER_CHUNK // len(arrays)
+        buffer = np.empty((len(arrays), min(chunk_size, len(X))))
         limit = float(np.finfo(X.dtype).max)
         first = first_if_contiguous(rows)
-        for start in range(0, len(X), n_at_once):
-            end = min(start + n_at_once, len(X))
+        for start in range(0, len(X), chunk_size):
+            end = min(start + chunk_size, len(X))
             cells = buffer[:, : end - start]
-            some = slice(first + start, first + end) if rows is None or first >= 0 else rows[start:end]
+            chunk_rows = slice(first + start, first + end) if rows is None or first >= 0 else rows[start:end]
             for out, array in zip(cells, arrays, strict=True):
-                out[...] = array[some]
+                out[...] = array[chunk_rows]
             is_missing = np.isnan(cells)
             if is_missing.any():
                 for index in np.flatnonzero(is_missing.any(axis=1)).tolist():
                     n_missing[index] += self._fill_missing(X[start:end], index, cells[index], is_missing[index])
             scaled = scale(cells, self._center, self._deviation, self._clip)
             if scaled.max() > limit or scaled.min() < -limit:
-                place, row = map(int, np.unravel_index(int(np.argmax(np.abs(scaled))), scaled.shape))
-                raise _too_large_error(table, rows, start + row, self.features[place].name, float(cells[place, row]))
-            X[start:end, self._places] = scaled.T
-        names = [one.name for one in self.features]
+                index, row = map(int, np.unravel_index(int(np.argmax(np.abs(scaled))), scaled.shape))
+                raise _too_large_error(table, rows, start + row, self.features[index].name, float(cells[index, row]))
+            X[start:end, self._indices] = scaled.T
+        names = [feature.name for feature in self.features]
         return {name: n for name, n in zip(names, n_missing.tolist(), strict=True) if n}
 
     def _fill_missing(self, X: Inputs, index: int, cells: Values, is_missing: NDArray[np.bool_]) -> int:
@@ -87,54 +87,58 @@ def first_if_contiguous(rows: Rows | None) -> int:
 def group_numeric_columns(
     features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans
 ) -> list[NumericGroup]:
-    """Columns that are only scaled, in groups of COLUMNS_PER_GROUP."""
-    plain = [one for one in features if one.role == "number" and not len(fits[one.name].quantiles) and not one.n_bins]
+    """Group the columns that are only scaled, COLUMNS_PER_GROUP each."""
+    plain = [
+        feature
+        for feature in features
+        if feature.role == "number" and not len(fits[feature.name].quantiles) and not feature.n_bins
+    ]
     starts = range(0, len(plain), COLUMNS_PER_GROUP)
     return [NumericGroup(plain[start : start + COLUMNS_PER_GROUP], fits, spans) for start in starts]
 
 
 def write_numeric(X: Inputs, spans: Spans, feature: Feature, values: Values, fit: NumericFit) -> int:
-    """Write a number or date (n_rows,) with bins and cycles; returns a row with a value out of range, or -1."""
+    """Write a number or date (n_rows,) with bins and cyclic features; returns a row that is out of range, or -1."""
     limit = float(np.finfo(X.dtype).max)
     is_missing = np.isnan(values)
     for start in range(0, len(values), ROWS_PER_CHUNK):
-        some = slice(start, start + ROWS_PER_CHUNK)
-        filled = np.where(is_missing[some], fit.fill, values[some])
+        chunk = slice(start, start + ROWS_PER_CHUNK)
+        filled = np.where(is_missing[chunk], fit.fill, values[chunk])
         scaled = fit.scaled(filled)
         if scaled.max() > limit or scaled.min() < -limit:
             return start + int(np.argmax(np.abs(scaled)))
-        X[some, spans["numeric", feature.name]] = scaled[:, None]
+        X[chunk, spans["numeric", feature.name]] = scaled[:, None]
         if len(fit.edges):
-            write_bins(X[some, spans["bins", feature.name]], filled, fit.edges, fit.span)
+            write_bins(X[chunk, spans["bins", feature.name]], filled, fit.edges, fit.span)
     if feature.role == "date":
         first = spans["cycle", feature.name].start
-        for index, part in enumerate(cycles(values, feature.has_time)):
-            X[:, first + index] = part
+        for index, cycle in enumerate(cycles(values, feature.has_time)):
+            X[:, first + index] = cycle
     if feature.flag_of:
         X[is_missing, spans["flag", feature.flag_of]] = 1.0
     return -1
 
 
 def write_levels(X: Inputs, spans: Spans, feature: Feature, column: CategoricalColumn) -> NDArray[np.bool_]:
-    """Write levels or booleans; returns which of the column's levels are unseen in training (n_levels,)."""
+    """Write levels or booleans; returns a mask of the column's levels that are unseen in training (n_levels,)."""
     if feature.role == "boolean" or feature.is_signed:
         levels = feature.schema.levels if feature.role == "boolean" else feature.levels
-        known = dict(zip(levels, (-1.0, 1.0), strict=True))
-        signs = np.asarray([known.get(text, np.nan) for text in column.levels], np.float64)
-        X[:, spans["sign", feature.name]] = column.translate(np.nan_to_num(signs, nan=0.0), 0.0)[:, None]
+        value_of = dict(zip(levels, (-1.0, 1.0), strict=True))
+        values = np.asarray([value_of.get(text, np.nan) for text in column.levels], np.float64)
+        X[:, spans["sign", feature.name]] = column.translate(np.nan_to_num(values, nan=0.0), 0.0)[:, None]
         if feature.flag_of:
             X[column.codes < 0, spans["flag", feature.flag_of]] = 1.0
-        return np.isnan(signs)
+        return np.isnan(values)
     first = spans["level", feature.name].start
-    inputs = {level: first + index for index, level in enumerate(feature.levels)}
-    nowhere = -1
+    input_of = {level: first + index for index, level in enumerate(feature.levels)}
+    no_input = -1
     after_levels = first + len(feature.levels)
-    other = after_levels + feature.has_missing_level if feature.has_other_level else nowhere
-    targets = np.asarray([inputs.get(text, other) for text in column.levels], np.int64)
-    hot = column.translate(targets, after_levels if feature.has_missing_level else nowhere)
-    rows = np.flatnonzero(hot != nowhere)
-    X[rows, hot[rows]] = 1.0
-    return np.asarray([text not in inputs for text in column.levels], np.bool_)
+    other_input = after_levels + feature.has_missing_level if feature.has_other_level else no_input
+    input_of_level = np.asarray([input_of.get(text, other_input) for text in column.levels], np.int64)
+    inputs_of_rows = column.translate(input_of_level, after_levels if feature.has_missing_level else no_input)
+    rows = np.flatnonzero(inputs_of_rows != no_input)
+    X[rows, inputs_of_rows[rows]] = 1.0
+    return np.asarray([text not in input_of for text in column.levels], np.bool_)
 
 
 def write_column(

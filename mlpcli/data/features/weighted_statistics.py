@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-# Sums of relative weights may miss a rank by their rounding; those of integers are exact.
+# Sums of non-integer weights are rounded to so many decimals, as rounding errors could shift a rank.
 DIGITS = 9
-# Ranks up to here are exact.
+# float64 represents ranks up to this exactly.
 MAX_EXACT_RANK = 2.0**53
 
 
@@ -20,7 +20,7 @@ def normalize_weights(weights: Values) -> Values | None:
     Integers are numbers of copies, unless too many to count. Others are relative and scaled to mean 1.
     """
     are_copies = _are_integers(weights) and float(np.sum(weights / MAX_EXACT_RANK)) <= 1.0
-    fractions = weights / weights.max()  # whose sum is finite
+    fractions = weights / weights.max()  # their sum is finite
     counts = weights if are_copies else fractions / fractions.mean()
     return None if np.allclose(counts, 1.0, rtol=1e-12, atol=0.0) else counts
 
@@ -37,36 +37,36 @@ def weighted_mean(values: Values, weights: Values | None) -> float:
 
 def values_at_ranks(ordered: Values, ranks: NDArray[np.generic], weights: Values | None) -> Values:
     """Values of `ordered` at ranks among the copies."""
-    places = np.asarray(ranks, np.int64)
+    indices = np.asarray(ranks, np.int64)
     if weights is not None:
-        places = np.searchsorted(_cumulative(weights), places, side="right")
-    return np.asarray(ordered[np.minimum(places, len(ordered) - 1)])
+        indices = np.searchsorted(_cumulative(weights), indices, side="right")
+    return np.asarray(ordered[np.minimum(indices, len(ordered) - 1)])
 
 
 def weights_below(ordered: Values, values: Values, weights: Values | None) -> tuple[Values, Values]:
     """Copies below, and copies below or equal to, each of `values`."""
-    places = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    indices = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     if weights is None:
-        return places[0].astype(np.float64), places[1].astype(np.float64)
-    upto = np.append(0.0, _cumulative(weights))
-    return upto[places[0]], upto[places[1]]
+        return indices[0].astype(np.float64), indices[1].astype(np.float64)
+    cumulative = np.append(0.0, _cumulative(weights))
+    return cumulative[indices[0]], cumulative[indices[1]]
 
 
 def sort_non_missing(values: Values, weights: Values | None = None) -> tuple[Values, Values | None]:
     """Sort `values` in place; returns a view of the non-missing ones in ascending order, and their weights."""
     if weights is not None:
-        order = np.lexsort((weights, values))  # equal values by weight: the order of the rows decides no last digit
+        order = np.lexsort((weights, values))  # ties by weight, so that sums do not depend on row order
         values[:] = values[order]
-        n_known = int(np.searchsorted(values, np.nan))
-        return values[:n_known], weights[order[:n_known]]
+        n_present = int(np.searchsorted(values, np.nan))
+        return values[:n_present], weights[order[:n_present]]
     if not (values[1:] >= values[:-1]).all():
         values.sort()
     return values[: np.searchsorted(values, np.nan)], None
 
 
 def _cumulative(weights: Values) -> Values:
-    upto = np.cumsum(weights)
-    return np.asarray(upto if _are_integers(weights) else np.round(upto, DIGITS))
+    cumulative = np.cumsum(weights)
+    return np.asarray(cumulative if _are_integers(weights) else np.round(cumulative, DIGITS))
 
 
 def _are_integers(weights: Values) -> bool:

@@ -1,4 +1,4 @@
-"""Target columns of a cast table: rows with a target, fitted targets, and encoded network targets."""
+"""Target columns of a cast table: rows with a target, fitting of targets, and their encoding for the network."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from mlpcli.errors import DataError
 
 Values = NDArray[np.float64]
 
-# Squares of larger numbers, summed over the rows, are no longer finite.
+# Squares of larger numbers, summed over the rows, may overflow.
 LARGEST_NUMBER = np.float64(1e150)
 _INTEGER = re.compile("0|-?[1-9][0-9]*")
 
@@ -36,21 +36,21 @@ def rows_with_target(table: Table, names: Sequence[str], rows: Rows | None = Non
 
     `table` is cast by the schemas of the targets. Raises DataError if no row is left.
     """
-    each = _non_missing_cells(table, names, rows)
-    known, n_rows = np.logical_and.reduce(each), len(each[0])
+    masks = _non_missing_cells(table, names, rows)
+    has_all, n_rows = np.logical_and.reduce(masks), len(masks[0])
     columns = ", ".join(names)
-    if not known.any():
+    if not has_all.any():
         raise DataError(f"{table.name}: the target {columns} is missing in every row. See data.missing.")
-    n_left_out = n_rows - int(np.count_nonzero(known))
+    n_left_out = n_rows - int(np.count_nonzero(has_all))
     note = ""
     if n_left_out:
         verb = "row has" if n_left_out == 1 else "rows have"
         note = f"{n_left_out} {verb} no value for {columns}: left out."
         if len(names) > 1:
-            alone = ", ".join(f"{name} {np.count_nonzero(one)}" for name, one in zip(names, each, strict=True))
-            note += f" Rows with a value, each target alone: {alone}."
+            counts = ", ".join(f"{name} {np.count_nonzero(mask)}" for name, mask in zip(names, masks, strict=True))
+            note += f" Rows with a value, each target alone: {counts}."
     dtype = row_dtype(n_rows)
-    with_target = np.flatnonzero(known).astype(dtype, copy=False) if n_left_out else np.arange(n_rows, dtype=dtype)
+    with_target = np.flatnonzero(has_all).astype(dtype, copy=False) if n_left_out else np.arange(n_rows, dtype=dtype)
     return (with_target if rows is None else rows[with_target]), note
 
 
@@ -62,13 +62,13 @@ def has_targets(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
 def _non_missing_cells(table: Table, names: Sequence[str], rows: Rows | None) -> list[NDArray[np.bool_]]:
     """Mask of non-missing cells per target, over `rows` (None: all); raises DataError for a number too large."""
     require_targets(table, names)
-    each = []
+    masks = []
     for name in names:
         column = table.columns[name] if rows is None else table.columns[name].take(rows)
         if isinstance(column, NumericColumn):
             _refuse_large(table, rows, name, column.values)
-        each.append(~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0)
-    return each
+        masks.append(~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0)
+    return masks
 
 
 def fit_target(
@@ -91,19 +91,21 @@ def fit_target(
     for schema in schemas:
         column = table.columns[schema.name].take(rows)
         assert isinstance(column, CategoricalColumn)
-        found = [level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count]
-        if len(found) < 2:
-            raise _constant_error(table, schema.name, repr(found[0]) if found else "")
-        if task == "multilabel" and len(found) > 2:
+        levels = [level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count]
+        if len(levels) < 2:
+            raise _constant_error(table, schema.name, repr(levels[0]) if levels else "")
+        if task == "multilabel" and len(levels) > 2:
             raise DataError(
-                f"{table.name}: the target {schema.name} has {len(found)} values ({join_names(found, 4)}); "
+                f"{table.name}: the target {schema.name} has {len(levels)} values ({join_names(levels, 4)}); "
                 "multilabel needs booleans."
             )
     if task == "multilabel":
-        return BooleanTarget(tuple(schemas), tuple(label_cell_type(table, one.name, one.levels) for one in schemas)), {}
+        return BooleanTarget(
+            tuple(schemas), tuple(label_cell_type(table, schema.name, schema.levels) for schema in schemas)
+        ), {}
     if len(schemas) > 1:
         raise DataError("task: classification has one target column. For several booleans: task: multilabel.")
-    labels = sort_levels(found)
+    labels = sort_levels(levels)
     return ClassTarget(schemas[0], labels, label_cell_type(table, schemas[0].name, labels)), {}
 
 
@@ -141,37 +143,37 @@ def true_values(target: Target, table: Table, rows: Rows | None = None) -> NDArr
     """Ground truth for scores: as `encode_target`, but numbers in original units."""
     require_targets(table, target.names)
     columns = [table.columns[name] if rows is None else table.columns[name].take(rows) for name in target.names]
-    found = []
+    encoded = []
     for name, column in zip(target.names, columns, strict=True):
         is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
         if is_missing.any():
             raise DataError(f"{_location(table, rows, int(np.argmax(is_missing)))}: the target {name} is missing.")
         if isinstance(column, NumericColumn):
-            found.append(np.asarray(column.values, np.float64))
+            encoded.append(np.asarray(column.values, np.float64))
         elif isinstance(target, ClassTarget):
             return _encode_labels(table, rows, name, column, target.labels, "a class")
         else:
             schema = next(schema for schema in target.schemas if schema.name == name)
-            found.append(_encode_labels(table, rows, name, column, schema.levels, "a value").astype(np.float64))
-    return np.stack(found, axis=1)
+            encoded.append(_encode_labels(table, rows, name, column, schema.levels, "a value").astype(np.float64))
+    return np.stack(encoded, axis=1)
 
 
 def _encode_labels(
-    table: Table, rows: Rows | None, name: str, column: CategoricalColumn, labels: Sequence[str], what: str
+    table: Table, rows: Rows | None, name: str, column: CategoricalColumn, labels: Sequence[str], noun: str
 ) -> Codes:
     """Index of each cell's label in `labels`; raises DataError for an unseen label."""
-    places = {label: place for place, label in enumerate(labels)}
-    found = np.asarray([places.get(level, -1) for level in column.levels], code_dtype(len(labels)))
-    is_unknown = (found < 0) & (column.counts > 0)
+    code_of_label = {label: code for code, label in enumerate(labels)}
+    new_codes = np.asarray([code_of_label.get(level, -1) for level in column.levels], code_dtype(len(labels)))
+    is_unknown = (new_codes < 0) & (column.counts > 0)
     if is_unknown.any():
         row = first_row_with_level(column, is_unknown)
         text = column.levels[column.codes[row]]
         raise DataError(
-            f"{_location(table, rows, row)}: {name} is {quote_with_difference(text, labels)}, {what} that did not "
+            f"{_location(table, rows, row)}: {name} is {quote_with_difference(text, labels)}, {noun} that did not "
             f"occur in training (there: {join_names(labels)}).\n"
             "Correct the cell, leave the row out, or train on rows that have it."
         )
-    codes: Codes = column.translate(found, -1)
+    codes: Codes = column.translate(new_codes, -1)
     return codes
 
 
@@ -179,9 +181,9 @@ def _location(table: Table, rows: Rows | None, row: int) -> str:
     return table.where(row if rows is None else int(rows[row]))
 
 
-def _constant_error(table: Table, name: str, only: str) -> DataError:
-    found = f"one value only ({only})" if only else "no value"
-    return DataError(f"{table.name}: the target {name} has {found} in the training rows: nothing to learn.")
+def _constant_error(table: Table, name: str, value: str) -> DataError:
+    problem = f"one value only ({value})" if value else "no value"
+    return DataError(f"{table.name}: the target {name} has {problem} in the training rows: nothing to learn.")
 
 
 def _refuse_large(table: Table, rows: Rows | None, name: str, values: NDArray[Any]) -> None:
@@ -217,9 +219,9 @@ def _fit_numbers(
         column = table.columns[schema.name].take(rows)
         assert isinstance(column, NumericColumn)
         values = np.asarray(column.values, np.float64)
-        known = values[~np.isnan(values)]
-        if not len(known) or known.min() == known.max():
-            raise _constant_error(table, schema.name, f"{known[0]:g}" if len(known) else "")
+        present = values[~np.isnan(values)]
+        if not len(present) or present.min() == present.max():
+            raise _constant_error(table, schema.name, f"{present[0]:g}" if len(present) else "")
         if transform == "log":
             _refuse_negative(table, rows, schema.name, values)
         columns.append(values)

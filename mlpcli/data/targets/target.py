@@ -132,8 +132,8 @@ def typed_labels(labels: Sequence[str], cell_type: CellType) -> Any:
     if cell_type == "bool":
         return np.asarray([label.casefold() == "true" for label in labels], np.bool_)
     if cell_type in ("date", "decimal"):
-        read: Any = date.fromisoformat if cell_type == "date" else Decimal
-        return np.asarray([read(label) for label in labels], object)
+        parse: Any = date.fromisoformat if cell_type == "date" else Decimal
+        return np.asarray([parse(label) for label in labels], object)
     if cell_type.startswith("datetime64"):
         stamps = np.asarray([label.removesuffix("Z") for label in labels], cell_type.replace(", UTC", ""))
         return pd.DatetimeIndex(stamps, tz="UTC") if "UTC" in cell_type else stamps
@@ -175,7 +175,7 @@ def decode_bounds(target: Target, state: State, outputs: NDArray[np.floating]) -
         return predictions
     exact: Values = outputs.astype(np.float64)
     n_targets = len(target.names)
-    low, high = (_decode_numbers(target, state, exact[:, some]) for some in (slice(n_targets), slice(-n_targets, None)))
+    low, high = (_decode_numbers(target, state, exact[:, span]) for span in (slice(n_targets), slice(-n_targets, None)))
     return np.concatenate([np.minimum(low, predictions), np.maximum(high, predictions)], axis=1)
 
 
@@ -193,10 +193,10 @@ def predicted_columns(
     """
     if isinstance(target, NumberTarget):
         return {name: predictions[:, index] for index, name in enumerate(target.names)}
-    found = predicted_labels(target, predictions, threshold).items()
+    labels_and_codes = predicted_labels(target, predictions, threshold).items()
     return {
         name: typed_labels(labels, cell_type)[codes]
-        for (name, (labels, codes)), cell_type in zip(found, target.cell_types, strict=True)
+        for (name, (labels, codes)), cell_type in zip(labels_and_codes, target.cell_types, strict=True)
     }
 
 

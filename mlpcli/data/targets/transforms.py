@@ -19,7 +19,7 @@ Values = NDArray[np.float64]
 
 MAX_QUANTILES = 1000
 
-# The largest logarithm whose exponential is a number.
+# The largest logarithm whose exponential is finite.
 _LARGEST_LOG = float(np.log(np.finfo(np.float64).max))
 
 
@@ -31,17 +31,17 @@ def fit_transform(
     `log` needs non-negative values. `weights` (n_rows,) are row weights.
     """
     centers, scales = np.zeros(len(columns)), np.ones(len(columns))
-    known = [
+    sorted_columns = [
         sort_non_missing(values.copy(), weights) for values in columns
     ]  # the order of the rows decides no last digit
-    knots = [_fit_knots(*pair) for pair in known] if transform == "quantile" else []
-    for index, (values, counted) in enumerate(known):
+    knots = [_fit_knots(*pair) for pair in sorted_columns] if transform == "quantile" else []
+    for index, (values, sorted_weights) in enumerate(sorted_columns):
         if transform == "scale":
-            scales[index] = weighted_mean(np.abs(values), counted)
+            scales[index] = weighted_mean(np.abs(values), sorted_weights)
         elif transform != "none":
-            learnt = np.log1p(values) if transform == "log" else values
-            learnt = np.interp(learnt / 2, knots[index][0] / 2, knots[index][1]) if knots else learnt
-            centers[index], scales[index] = Standardize().fit(learnt, counted)
+            transformed = np.log1p(values) if transform == "log" else values
+            transformed = np.interp(transformed / 2, knots[index][0] / 2, knots[index][1]) if knots else transformed
+            centers[index], scales[index] = Standardize().fit(transformed, sorted_weights)
     state = {"target_center": centers, "target_scale": scales}
     if knots:
         state["target_quantiles"] = np.concatenate([quantiles for quantiles, _ in knots])
@@ -57,7 +57,7 @@ def transform_targets(
         values = np.log1p(values)
     if transform == "quantile":
         by_target = zip(values.T, _knots_by_target(n_quantiles, state), strict=True)
-        values = np.column_stack([np.interp(one / 2, knots / 2, scores) for one, (knots, scores) in by_target])
+        values = np.column_stack([np.interp(column / 2, knots / 2, scores) for column, (knots, scores) in by_target])
     return (values - state["target_center"]) / state["target_scale"]
 
 
@@ -70,7 +70,7 @@ def inverse_transform(
         return np.asarray(np.expm1(np.minimum(numbers, _LARGEST_LOG)))
     if transform == "quantile":
         by_target = zip(numbers.T, _knots_by_target(n_quantiles, state), strict=True)
-        return np.column_stack([np.interp(one, scores, knots / 2) * 2 for one, (knots, scores) in by_target])
+        return np.column_stack([np.interp(column, scores, knots / 2) * 2 for column, (knots, scores) in by_target])
     return numbers
 
 

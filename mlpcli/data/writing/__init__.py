@@ -1,1 +1,1 @@
-"""Writes predictions to files."""
+"""Writing of predictions to files."""

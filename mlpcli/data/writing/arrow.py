@@ -13,11 +13,11 @@ from mlpcli.data.store import temporary_file
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets
 from mlpcli.errors import OutputError
 
-EXACT = 2**53  # integers above have no float64 of their own
+EXACT = 2**53  # float64 does not represent all larger integers
 
 
 class ArrowWriter:
-    """Parquet or Arrow (Feather); a chunk is a row group, missing cells are null. See `Writer`.
+    """The `Writer` of Parquet and Arrow (Feather) files; a chunk is a row group, missing cells are null.
 
     Cell lists have no declared type (JSON Lines, workbooks): from the first such chunk on, chunks are spilled to a
     temporary file until the type that fits all of them is known.
@@ -29,38 +29,38 @@ class ArrowWriter:
         self._name, self._is_parquet = name, is_parquet
         self._pa = load_pyarrow(name)
         self._writer: Any = None
-        self._held: BinaryIO | None = None
+        self._spill: BinaryIO | None = None
         self._sizes: list[int] = []
         self._types: dict[str, list[Any]] = {}
 
     def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
-        """See `Writer`."""
+        """Start a table with these columns; `has_header` is ignored."""
         self._file, self._names = file, list(names)
 
     def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> Any:
         """A record batch, and the names of its columns without a declared type."""
-        open_names = [name for name, cells in zip(names, columns, strict=True) if isinstance(cells, list)]
+        untyped_names = [name for name, cells in zip(names, columns, strict=True) if isinstance(cells, list)]
         arrays = [self._array(column) for column in columns]
-        return self._pa.RecordBatch.from_arrays(arrays, names=list(names)), open_names
+        return self._pa.RecordBatch.from_arrays(arrays, names=list(names)), untyped_names
 
     def write(self, chunk: Any) -> None:
         """Write a chunk, or spill it."""
-        batch, open_names = chunk
-        if not open_names and self._held is None:
+        batch, untyped_names = chunk
+        if not untyped_names and self._spill is None:
             self._write(batch)
             return
-        for name in open_names:
+        for name in untyped_names:
             self._types.setdefault(name, []).append(_type_of(self._pa, batch.column(name)))
-        self._held = self._held or temporary_file(None)
+        self._spill = self._spill or temporary_file(None)
         sink = self._pa.BufferOutputStream()
         with self._pa.ipc.new_stream(sink, batch.schema) as stream:
             stream.write_batch(batch)
-        self._sizes.append(self._held.write(sink.getvalue()))
+        self._sizes.append(self._spill.write(sink.getvalue()))
 
     def end(self) -> None:
         """Write spilled chunks and the end of the file."""
         pa = self._pa
-        types = {name: _common_type(pa, found) for name, found in self._types.items()}
+        types = {name: _common_type(pa, cell_types) for name, cell_types in self._types.items()}
         for batch in self._chunks():
             arrays = [
                 _as_type(pa, column, types.get(name, column.type))
@@ -72,44 +72,46 @@ class ArrowWriter:
         self._writer = None
 
     def close(self) -> None:
-        """See `Writer`."""
-        if self._held is not None:
-            self._held.close()
+        """Close the spill file and the writer."""
+        if self._spill is not None:
+            self._spill.close()
         if self._writer is not None:
-            with suppress(OSError, ValueError, self._pa.ArrowException):  # the file itself may be at fault
+            with suppress(
+                OSError, ValueError, self._pa.ArrowException
+            ):  # an error in writing has been reported already
                 self._writer.close()
             if self._is_parquet:
-                self._writer.is_open = False  # else it closes itself once more when it is forgotten
+                self._writer.is_open = False  # otherwise its destructor closes it again
 
     def _chunks(self) -> Iterator[Any]:
-        """The chunks that were held back."""
-        if self._held is not None:
-            self._held.seek(0)
+        """Read the spilled chunks."""
+        if self._spill is not None:
+            self._spill.seek(0)
             for size in self._sizes:
-                yield from self._pa.ipc.open_stream(self._held.read(size))
+                yield from self._pa.ipc.open_stream(self._spill.read(size))
 
     def _write(self, batch: Any) -> None:
         self._open(batch.schema)
-        for first, now in zip(self._schema, batch.schema, strict=True):
-            if first != now:
+        for first, field in zip(self._schema, batch.schema, strict=True):
+            if first != field:
                 raise OutputError(
-                    f"{self._name}: column {escape_text(now.name)} is of type {first.type} in the first rows and "
-                    f"{now.type} in later ones. Write .csv or .jsonl."
+                    f"{self._name}: column {escape_text(field.name)} is of type {first.type} in the first rows and "
+                    f"{field.type} in later ones. Write .csv or .jsonl."
                 )
         self._writer.write_batch(batch)
 
     def _open(self, schema: Any) -> None:
         if self._writer is None:
             self._schema = schema
-            opens = self._pa.parquet.ParquetWriter if self._is_parquet else self._pa.ipc.new_file
-            self._writer = opens(self._file, schema)
+            open_writer = self._pa.parquet.ParquetWriter if self._is_parquet else self._pa.ipc.new_file
+            self._writer = open_writer(self._file, schema)
 
     def _array(self, column: Cells) -> Any:
         pa = self._pa
         if isinstance(column, KeptArray):
-            # An Arrow file has one dictionary a column, chunks of Parquet files have their own.
-            is_coded = pa.types.is_dictionary(column.array.type) and not self._is_parquet
-            return column.array.dictionary_decode() if is_coded else column.array
+            # An Arrow file has one dictionary per column, a Parquet file one per chunk.
+            is_dictionary = pa.types.is_dictionary(column.array.type) and not self._is_parquet
+            return column.array.dictionary_decode() if is_dictionary else column.array
         if isinstance(column, LabelSets):
             sets, codes = column.distinct()
             is_text = isinstance(column.labels, Sequence)
@@ -125,31 +127,31 @@ class ArrowWriter:
         cells = [None if isinstance(cell, str) and not cell else cell for cell in column]
         try:
             return pa.array(cells)
-        except (pa.ArrowException, OverflowError):  # of several types, or an integer without end
+        except (pa.ArrowException, OverflowError):  # cells of several types, or integers beyond 64 bits
             return _texts(pa, cells)
 
 
 def _type_of(pa: Any, array: Any) -> Any:
-    """The type of an array; for integers with their magnitude, as large ones do not survive beside floats."""
+    """The type of an array; for integers, a pair with whether any is too large for float64."""
     if not pa.types.is_integer(array.type) or not array.null_count < len(array):
         return array.type
     bounds = pa.compute.min_max(array)
     return (array.type, max(abs(bounds["min"].as_py()), abs(bounds["max"].as_py())) > EXACT)
 
 
-def _common_type(pa: Any, found: list[Any]) -> Any:
+def _common_type(pa: Any, cell_types: list[Any]) -> Any:
     """The type to which arrays of these types are promoted: text if there is no other."""
-    types = {one[0] if isinstance(one, tuple) else one for one in found} - {pa.null()}
+    types = {found_type[0] if isinstance(found_type, tuple) else found_type for found_type in cell_types} - {pa.null()}
     if len(types) < 2:
         return next(iter(types), pa.string())
-    is_exact = not any(isinstance(one, tuple) and one[1] for one in found)
+    is_exact = not any(isinstance(found_type, tuple) and found_type[1] for found_type in cell_types)
     return pa.float64() if is_exact and types == {pa.int64(), pa.float64()} else pa.string()
 
 
-def _as_type(pa: Any, array: Any, its_type: Any) -> Any:
-    if its_type == pa.string() and array.type != its_type:
+def _as_type(pa: Any, array: Any, arrow_type: Any) -> Any:
+    if arrow_type == pa.string() and array.type != arrow_type:
         return _texts(pa, array.to_pylist())
-    return array.cast(its_type)
+    return array.cast(arrow_type)
 
 
 def _texts(pa: Any, cells: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""CSV text (RFC 4180, UTF-8), built column by column; numbers in the shortest text that round-trips."""
+"""CSV text (RFC 4180, UTF-8), formatted column by column; floats are the shortest text that round-trips."""
 
 import re
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
 
-# What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"), and the numbers that are none.
+# Characters with which spreadsheets start a formula (OWASP, "CSV Injection"), and numbers, which are not formulas.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 SIGNED_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# Where orjson writes an exponent and Python does not, or the other way round; infinity is null to orjson.
+# Magnitudes at which orjson and Python may differ in writing an exponent; orjson writes infinity as null.
 SMALL, LARGE = (0.99e-6, 1.01e-4), 1e12
 
 
@@ -46,15 +46,15 @@ class LabelSets:
         keys[:, : packed.shape[1]] = packed
         ids: NDArray[Any] = keys.view(np.uint64 if keys.shape[1] == 8 else np.dtype((np.void, keys.shape[1])))[:, 0]
         _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
-        places = [np.flatnonzero(self.holds[row]).tolist() for row in first.tolist()]
-        sets = [[self.labels[place] for place in one] for one in places]
+        label_sets = [np.flatnonzero(self.holds[row]).tolist() for row in first.tolist()]
+        sets = [[self.labels[index] for index in indices] for indices in label_sets]
         return sets, codes.astype(np.int64)
 
     def joined(self) -> Labels:
         """The sets as texts."""
         sets, codes = self.distinct()
         escape = str.maketrans({"\\": r"\\", "|": r"\|"})
-        return Labels(["|".join(label.translate(escape) for label in one) for one in sets], codes)
+        return Labels(["|".join(label.translate(escape) for label in label_set) for label_set in sets], codes)
 
 
 Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels | LabelSets | KeptArray"
@@ -62,7 +62,7 @@ Cells: TypeAlias = "NDArray[Any] | Sequence[Any] | Labels | LabelSets | KeptArra
 
 def format_header(names: Sequence[str], delimiter: str = ",") -> str:
     """The header line, with its line end."""
-    return delimiter.join(_quoted(list(names), delimiter, len(names))) + "\n"
+    return delimiter.join(_quote_fields(list(names), delimiter, len(names))) + "\n"
 
 
 def format_rows(columns: Sequence[Cells], delimiter: str = ",") -> str:
@@ -75,7 +75,7 @@ def format_rows(columns: Sequence[Cells], delimiter: str = ",") -> str:
 
 
 def without_formulas(cells: Sequence[Any]) -> list[Any]:
-    """The cells, with a single quote before texts that a spreadsheet would evaluate; -1.5 is not one."""
+    """Prefix texts that a spreadsheet would evaluate as formulas with a single quote; -1.5 is not a formula."""
     return [
         f"'{cell}"
         if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not SIGNED_NUMBER.fullmatch(cell)
@@ -94,9 +94,9 @@ def float_texts(numbers: NDArray[Any]) -> list[str]:
         for digit in range(5, 10):
             joined = joined.replace(f"e-{digit},", f"e-0{digit},")
     texts = joined.split(",")[: len(numbers)]
-    size = np.abs(numbers)
-    for place in np.flatnonzero((size < SMALL[1]) & (size > SMALL[0]) | (size > LARGE)).tolist():
-        texts[place] = repr(float(texts[place] or numbers[place])).removesuffix(".0")
+    magnitudes = np.abs(numbers)
+    for index in np.flatnonzero((magnitudes < SMALL[1]) & (magnitudes > SMALL[0]) | (magnitudes > LARGE)).tolist():
+        texts[index] = repr(float(texts[index] or numbers[index])).removesuffix(".0")
     return texts
 
 
@@ -107,19 +107,19 @@ def _texts(column: Cells, delimiter: str, n_columns: int) -> list[str]:
     if isinstance(column, LabelSets):
         column = column.joined()
     if isinstance(column, Labels):
-        texts = np.asarray(_quoted([*column.values, ""], delimiter, n_columns), object)
+        texts = np.asarray(_quote_fields([*column.values, ""], delimiter, n_columns), object)
         return list(texts[column.codes])
     if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-        return _quoted(float_texts(column), delimiter, n_columns)
+        return _quote_fields(float_texts(column), delimiter, n_columns)
     if isinstance(column, np.ndarray) and column.dtype.kind in "iu":
         return list(map(str, column.tolist()))
-    return _quoted(list(map(kept_text, column)), delimiter, n_columns)
+    return _quote_fields(list(map(kept_text, column)), delimiter, n_columns)
 
 
-def _quoted(texts: list[str], delimiter: str, n_columns: int) -> list[str]:
-    """The texts, quoted where needed; one search settles the common case."""
+def _quote_fields(texts: list[str], delimiter: str, n_columns: int) -> list[str]:
+    """Quote the texts that need it; a single search covers the common case that none does."""
     special = re.compile(rf'[{delimiter}"\n\r]')
     if special.search(" ".join(texts)):
         texts = ['"' + text.replace('"', '""') + '"' if special.search(text) else text for text in texts]
-    # An empty line is no row to any reader.
+    # Readers ignore empty lines.
     return [text or '""' for text in texts] if n_columns == 1 else texts

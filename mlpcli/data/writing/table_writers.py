@@ -49,7 +49,7 @@ class Writer(Protocol):
         """Release resources; without `end` before, the file is incomplete."""
 
 
-class _Sink(io.RawIOBase):
+class _WriteFunctionFile(io.RawIOBase):
     """A write function as a file object."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
@@ -69,7 +69,7 @@ class _Sink(io.RawIOBase):
 
 def as_binary_file(write: Callable[[bytes], object]) -> BinaryIO:
     """A write function as the file object for `Writer.begin`."""
-    return cast(BinaryIO, _Sink(write))
+    return cast(BinaryIO, _WriteFunctionFile(write))
 
 
 def source_cells(table: Table, name: str) -> Cells:
@@ -96,12 +96,12 @@ def take_cells(cells: Cells, rows: Rows) -> Cells:
 def writer_for(path: str, delimiter: str | None = None) -> Writer:
     """The writer for a file name extension; none, as in "-", is CSV. `delimiter` is for CSV (None: a comma)."""
     name = PurePath(path).name.lower()
-    plain = name.removesuffix(".gz")
-    suffix = PurePath(plain).suffix
+    uncompressed_name = name.removesuffix(".gz")
+    suffix = PurePath(uncompressed_name).suffix
     if suffix in DELIMITERS or suffix in JSON_LINES:
-        usual = DELIMITERS.get(suffix)
-        return _TextWriter(usual and (delimiter or usual), is_gzip=name != plain)
-    if suffix in ARROW and name == plain:
+        default_delimiter = DELIMITERS.get(suffix)
+        return _TextWriter(default_delimiter and (delimiter or default_delimiter), is_gzip=name != uncompressed_name)
+    if suffix in ARROW and name == uncompressed_name:
         return ArrowWriter(f"-o {escape_path(path)}", is_parquet=suffix == ".parquet")
     raise OutputError(
         f"-o {escape_path(path)}: cannot write {escape_text(PurePath(name).suffix)}; use .csv, .jsonl or .parquet "
@@ -118,12 +118,12 @@ class _TextWriter:
 
     def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
         self._file, self._names = file, list(names)
-        self.write(self._packed(format_header(names, self._delimiter) if has_header and self._delimiter else ""))
+        self.write(self._compress(format_header(names, self._delimiter) if has_header and self._delimiter else ""))
 
     def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> bytes:
         if self._delimiter is None:
-            return self._packed(format_objects(names, columns))
-        return self._packed(format_rows(columns, self._delimiter))
+            return self._compress(format_objects(names, columns))
+        return self._compress(format_rows(columns, self._delimiter))
 
     def write(self, chunk: bytes) -> None:
         self._file.write(chunk)
@@ -134,7 +134,7 @@ class _TextWriter:
     def close(self) -> None:
         pass
 
-    def _packed(self, text: str) -> bytes:
+    def _compress(self, text: str) -> bytes:
         return gzip.compress(text.encode(), 6, mtime=0) if self._is_gzip else text.encode()
 
 
@@ -150,7 +150,7 @@ def _json_texts(column: Cells) -> list[str]:
         column = column.cells()
     if isinstance(column, LabelSets):
         sets, codes = column.distinct()
-        rows = [orjson.dumps([_plain(label) for label in one]).decode() for one in sets]
+        rows = [orjson.dumps([_plain(label) for label in label_set]).decode() for label_set in sets]
         return list(np.asarray(rows, object)[codes])
     if isinstance(column, Labels):
         texts = [orjson.dumps(_plain(value)).decode() for value in (*column.values, None)]

@@ -194,11 +194,11 @@ def test_faults_of_many_columns_are_counted_and_some_are_shown():
     table = hand_table(**{f"x{index}": cells for index in range(5)})
     findings = [finding for name in table.names for finding in infer_schema(table, name)[1]]
     with pytest.raises(DataError) as caught:
-        raise_faults(findings, most=3)
+        raise_faults(findings, limit=3)
     assert str(caught.value).count("'oops'") == 3
     assert "2 more such columns: mlp check lists all." in str(caught.value)
     with pytest.raises(DataError, match=r"\n1 more such column: mlp check lists all\."):
-        raise_faults(findings, most=4)
+        raise_faults(findings, limit=4)
 
 
 def test_a_column_half_of_numbers_is_categories_and_that_is_told():
