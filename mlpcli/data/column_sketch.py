@@ -1,8 +1,8 @@
 """Mergeable quantile sketches of numeric columns whose rows are in several shards, with a bound on the rank error.
 
-Each shard sorts its values, cuts them into runs of `step` neighbours, and represents each run by its middle value. The
-rank error of a shard is at most half a run, and the errors of shards add up: that is `error`. A shard with at most
-MAX_POINTS distinct values stores each with its count, without error.
+Each shard sorts its values, cuts them into runs of `step` adjacent values, and represents each run by its middle value.
+The rank error of a shard is at most half a run; `error` is the sum over all shards. A shard with at most MAX_POINTS
+distinct values stores each with its count, without error.
 """
 
 import math
@@ -18,7 +18,7 @@ from mlpcli.data.features.scaling import MAX_DISTINCT, moments
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-# Runs per shard: a rank error of one row in 32768, and half a row.
+# Maximum number of runs per shard: the rank error is at most one row in 32768, plus half a row.
 MAX_POINTS = 1 << 14
 
 
@@ -47,29 +47,33 @@ class ColumnSketch:
     def moments(self) -> tuple[float, float]:
         """Mean and population standard deviation of the non-missing cells, at least one."""
         unit = max(max(abs(mean), deviation) for _, mean, deviation in self.shard_moments) or 1.0
-        shares = [(n / self.n_known, mean / unit, deviation / unit) for n, mean, deviation in self.shard_moments]
-        mean = math.fsum(share * own for share, own, _ in shares)  # rounded once: the same in any order
-        variance = math.fsum(share * (deviation**2 + (own - mean) ** 2) for share, own, deviation in shares)
+        shards = [(n / self.n_known, mean / unit, deviation / unit) for n, mean, deviation in self.shard_moments]
+        mean = math.fsum(
+            fraction * shard_mean for fraction, shard_mean, _ in shards
+        )  # rounded once, so that the order of shards does not matter
+        variance = math.fsum(
+            fraction * (deviation**2 + (shard_mean - mean) ** 2) for fraction, shard_mean, deviation in shards
+        )
         return float(np.clip(mean * unit, self.values[0], self.values[-1])), math.sqrt(variance) * unit
 
 
 def sketch_column(values: Values) -> ColumnSketch:
     """Sketch of one shard: `values` (n_rows,), NaN where a cell is missing."""
     is_missing = np.isnan(values)
-    known = np.sort(values[~is_missing]) + 0.0  # -0.0 becomes 0.0
-    bounds, error = np.flatnonzero(np.append(np.ones(len(known[:1]), np.bool_), known[1:] > known[:-1])), 0
+    present = np.sort(values[~is_missing]) + 0.0  # -0.0 becomes 0.0
+    bounds, error = np.flatnonzero(np.append(np.ones(len(present[:1]), np.bool_), present[1:] > present[:-1])), 0
     if len(bounds) > MAX_POINTS:
-        step = -(-len(known) // MAX_POINTS)
-        runs, error = np.concatenate([[0], np.arange(1, len(known) - 1, step), [len(known) - 1]]), step // 2
-        bounds = np.union1d(runs, bounds[: MAX_DISTINCT + 1])  # so that distinct values are counted up to the cap
-    ends = np.append(bounds[1:], len(known))
-    found = known[(bounds + ends - 1) // 2]
+        step = -(-len(present) // MAX_POINTS)
+        runs, error = np.concatenate([[0], np.arange(1, len(present) - 1, step), [len(present) - 1]]), step // 2
+        bounds = np.union1d(runs, bounds[: MAX_DISTINCT + 1])  # exact counts of distinct values up to MAX_DISTINCT
+    ends = np.append(bounds[1:], len(present))
+    representatives = present[(bounds + ends - 1) // 2]
     return ColumnSketch(
-        *_aggregate(found, ends - bounds),
+        *_aggregate(representatives, ends - bounds),
         error,
         int(is_missing.sum()),
-        bool((known == np.floor(known)).all()),
-        ((len(known), *moments(known)),) if len(known) else (),
+        bool((present == np.floor(present)).all()),
+        ((len(present), *moments(present)),) if len(present) else (),
         hash_missing(is_missing),
     )
 
@@ -81,18 +85,18 @@ def hash_missing(is_missing: NDArray[np.bool_]) -> bytes:
 
 def merge_sketches(sketches: Sequence[ColumnSketch]) -> ColumnSketch:
     """Sketch of all rows; quantiles and moments do not depend on the order of merging."""
-    values, counts = (np.concatenate([getattr(one, name) for one in sketches]) for name in ("values", "counts"))
+    values, counts = (np.concatenate([getattr(sketch, name) for sketch in sketches]) for name in ("values", "counts"))
     return ColumnSketch(
         *_aggregate(values, counts),
-        sum(one.error for one in sketches),
-        sum(one.n_missing for one in sketches),
-        all(one.are_integers for one in sketches),
-        tuple(place for one in sketches for place in one.shard_moments),
-        b"".join(one.missing_hash for one in sketches),
+        sum(sketch.error for sketch in sketches),
+        sum(sketch.n_missing for sketch in sketches),
+        all(sketch.are_integers for sketch in sketches),
+        tuple(shard for sketch in sketches for shard in sketch.shard_moments),
+        b"".join(sketch.missing_hash for sketch in sketches),
     )
 
 
 def _aggregate(values: Values, counts: Counts) -> tuple[Values, Counts]:
     """Distinct values in ascending order, with the sum of their counts."""
-    distinct, place = np.unique(values, return_inverse=True)
-    return distinct, np.bincount(place, counts, len(distinct)).astype(np.int64)
+    uniques, indices = np.unique(values, return_inverse=True)
+    return uniques, np.bincount(indices, counts, len(uniques)).astype(np.int64)

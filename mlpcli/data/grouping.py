@@ -1,4 +1,4 @@
-"""Rows grouped by the values of a column: each text or number, quartiles of many numbers, and missing cells."""
+"""Groups of rows by the values of a column: distinct texts or numbers, quartiles of many numbers, missing cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table
 from mlpcli.errors import DataError
 
-MAX_DISTINCT_NUMBERS = 10  # distinct ones that are groups of their own
+MAX_DISTINCT_NUMBERS = 10  # with more distinct numbers, groups are quartiles
 MAX_GROUPS = 1000
 QUARTILES = (0.25, 0.5, 0.75)
 MISSING = "(missing)"
@@ -76,8 +76,8 @@ def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role
         if column is not None and not (
             isinstance(column, NumericColumn) and len(np.unique(column.values)) > MAX_DISTINCT_NUMBERS
         ):
-            found = find_equivalent_spellings(table, infer_schema(table, name)[0], "group")
-            notes += [f"{table.name}: {finding.text}" for finding in found]
+            findings = find_equivalent_spellings(table, infer_schema(table, name)[0], "group")
+            notes += [f"{table.name}: {finding.text}" for finding in findings]
     return notes
 
 
@@ -85,15 +85,15 @@ def cross_groups(table: Table, columns: Sequence[str], roles: Mapping[str, Role]
     """Group rows by the combinations of several columns that occur; raises DataError for more than MAX_GROUPS."""
     crossed = group_rows(table, columns[0], roles)
     for column in columns[1:]:
-        further = group_rows(table, column, roles)
-        n = len(further.names)
-        pairs, codes = np.unique(crossed.codes * n + further.codes, return_inverse=True)
+        other = group_rows(table, column, roles)
+        n_other = len(other.names)
+        pairs, codes = np.unique(crossed.codes * n_other + other.codes, return_inverse=True)
         if len(pairs) > MAX_GROUPS:
             raise DataError(
                 f"{table.name}: --cross: {len(pairs)} combinations of {', '.join(columns)}, and at most "
                 f"{MAX_GROUPS} groups are scored. Choose fewer columns."
             )
-        names = [f"{crossed.names[pair // n]}, {further.names[pair % n]}" for pair in pairs.tolist()]
+        names = [f"{crossed.names[pair // n_other]}, {other.names[pair % n_other]}" for pair in pairs.tolist()]
         crossed = Groups(tuple(names), codes.astype(np.int64))
     return crossed
 
@@ -117,6 +117,6 @@ def _quartiles(values: NDArray[np.float64]) -> tuple[list[str], NDArray[np.int64
 def _named_groups(column: str, names: Sequence[str], codes: NDArray[np.int64]) -> Groups:
     """Groups without those that have no rows."""
     codes = np.where(codes < 0, len(names), codes)
-    found, dense = np.unique(codes, return_inverse=True)
+    present, group_of_row = np.unique(codes, return_inverse=True)
     all_names = [f"{column} = {name}" for name in (*names, MISSING)]
-    return Groups(tuple(all_names[code] for code in found.tolist()), dense.astype(np.int64))
+    return Groups(tuple(all_names[code] for code in present.tolist()), group_of_row.astype(np.int64))

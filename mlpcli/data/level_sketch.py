@@ -34,9 +34,9 @@ def fill_buckets(hashes: Hashes, counts: Collection[int]) -> Counts:
     return np.bincount(hash_buckets(hashes), rows, N_BUCKETS).astype(np.int64)
 
 
-def keep_lowest_hashes(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """Counts of the `most` texts with the lowest hashes; independent of the order in which tables are added."""
-    if len(counts) <= most:
+def keep_lowest_hashes(counts: Mapping[str, int], limit: int) -> dict[str, int]:
+    """Counts of the `limit` texts with the lowest hashes; independent of the order in which tables are merged."""
+    if len(counts) <= limit:
         return dict(counts)
-    kept = frozenset(np.argsort(hash_levels(counts), kind="stable")[:most].tolist())
-    return {text: count for place, (text, count) in enumerate(counts.items()) if place in kept}
+    kept = frozenset(np.argsort(hash_levels(counts), kind="stable")[:limit].tolist())
+    return {text: count for index, (text, count) in enumerate(counts.items()) if index in kept}

@@ -26,15 +26,15 @@ Values = NDArray[np.float64]
 N_BINS = 20
 MAX_LEVELS = 1000
 MAX_LEVEL_LENGTH = 200  # of a level
-# Bounds of what the model file is given: levels of all columns together, and columns.
+# Bounds of a profile in a model file: levels of all columns together, and columns.
 MAX_TOTAL_LEVELS = 20_000
 MAX_COLUMNS = 5_000
-# Rows looked at in later tables: fractions of so many are known to half a percent at worst.
+# Sample size in later tables: the standard error of a fraction is at most 0.2 %.
 SAMPLE_ROWS = 65_536
-MAX_UNSEEN_LEVELS = 1000  # new levels of a column
-MAX_ROWS = 2**53  # that a file may speak of
+MAX_UNSEEN_LEVELS = 1000  # per column
+MAX_ROWS = 2**53  # in a file
 
-# What a number may differ by, relative to its size, without being another: the precision of float32.
+# Relative tolerance of comparisons with the training range: the precision of float32.
 PRECISION = 2.0**-23
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -65,7 +65,7 @@ class ReferenceColumn:
         return hash_buckets(self.hashes)
 
     def names(self, texts: Sequence[str], hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """For which texts (n_texts,) the profile records whether they occurred in the training rows."""
+        """Mask of texts (n_texts,) for which the profile records whether they occurred in the training rows."""
         is_short = np.asarray([len(text) <= MAX_LEVEL_LENGTH for text in texts], np.bool_)
         return is_short & (hashes <= self.hashes.max()) if self.is_sample else is_short
 
@@ -114,24 +114,24 @@ class Histogram:
 def fit_numeric_bins(ordered: Values, weights: Values | None = None) -> ReferenceColumn:
     """Bins of non-missing numbers or days (n_known,) in ascending order; `weights` are integer row counts."""
     edges = _bin_edges(ordered, weights)
-    upto = weights_below(ordered, np.asarray(edges, np.float64), weights)[1]
-    counts = np.diff(np.concatenate([[0.0], upto, [total_weight(ordered, weights)]])).astype(np.int64)
+    cumulative = weights_below(ordered, np.asarray(edges, np.float64), weights)[1]
+    counts = np.diff(np.concatenate([[0.0], cumulative, [total_weight(ordered, weights)]])).astype(np.int64)
     return ReferenceColumn(edges=edges, counts=tuple(counts.tolist()))
 
 
 def fit_level_counts(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
     """Levels of a column of a table with `n_columns` columns, and their counts."""
-    found = _counts_by_level(column)
+    counts_by_level = _counts_by_level(column)
     if feature.role == "boolean":
         levels, is_sample = feature.schema.levels, False
     else:
-        named = {text: count for text, count in found.items() if len(text) <= MAX_LEVEL_LENGTH}
-        kept = keep_lowest_hashes(named, min(MAX_LEVELS, MAX_TOTAL_LEVELS // n_columns))
-        # Equal counts in the order of the texts, so that the order of the rows does not matter.
-        levels = tuple(sorted(kept, key=lambda text: (-found[text], text)))
-        is_sample = len(kept) < len(named)
-    counts = tuple(found.get(level, 0) for level in levels)
-    buckets = fill_buckets(hash_levels(found), found.values())
+        short_levels = {text: count for text, count in counts_by_level.items() if len(text) <= MAX_LEVEL_LENGTH}
+        kept = keep_lowest_hashes(short_levels, min(MAX_LEVELS, MAX_TOTAL_LEVELS // n_columns))
+        # Ties are in the order of the texts, so that the order of the rows does not matter.
+        levels = tuple(sorted(kept, key=lambda text: (-counts_by_level[text], text)))
+        is_sample = len(kept) < len(short_levels)
+    counts = tuple(counts_by_level.get(level, 0) for level in levels)
+    buckets = fill_buckets(hash_levels(counts_by_level), counts_by_level.values())
     return ReferenceColumn((), levels, counts, tuple(buckets.tolist()), is_sample)
 
 
@@ -140,54 +140,54 @@ def build_profile(n_rows: int, columns: Sequence[ReferenceColumn]) -> ReferenceP
     return ReferenceProfile() if len(columns) > MAX_COLUMNS else ReferenceProfile(n_rows, tuple(columns))
 
 
-def sample_rows(n_rows: int, most: int) -> Rows:
-    """All row indices, or `most` of them: one per interval, at an offset that avoids any period of the table."""
-    if n_rows <= most:
+def sample_rows(n_rows: int, limit: int) -> Rows:
+    """All row indices, or `limit` of them: one per equal interval, at a varying offset that avoids periodicity."""
+    if n_rows <= limit:
         return np.arange(n_rows)
-    number = np.arange(most)
-    return ((number + number * _GOLDEN % 1.0) * (n_rows / most)).astype(np.int64)
+    index = np.arange(limit)
+    return ((index + index * _GOLDEN % 1.0) * (n_rows / limit)).astype(np.int64)
 
 
 def count_rows(
-    profile: ReferenceProfile, features: Sequence[Feature], table: Table, rows: Rows | None = None, most_rows: int = 0
+    profile: ReferenceProfile, features: Sequence[Feature], table: Table, rows: Rows | None = None, max_rows: int = 0
 ) -> Histogram:
-    """Count rows of a table (None: all) into the bins of the profile, or a sample of `most_rows` of them unless 0.
+    """Count rows of a table (None: all) into the bins of the profile, or a sample of `max_rows` of them unless 0.
 
     `table` is cast by the schemas of the features.
     """
     n_rows = table.n_rows if rows is None else len(rows)
-    if most_rows and n_rows > most_rows:
-        picked = sample_rows(n_rows, most_rows)
-        rows, n_rows = picked if rows is None else rows[picked], most_rows
+    if max_rows and n_rows > max_rows:
+        sampled = sample_rows(n_rows, max_rows)
+        rows, n_rows = sampled if rows is None else rows[sampled], max_rows
     n_columns = len(features)
     numbers = np.zeros((3, n_columns), np.int64)
     low, high = np.full(n_columns, np.inf), np.full(n_columns, -np.inf)
     counts: list[Counts] = []
     unseen: dict[str, Mapping[str, int]] = {}
-    for index, (feature, known) in enumerate(zip(features, profile.columns, strict=True)):
+    for index, (feature, reference) in enumerate(zip(features, profile.columns, strict=True)):
         column = table.columns[feature.name]
         column = column if rows is None else column.take(rows)
         if isinstance(column, NumericColumn):
             ordered = sorted_non_missing(np.asarray(column.values, np.float64))
             numbers[0, index] = n_rows - len(ordered)
-            counts.append(_bin_counts(ordered, known.edges))
+            counts.append(_bin_counts(ordered, reference.edges))
             if len(ordered):
                 low[index], high[index] = ordered[0], ordered[-1]
                 numbers[1:, index] = _count_out_of_range(ordered, feature)
         else:
             numbers[0, index] = np.count_nonzero(column.codes < 0)
-            found = _counts_by_level(column)
-            hashes = hash_levels(found)
-            counts += [_level_counts(found, known.levels), fill_buckets(hashes, found.values())]
-            levels = frozenset(known.levels)
-            is_named = known.names(list(found), hashes).tolist()
-            others = {
+            counts_by_level = _counts_by_level(column)
+            hashes = hash_levels(counts_by_level)
+            counts += [_level_counts(counts_by_level, reference.levels), fill_buckets(hashes, counts_by_level.values())]
+            levels = frozenset(reference.levels)
+            is_named = reference.names(list(counts_by_level), hashes).tolist()
+            unseen_levels = {
                 text: count
-                for (text, count), named in zip(found.items(), is_named, strict=True)
-                if named and text not in levels
+                for (text, count), is_recorded in zip(counts_by_level.items(), is_named, strict=True)
+                if is_recorded and text not in levels
             }
-            if others:
-                unseen[feature.name] = keep_lowest_hashes(others, MAX_UNSEEN_LEVELS)
+            if unseen_levels:
+                unseen[feature.name] = keep_lowest_hashes(unseen_levels, MAX_UNSEEN_LEVELS)
     all_counts = np.concatenate([np.zeros(0, np.int64), *counts])
     return Histogram(n_rows, all_counts, numbers[0], numbers[1], numbers[2], low, high, unseen)
 
@@ -199,17 +199,17 @@ def split_counts(profile: ReferenceProfile, histogram: Histogram) -> list[tuple[
     return list(zip(counts[::2], counts[1::2], strict=True))
 
 
-def comparable_counts(known: ReferenceColumn, now: Counts, unseen: Mapping[str, int]) -> tuple[Counts, Counts]:
+def comparable_counts(reference: ReferenceColumn, counts: Counts, unseen: Mapping[str, int]) -> tuple[Counts, Counts]:
     """Row counts in training and now, of the levels that would be recorded by name in both.
 
     If new levels were dropped, those with the highest hashes, known levels in the same hash range are dropped too.
     """
-    before = np.asarray(known.counts, np.int64)
+    before = np.asarray(reference.counts, np.int64)
     if len(unseen) >= MAX_UNSEEN_LEVELS:
-        is_kept = known.hashes <= hash_levels(unseen).max()
-        before, now = before[is_kept], now[is_kept]
+        is_kept = reference.hashes <= hash_levels(unseen).max()
+        before, counts = before[is_kept], counts[is_kept]
     new = np.asarray(list(unseen.values()), np.int64)
-    return np.concatenate([before, np.zeros_like(new)]), np.concatenate([now, new])
+    return np.concatenate([before, np.zeros_like(new)]), np.concatenate([counts, new])
 
 
 def find_profile_fault(profile: ReferenceProfile, features: Sequence[Feature]) -> str:
@@ -218,52 +218,54 @@ def find_profile_fault(profile: ReferenceProfile, features: Sequence[Feature]) -
         return ""
     if len(profile.columns) != len(features) or not 0 < profile.n_rows <= MAX_ROWS:
         return f"of {len(profile.columns)} columns and {profile.n_rows} rows for {len(features)} columns"
-    for feature, known in zip(features, profile.columns, strict=True):
-        n_known = max(sum(known.counts), sum(known.buckets))
-        is_counted = min((feature.n_missing, *known.counts, *known.buckets)) >= 0
-        fits = _edges_fit if feature.is_numeric else _levels_fit
-        if not (is_counted and n_known + feature.n_missing <= profile.n_rows and fits(known, feature)):
+    for feature, reference in zip(features, profile.columns, strict=True):
+        n_known = max(sum(reference.counts), sum(reference.buckets))
+        is_non_negative = min((feature.n_missing, *reference.counts, *reference.buckets)) >= 0
+        matches = _edges_fit if feature.is_numeric else _levels_fit
+        if not (is_non_negative and n_known + feature.n_missing <= profile.n_rows and matches(reference, feature)):
             return f"that does not fit column {feature.name}"
     return ""
 
 
-def _edges_fit(known: ReferenceColumn, feature: Feature) -> bool:
-    if known.levels or known.buckets or known.is_sample:
+def _edges_fit(reference: ReferenceColumn, feature: Feature) -> bool:
+    if reference.levels or reference.buckets or reference.is_sample:
         return False
-    is_rising = all(before < after for before, after in pairwise(known.edges))
-    return is_rising and len(known.edges) < N_BINS and len(known.counts) == len(known.edges) + 1
+    is_rising = all(before < after for before, after in pairwise(reference.edges))
+    return is_rising and len(reference.edges) < N_BINS and len(reference.counts) == len(reference.edges) + 1
 
 
-def _levels_fit(known: ReferenceColumn, feature: Feature) -> bool:
-    if known.edges or (feature.role == "boolean" and (known.levels != feature.schema.levels or known.is_sample)):
+def _levels_fit(reference: ReferenceColumn, feature: Feature) -> bool:
+    if reference.edges or (
+        feature.role == "boolean" and (reference.levels != feature.schema.levels or reference.is_sample)
+    ):
         return False
-    if not len(set(known.levels)) == len(known.levels) == len(known.counts) <= MAX_LEVELS:
+    if not len(set(reference.levels)) == len(reference.levels) == len(reference.counts) <= MAX_LEVELS:
         return False
-    if len(known.buckets) != N_BUCKETS or (known.is_sample and not known.levels):
+    if len(reference.buckets) != N_BUCKETS or (reference.is_sample and not reference.levels):
         return False
-    named = fill_buckets(known.hashes, known.counts)
-    return bool((named <= np.asarray(known.buckets)).all())
+    recorded = fill_buckets(reference.hashes, reference.counts)
+    return bool((recorded <= np.asarray(reference.buckets)).all())
 
 
 def _bin_edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
     """At most N_BINS - 1 edges, each midway between two adjacent values.
 
-    So rounding does not move a value to another bin, and a frequent value is on one side.
+    Therefore rounding does not move a value to another bin, and equal values are in one bin.
     """
     if not len(ordered):
         return ()
-    distinct = ordered[np.append(True, ordered[1:] > ordered[:-1])]
-    if len(distinct) > N_BINS:
-        middles = values_at_ranks(
+    unique_values = ordered[np.append(True, ordered[1:] > ordered[:-1])]
+    if len(unique_values) > N_BINS:
+        quantiles = values_at_ranks(
             ordered, np.arange(1, N_BINS) * int(total_weight(ordered, weights)) // N_BINS, weights
         )
-        places, times = np.unique(np.searchsorted(distinct, middles), return_counts=True)
-        # A value of more than a bin has one of its own: an edge below it too.
-        places = np.union1d(places, np.maximum(places[times > 1] - 1, 0))
+        indices, n_quantiles = np.unique(np.searchsorted(unique_values, quantiles), return_counts=True)
+        # A value that spans several quantiles gets a bin of its own, with an edge below it too.
+        indices = np.union1d(indices, np.maximum(indices[n_quantiles > 1] - 1, 0))
     else:
-        places = np.arange(len(distinct))
-    below = distinct[places[places < len(distinct) - 1]]
-    above = distinct[places[places < len(distinct) - 1] + 1]
+        indices = np.arange(len(unique_values))
+    below = unique_values[indices[indices < len(unique_values) - 1]]
+    above = unique_values[indices[indices < len(unique_values) - 1] + 1]
     middle = below / 2 + above / 2
     return tuple(np.where((middle > below) & (middle < above), middle, below).tolist())
 
@@ -284,9 +286,9 @@ def _count_out_of_range(ordered: Values, feature: Feature) -> tuple[int, int]:
 
 
 def _counts_by_level(column: CategoricalColumn) -> dict[str, int]:
-    counted = zip(column.levels, column.counts.tolist(), strict=True)
-    return {text: count for text, count in counted if count}
+    pairs = zip(column.levels, column.counts.tolist(), strict=True)
+    return {text: count for text, count in pairs if count}
 
 
-def _level_counts(found: Mapping[str, int], levels: Sequence[str]) -> Counts:
-    return np.asarray([found.get(level, 0) for level in levels], np.int64)
+def _level_counts(counts_by_level: Mapping[str, int], levels: Sequence[str]) -> Counts:
+    return np.asarray([counts_by_level.get(level, 0) for level in levels], np.int64)

@@ -20,7 +20,7 @@ class RemoteColumns(Mapping[str, Column]):
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
-        self._kept: OrderedDict[str, Column] = OrderedDict()
+        self._cache: OrderedDict[str, Column] = OrderedDict()
 
     @abstractmethod
     def fetch(self, name: str) -> Column:
@@ -62,12 +62,12 @@ class RemoteColumns(Mapping[str, Column]):
     def __getitem__(self, name: str) -> Column:
         if name not in self._names:
             raise KeyError(name)
-        if name not in self._kept:
-            self._kept[name] = self.fetch(name)
-        self._kept.move_to_end(name)
-        while len(self._kept) > 1 and sum(map(_n_bytes, self._kept.values())) > MAX_CACHE_BYTES:
-            self._kept.popitem(last=False)
-        return self._kept[name]
+        if name not in self._cache:
+            self._cache[name] = self.fetch(name)
+        self._cache.move_to_end(name)
+        while len(self._cache) > 1 and sum(map(_n_bytes, self._cache.values())) > MAX_CACHE_BYTES:
+            self._cache.popitem(last=False)
+        return self._cache[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._names

@@ -13,7 +13,7 @@ from mlpcli.data.table import CategoricalColumn, Column, Rows, Table
 
 Hashes = NDArray[np.uint64]
 
-# Odd, as multiplication then loses nothing (Knuth's multiplicative hashing, 2^64 / golden ratio).
+# Knuth's multiplicative hashing: 2^64 / golden ratio; odd, so that multiplication modulo 2^64 is invertible.
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 MISSING = np.uint64(0x5851F42D4C957F2D)
 
@@ -48,8 +48,8 @@ def hash_positions(column: CategoricalColumn) -> NDArray[np.float64]:
     The first 64 bits of the SHA-256 of the cell's UTF-8 text, as a fraction of 2^64, truncated to 53 bits (float64).
     """
     digests = (hashlib.sha256(level.encode()).digest() for level in column.levels)
-    places = [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests]
-    return np.asarray(column.translate(np.asarray(places, np.float64), np.nan), np.float64)
+    positions = [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests]
+    return np.asarray(column.translate(np.asarray(positions, np.float64), np.nan), np.float64)
 
 
 def combine_hashes(hashes: Hashes, others: Hashes) -> Hashes:

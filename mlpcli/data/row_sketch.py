@@ -66,38 +66,40 @@ class TrainedRows:
 def sketch_rows(table: Table, names: Sequence[str], rows: Rows) -> RowSketch:
     """Sketch of rows of a cast table, over the columns `names`."""
     hashes, counts = np.unique((row_hashes(table, names, rows) >> _HALF).astype(np.uint32), return_counts=True)
-    kept = hashes[:MAX_HASHES]
+    lowest = hashes[:MAX_HASHES]
     repeated = 1.0 - float(np.count_nonzero(counts == 1)) / max(len(rows), 1)
-    return RowSketch("".join(f"{one:0{HEX_DIGITS}x}" for one in kept.tolist()), len(hashes) > MAX_HASHES, repeated)
+    return RowSketch(
+        "".join(f"{value:0{HEX_DIGITS}x}" for value in lowest.tolist()), len(hashes) > MAX_HASHES, repeated
+    )
 
 
-def merge_row_sketches(one: RowSketch, other: RowSketch) -> RowSketch:
+def merge_row_sketches(first: RowSketch, second: RowSketch) -> RowSketch:
     """Merge two sketches; `repeated` is the larger fraction."""
-    kept = np.union1d(one.values, other.values)
-    for sketch in (one, other):
+    lowest = np.union1d(first.values, second.values)
+    for sketch in (first, second):
         if sketch.is_sample:  # hashes above its highest are unknown
-            kept = kept[kept <= sketch.values[-1]]
-    is_sample = one.is_sample or other.is_sample or len(kept) > MAX_HASHES
-    hashes = "".join(f"{hash:0{HEX_DIGITS}x}" for hash in kept[:MAX_HASHES].tolist())
-    return RowSketch(hashes, is_sample, max(one.repeated, other.repeated))
+            lowest = lowest[lowest <= sketch.values[-1]]
+    is_sample = first.is_sample or second.is_sample or len(lowest) > MAX_HASHES
+    hashes = "".join(f"{hash:0{HEX_DIGITS}x}" for hash in lowest[:MAX_HASHES].tolist())
+    return RowSketch(hashes, is_sample, max(first.repeated, second.repeated))
 
 
 def count_trained_rows(sketch: RowSketch, table: Table, names: Sequence[str], rows: Rows) -> TrainedRows:
     """Count the training rows among rows of another table with the same schema."""
-    kept = sketch.values
-    if not len(kept):
+    stored = sketch.values
+    if not len(stored):
         return TrainedRows(0, 0)
     hashes = (row_hashes(table, names, rows) >> _HALF).astype(np.uint32)
-    comparable = hashes[hashes <= kept[-1]] if sketch.is_sample else hashes
-    return TrainedRows(len(comparable), int(np.isin(comparable, kept).sum()))
+    comparable = hashes[hashes <= stored[-1]] if sketch.is_sample else hashes
+    return TrainedRows(len(comparable), int(np.isin(comparable, stored).sum()))
 
 
-def exceeds_expected(found: TrainedRows, sketch: RowSketch) -> bool:
+def exceeds_expected(counts: TrainedRows, sketch: RowSketch) -> bool:
     """Whether new rows would equal training rows this often with probability below SIGNIFICANCE (Chernoff bound)."""
-    share, usual = found.fraction, min(sketch.repeated + 0.01, 1.0 - 1e-9)
-    if share <= usual:
+    fraction, expected = counts.fraction, min(sketch.repeated + 0.01, 1.0 - 1e-9)
+    if fraction <= expected:
         return False
-    divergence = share * np.log(share / usual)
-    if share < 1.0:
-        divergence += (1.0 - share) * np.log((1.0 - share) / (1.0 - usual))
-    return bool(found.n_comparable * divergence > -np.log(SIGNIFICANCE))
+    divergence = fraction * np.log(fraction / expected)
+    if fraction < 1.0:
+        divergence += (1.0 - fraction) * np.log((1.0 - fraction) / (1.0 - expected))
+    return bool(counts.n_comparable * divergence > -np.log(SIGNIFICANCE))

@@ -11,15 +11,17 @@ from mlpcli.data.stratify import assign_multilabel
 from mlpcli.data.table import Rows, row_dtype
 from mlpcli.errors import IndivisibleRows
 
-# Rows assigned at a time, and cells hashed at a time.
+# Rows per chunk when they are assigned; cells per chunk when they are hashed.
 ROWS_PER_CHUNK = 1 << 16
 CELLS_PER_CHUNK = 1 << 23
 # Single-row groups per split that are assigned one by one like larger groups; the rest is assigned in bulk.
 SINGLE_ROW_GROUPS = 16
 
 
-def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Split the rows into training and validation, both sorted; a fraction `share` in (0, 1) is for validation.
+def split_rows(
+    n_rows: int, fraction: float, strata: NDArray[Any] | None, rng: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Split the rows into training and validation, both sorted; `fraction`, in (0, 1), is that of validation rows.
 
     Stratified by `strata` (n_rows,), class codes, with the largest-remainder method; each class keeps at least one row
     in training. Raises IndivisibleRows if no row can be held out.
@@ -28,39 +30,39 @@ def split_rows(n_rows: int, share: float, strata: NDArray[Any] | None, rng: np.r
     sizes = np.bincount(codes)
     spare = np.maximum(sizes - 1, 0)
     if not spare.sum():
-        what = "a single row" if n_rows == 1 else "no class with two rows" if n_rows else "no rows"
+        problem = "a single row" if n_rows == 1 else "no class with two rows" if n_rows else "no rows"
         raise IndivisibleRows(
-            f"{what}: nothing can be held out for validation. Add rows, or name a file: data.validation."
+            f"{problem}: nothing can be held out for validation. Add rows, or name a file: data.validation."
         )
-    wanted = min(max(round(n_rows * share), 1), int(spare.sum()))
-    wanted_of = _largest_remainder(sizes, spare, wanted)
+    n_held_out = min(max(round(n_rows * fraction), 1), int(spare.sum()))
+    n_held_out_by_class = _largest_remainder(sizes, spare, n_held_out)
     order = np.arange(n_rows, dtype=row_dtype(n_rows))
     rng.shuffle(order)
     is_held_out = np.zeros(n_rows, np.bool_)
     for start in range(0, n_rows, ROWS_PER_CHUNK):
         # A stable sort by class leaves each class in the shuffled order; its first rows are held out.
-        some = order[start : start + ROWS_PER_CHUNK]
-        by_class = some[np.argsort(codes[some], kind="stable")]
-        sizes = np.bincount(codes[some], minlength=len(wanted_of))
-        place = np.arange(len(some)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        is_held_out[by_class[place < np.repeat(wanted_of, sizes)]] = True
-        wanted_of = np.maximum(wanted_of - sizes, 0)
+        chunk = order[start : start + ROWS_PER_CHUNK]
+        by_class = chunk[np.argsort(codes[chunk], kind="stable")]
+        sizes = np.bincount(codes[chunk], minlength=len(n_held_out_by_class))
+        rank_in_class = np.arange(len(chunk)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        is_held_out[by_class[rank_in_class < np.repeat(n_held_out_by_class, sizes)]] = True
+        n_held_out_by_class = np.maximum(n_held_out_by_class - sizes, 0)
     return _rows_where(~is_held_out), _rows_where(is_held_out)
 
 
-def _rows_where(is_wanted: NDArray[np.bool_]) -> Rows:
-    return np.flatnonzero(is_wanted).astype(row_dtype(len(is_wanted)))
+def _rows_where(mask: NDArray[np.bool_]) -> Rows:
+    return np.flatnonzero(mask).astype(row_dtype(len(mask)))
 
 
-def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
+def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], n_total: int) -> NDArray[np.int64]:
     """Rows to hold out per class, `wanted` in total and at most `spare` of a class."""
-    quotas = sizes * (wanted / sizes.sum())
-    taken: NDArray[np.int64] = np.minimum(np.floor(quotas).astype(np.int64), spare)
-    while (lacking := wanted - int(taken.sum())) > 0:
-        remainders = np.where(taken < spare, quotas - taken, -np.inf)
-        best = np.argsort(-remainders, kind="stable")[:lacking]
-        taken[best[taken[best] < spare[best]]] += 1
-    return taken
+    quotas = sizes * (n_total / sizes.sum())
+    allocated: NDArray[np.int64] = np.minimum(np.floor(quotas).astype(np.int64), spare)
+    while (n_missing := n_total - int(allocated.sum())) > 0:
+        remainders = np.where(allocated < spare, quotas - allocated, -np.inf)
+        best = np.argsort(-remainders, kind="stable")[:n_missing]
+        allocated[best[allocated[best] < spare[best]]] += 1
+    return allocated
 
 
 def split_groups(
@@ -88,23 +90,23 @@ def split_groups(
     order = shuffled[np.lexsort([-weight, sizes[shuffled] == 1])]
     n_large = min(int((sizes > 1).sum()) + SINGLE_ROW_GROUPS * len(fractions), len(names))
     wanted = np.asarray(fractions)[:, None] * totals  # (n_parts, n_answers)
-    held, part_of = np.zeros(wanted.shape), np.empty(len(names), np.int64)
-    for place, group in enumerate(order[:n_large].tolist()):
-        own = counts[group]
-        fill = ((held + own / 2) / wanted) @ (own / totals)
-        n_left = n_large - place
-        empty = np.flatnonzero(held.sum(axis=1) == 0)
-        part = int(empty[np.argmin(fill[empty])]) if n_left <= len(empty) else int(np.argmin(fill))
-        held[part] += own
-        part_of[group] = part
+    assigned, split_of = np.zeros(wanted.shape), np.empty(len(names), np.int64)
+    for n_assigned, group in enumerate(order[:n_large].tolist()):
+        group_counts = counts[group]
+        fill_level = ((assigned + group_counts / 2) / wanted) @ (group_counts / totals)
+        n_left = n_large - n_assigned
+        empty = np.flatnonzero(assigned.sum(axis=1) == 0)
+        split = int(empty[np.argmin(fill_level[empty])]) if n_left <= len(empty) else int(np.argmin(fill_level))
+        assigned[split] += group_counts
+        split_of[group] = split
     singles = order[n_large:]
     if strata is None or strata.ndim == 1:
-        part_of[singles] = _split_single_rows(counts[singles].argmax(axis=1), wanted - held)
+        split_of[singles] = _split_single_rows(counts[singles].argmax(axis=1), wanted - assigned)
     elif len(singles):
-        of_part = np.bincount(part_of[order[:n_large]], sizes[order[:n_large]], len(fractions))
-        room = _allocate(np.asarray(fractions) * len(groups) - of_part, len(singles))
-        part_of[singles] = assign_multilabel(strata[first_rows[singles]], room, rng)
-    return part_of[groups]
+        rows_by_split = np.bincount(split_of[order[:n_large]], sizes[order[:n_large]], len(fractions))
+        room = _allocate(np.asarray(fractions) * len(groups) - rows_by_split, len(singles))
+        split_of[singles] = assign_multilabel(strata[first_rows[singles]], room, rng)
+    return split_of[groups]
 
 
 def _count_labels_per_group(
@@ -120,26 +122,27 @@ def _count_labels_per_group(
         counts = np.bincount(groups * n_classes + classes, minlength=n_groups * n_classes)
         return np.asarray(counts.reshape(n_groups, n_classes))
     yes = np.stack([np.bincount(groups, column, n_groups) for column in strata.T], axis=1).astype(np.int64)
-    answers = np.hstack([yes, sizes[:, None] - yes])
-    return np.asarray(answers[:, answers.any(axis=0)])
+    label_counts = np.hstack([yes, sizes[:, None] - yes])
+    return np.asarray(label_counts[:, label_counts.any(axis=0)])
 
 
-def _split_single_rows(kinds: NDArray[np.int64], lacking: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The split index of each single-row group, in proportion to the rows a split still lacks of its class.
+def _split_single_rows(classes: NDArray[np.int64], missing: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The split index of each single-row group, in proportion to the rows of its class that splits still lack.
 
-    The groups are in random order, of classes `kinds` (n_singles,); `lacking` is (n_splits, n_classes).
+    The groups are in random order; `classes` (n_singles,) are their classes, `missing` (n_splits, n_classes) are
+    numbers of rows.
     """
-    part_of = np.empty(len(kinds), np.int64)
-    for kind in range(lacking.shape[1]):
-        own = np.flatnonzero(kinds == kind)
-        part_of[own] = np.repeat(np.arange(len(lacking)), _allocate(lacking[:, kind], len(own)))
-    return part_of
+    split_of = np.empty(len(classes), np.int64)
+    for class_ in range(missing.shape[1]):
+        groups = np.flatnonzero(classes == class_)
+        split_of[groups] = np.repeat(np.arange(len(missing)), _allocate(missing[:, class_], len(groups)))
+    return split_of
 
 
-def _allocate(lacking: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
-    """`n_rows` distributed over splits in proportion to `lacking` (n_splits,), as integers."""
-    share = np.maximum(lacking, 1e-9)
-    ends = np.round(np.cumsum(share) / share.sum() * n_rows).astype(np.int64)
+def _allocate(missing: NDArray[np.float64], n_rows: int) -> NDArray[np.int64]:
+    """Distribute `n_rows` over splits in proportion to `missing` (n_splits,), as integers."""
+    weights = np.maximum(missing, 1e-9)
+    ends = np.round(np.cumsum(weights) / weights.sum() * n_rows).astype(np.int64)
     return np.asarray(np.diff(ends, prepend=0))
 
 
@@ -149,23 +152,23 @@ def cut_by_time(times: NDArray[np.float64], fractions: Sequence[float]) -> NDArr
     Rows of equal time are in one split; missing times (NaN) sort first. Raises IndivisibleRows if there are fewer
     distinct times than splits.
     """
-    distinct, places, counts = np.unique(
+    unique_times, time_of_row, counts = np.unique(
         np.where(np.isnan(times), -np.inf, times), return_inverse=True, return_counts=True
     )
-    if len(distinct) < len(fractions):
+    if len(unique_times) < len(fractions):
         raise IndivisibleRows(
             f"{len(fractions)} spans of time need as many distinct times, and there "
-            f"{'is 1' if len(distinct) == 1 else f'are {len(distinct)}'}. Choose another column."
+            f"{'is 1' if len(unique_times) == 1 else f'are {len(unique_times)}'}. Choose another column."
         )
-    reached = np.cumsum(counts)
-    part_of = np.zeros(len(distinct), np.int64)
+    cumulative = np.cumsum(counts)
+    split_of = np.zeros(len(unique_times), np.int64)
     first = 0
-    for part, share in enumerate(np.cumsum(fractions)[:-1].tolist(), start=1):
+    for split, fraction in enumerate(np.cumsum(fractions)[:-1].tolist(), start=1):
         # The cut nearest to the fraction that leaves at least one time for this split and each later one.
-        cuts = np.arange(first + 1, len(distinct) - (len(fractions) - part) + 1)
-        first = int(cuts[np.argmin(np.abs(reached[cuts - 1] - share * len(times)))])
-        part_of[first:] = part
-    return part_of[places]
+        cuts = np.arange(first + 1, len(unique_times) - (len(fractions) - split) + 1)
+        first = int(cuts[np.argmin(np.abs(cumulative[cuts - 1] - fraction * len(times)))])
+        split_of[first:] = split
+    return split_of[time_of_row]
 
 
 def count_shared_rows(X: NDArray[Any], others: NDArray[Any]) -> int:
@@ -178,8 +181,8 @@ def count_shared_rows(X: NDArray[Any], others: NDArray[Any]) -> int:
 
 def _hash_rows(rows: NDArray[Any]) -> NDArray[np.uint64]:
     hashes = np.zeros(len(rows), np.uint64)
-    n_at_once = max(CELLS_PER_CHUNK // max(rows.shape[1], 1), 1)
-    for start in range(0, len(rows), n_at_once):
-        some = slice(start, start + n_at_once)
-        hashes[some] = pd.util.hash_pandas_object(pd.DataFrame(rows[some], copy=False), index=False)
+    chunk_size = max(CELLS_PER_CHUNK // max(rows.shape[1], 1), 1)
+    for start in range(0, len(rows), chunk_size):
+        chunk = slice(start, start + chunk_size)
+        hashes[chunk] = pd.util.hash_pandas_object(pd.DataFrame(rows[chunk], copy=False), index=False)
     return hashes

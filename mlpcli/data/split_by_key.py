@@ -19,7 +19,7 @@ EXCLUDED = -1  # split index of a row that is in no split
 
 @dataclass(frozen=True)
 class SplitKeys:
-    """What a split is decided by, each (n_rows,); None where it does not apply.
+    """The keys of rows that determine a split, each (n_rows,); None if not used.
 
     `positions` come from `row_hashes.hash_positions`, `strata` as for `split.split_groups`; `gap` is in the unit of
     `times`.
@@ -45,19 +45,19 @@ def split_by_keys(keys: SplitKeys, fractions: Sequence[float], rng: np.random.Ge
     return split_groups(keys.groups, keys.strata, fractions, rng)
 
 
-def split_by_hash(places: Times, fractions: Sequence[float]) -> Codes:
-    """The split index of each row (n_rows,) by its hash position: the last split starts at 0, the others follow.
+def split_by_hash(positions: Times, fractions: Sequence[float]) -> Codes:
+    """The split index of each row (n_rows,) by its hash position in [0, 1): the last split starts at 0.
 
     A row without a position (NaN) is in the first split. Raises IndivisibleRows if a split would be empty.
     """
     ends = np.cumsum(fractions[::-1])[:-1]
-    part_of = len(fractions) - 1 - np.searchsorted(ends, np.nan_to_num(places, nan=1.0), side="right")
-    if len(np.unique(part_of)) < len(fractions):
+    split_of = len(fractions) - 1 - np.searchsorted(ends, np.nan_to_num(positions, nan=1.0), side="right")
+    if len(np.unique(split_of)) < len(fractions):
         raise IndivisibleRows(
-            f"the hash of the ids leaves one of {len(fractions)} splits empty; there are {len(np.unique(places))} ids. "
-            "Choose a column with more values, or a larger fraction."
+            f"the hash of the ids leaves one of {len(fractions)} splits empty; there are {len(np.unique(positions))} "
+            "ids. Choose a column with more values, or a larger fraction."
         )
-    return np.asarray(part_of, np.int64)
+    return np.asarray(split_of, np.int64)
 
 
 def split_by_time(times: Times, fractions: Sequence[float], gap: float = 0.0, groups: Codes | None = None) -> Codes:
@@ -70,18 +70,18 @@ def split_by_time(times: Times, fractions: Sequence[float], gap: float = 0.0, gr
     """
     times = np.where(np.isnan(times), -np.inf, times)
     starts = times if groups is None else group_start_times(times, groups)
-    part_of = cut_by_time(starts, fractions)
-    later = np.inf  # where the parts above begin
-    for part in range(len(fractions) - 1, -1, -1):
-        own = part_of == part
-        begins = float(starts[own].min())
-        with np.errstate(invalid="ignore"):  # infinity less infinity: a missing time is early enough
-            is_near = own & ((times >= later) | (later - times < gap))
-        part_of[is_near] = EXCLUDED
-        if is_near.sum() == own.sum():
+    split_of = cut_by_time(starts, fractions)
+    next_start = np.inf  # of the next later split
+    for split in range(len(fractions) - 1, -1, -1):
+        is_in_split = split_of == split
+        start = float(starts[is_in_split].min())
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN: a missing time is never within the gap
+            is_excluded = is_in_split & ((times >= next_start) | (next_start - times < gap))
+        split_of[is_excluded] = EXCLUDED
+        if is_excluded.sum() == is_in_split.sum():
             raise IndivisibleRows(_why_empty(gap, groups))
-        later = begins
-    return part_of
+        next_start = start
+    return split_of
 
 
 def group_codes(column: CategoricalColumn) -> Codes:
@@ -103,33 +103,33 @@ def time_series_folds(
     times = np.where(np.isnan(times), -np.inf, times)
     starts = times if groups is None else group_start_times(times, groups)
     span_of = cut_by_time(starts, (1.0 / (n_folds + 1),) * (n_folds + 1))
-    found = []
+    folds = []
     for span in range(1, n_folds + 1):
-        begins = float(starts[span_of == span].min())
+        start = float(starts[span_of == span].min())
         with np.errstate(invalid="ignore"):
-            is_before = (span_of < span) & (times < begins) & (begins - times >= gap)
+            is_before = (span_of < span) & (times < start) & (start - times >= gap)
         if not is_before.any():
             raise IndivisibleRows(_why_empty(gap, groups))
-        found.append((is_before, span_of == span))
-    return found
+        folds.append((is_before, span_of == span))
+    return folds
 
 
 def group_start_times(times: Times, groups: Codes) -> Times:
     """The earliest time in the group of each row (n_rows,)."""
-    places = np.unique(groups, return_inverse=True)[1]
-    firsts = np.full(int(places.max(initial=-1)) + 1, np.inf)
-    np.minimum.at(firsts, places, times)
-    return np.asarray(firsts[places], np.float64)
+    group_of_row = np.unique(groups, return_inverse=True)[1]
+    starts = np.full(int(group_of_row.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(starts, group_of_row, times)
+    return np.asarray(starts[group_of_row], np.float64)
 
 
 def rows_within_gap(times: Times, folds: Codes, n_folds: int, gap: float) -> NDArray[np.bool_]:
     """Mask (n_folds, n_rows) of rows of other folds within `gap` of the time span of a fold."""
-    found = np.zeros((n_folds, len(times)), np.bool_)
+    is_near = np.zeros((n_folds, len(times)), np.bool_)
     for fold in range(n_folds):
-        known = times[(folds == fold) & np.isfinite(times)]
-        if len(known):
-            found[fold] = (folds != fold) & (times > known.min() - gap) & (times < known.max() + gap)
-    return found
+        fold_times = times[(folds == fold) & np.isfinite(times)]
+        if len(fold_times):
+            is_near[fold] = (folds != fold) & (times > fold_times.min() - gap) & (times < fold_times.max() + gap)
+    return is_near
 
 
 def _why_empty(gap: float, groups: Codes | None) -> str:

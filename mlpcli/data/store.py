@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from mlpcli.errors import OutputError
 
 ALIGNMENT = 64
-# Entries of an array that are written together; of any type they end at an aligned place.
+# Elements of an array per write: a multiple of ALIGNMENT, so that chunks of any dtype are aligned.
 ENTRIES_PER_WRITE = 1 << 18
-# Seconds between two looks at how much is mapped.
+# Seconds between two measurements of the mapped memory.
 POLL_SECONDS = 0.02
 
 
@@ -39,7 +39,7 @@ class SpillFile:
 
     def __init__(self, folder: str | None) -> None:
         self._file = temporary_file(folder)
-        weakref.finalize(self, self._file.close)  # also where reading ends in a fault
+        weakref.finalize(self, self._file.close)  # also after an error
         self._end = 0
 
     def append(self, array: NDArray[Any]) -> Segment:
@@ -55,8 +55,8 @@ class SpillFile:
         start = 0
         for segment in segments:
             self._file.seek(segment.start)
-            part = np.fromfile(self._file, segment.dtype, segment.length)
-            values[start : start + segment.length] = part
+            chunk = np.fromfile(self._file, segment.dtype, segment.length)
+            values[start : start + segment.length] = chunk
             start += segment.length
         return values
 
@@ -71,7 +71,7 @@ class MappedFile:
     def __init__(self, folder: str | None, n_bytes: int) -> None:
         self._file = temporary_file(folder)
         try:
-            # All of it now: a mapped file that the disk has no room for would end the process.
+            # Allocated in full at once: writing to a mapped page when the disk is full would kill the process.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(self._file.fileno(), 0, max(n_bytes, 1))
             else:
@@ -88,11 +88,11 @@ class MappedFile:
     def write(self, array: NDArray[Any], order: NDArray[Any] | None = None) -> NDArray[Any]:
         """Append an array (n,), permuted or selected by `order` if given; returns the mapped array."""
         self._file.seek(self._end)
-        start, n_at_once = self._end, ENTRIES_PER_WRITE
+        start, chunk_size = self._end, ENTRIES_PER_WRITE
         size = array.size if order is None else order.size
-        for first in range(0, size, n_at_once):
-            some = slice(first, first + n_at_once)
-            self._end += write_all(self._file, array[some] if order is None else array[order[some]])
+        for first in range(0, size, chunk_size):
+            chunk = slice(first, first + chunk_size)
+            self._end += write_all(self._file, array[chunk] if order is None else array[order[chunk]])
         return np.frombuffer(self._map, array.dtype, size, start)
 
     def array(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -115,7 +115,7 @@ class _PageWatcher:
         self._lock = threading.Lock()
 
     def add(self, file: mmap.mmap) -> None:
-        """Watch a mapping while it is referenced."""
+        """Watch a mapping as long as it is referenced elsewhere."""
         with self._lock:
             self._files.add(file)
             is_watched = self._thread is not None and self._thread.is_alive()
@@ -125,20 +125,20 @@ class _PageWatcher:
 
     def release(self) -> None:
         """Drop the pages of all files now."""
-        with self._lock:  # another thread may be adding one
+        with self._lock:  # another thread may add a file
             files = list(self._files)
         for file in files:
             if hasattr(file, "madvise"):
-                file.madvise(mmap.MADV_DONTNEED)  # what was written goes to the file
+                file.madvise(mmap.MADV_DONTNEED)  # written pages are in the file
 
     def _watch(self) -> None:
-        usual, pause = mapped_bytes(), threading.Event()
+        baseline, pause = mapped_bytes(), threading.Event()
         while not pause.wait(POLL_SECONDS):
             with self._lock:
                 if not self._files:
                     self._thread = None
                     return
-            if mapped_bytes() - usual > self.limit:
+            if mapped_bytes() - baseline > self.limit:
                 self.release()
 
 

@@ -106,31 +106,31 @@ class AtomicFile:
         try:
             if kind is None:
                 self._commit()
-        except OSError as fault:
-            raise output_error(self._path, fault) from fault
+        except OSError as write_error:
+            raise output_error(self._path, write_error) from write_error
         finally:
             self._discard()
 
     def _open(self) -> None:
-        kept_mode = None
+        mode = None
         if self._path.endswith(("/", os.sep)):  # a folder, existing or not; realpath would drop the separator
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with contextlib.suppress(FileNotFoundError):
-            found = os.stat(self._path)
-            if stat.S_ISDIR(found.st_mode):
+            status = os.stat(self._path)
+            if stat.S_ISDIR(status.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            if not stat.S_ISREG(found.st_mode) or os.path.abspath(self._path).startswith(_DESCRIPTOR_NAMES):
+            if not stat.S_ISREG(status.st_mode) or os.path.abspath(self._path).startswith(_DESCRIPTOR_NAMES):
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | BINARY)
                 return
             if not os.access(self._path, os.W_OK):  # a rename would bypass the write protection
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            kept_mode = stat.S_IMODE(found.st_mode)
+            mode = stat.S_IMODE(status.st_mode)
         self._target = os.path.realpath(self._path)
         temporary = os.path.join(os.path.dirname(self._target), f".mlp-{os.getpid()}-{secrets.token_hex(4)}.tmp")
         self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
         self._temporary = temporary
-        if kept_mode is not None and hasattr(os, "fchmod"):  # the umask applies only to new files
-            os.fchmod(self._descriptor, kept_mode)
+        if mode is not None and hasattr(os, "fchmod"):  # the umask applies only to new files
+            os.fchmod(self._descriptor, mode)
 
     def _commit(self) -> None:
         if self._temporary:

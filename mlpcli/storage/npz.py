@@ -41,7 +41,7 @@ _MAX_ARRAY_HEADER = 512  # NumPy's own take 118 bytes
 _DTYPES = ("<f4", "<f8", "<i8", "|u1", "|b1")
 _MAX_TOTAL = 8 << 30
 _MAX_RATIO = 20
-_PIECE = 1 << 18
+_CHUNK_SIZE = 1 << 18
 
 _TRAIN = {
     "model": "Train one with: mlp train CONFIG",
@@ -92,10 +92,10 @@ def encode_npz(arrays: Mapping[str, Array], header: Mapping[str, Any]) -> bytes:
 def _encode_array(array: Array) -> bytes:
     """The bytes of a .npy file in version 1.0. Raises ValueError for an unsupported dtype."""
     # asarray instead of ascontiguousarray, which turns a 0-d array into a vector.
-    plain, buffer = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C"), io.BytesIO()
-    if plain.dtype.str not in _DTYPES:
+    converted, buffer = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C"), io.BytesIO()
+    if converted.dtype.str not in _DTYPES:
         raise ValueError(f"not a dtype of the format: {array.dtype}")
-    np.lib.format.write_array(buffer, plain, version=(1, 0), allow_pickle=False)
+    np.lib.format.write_array(buffer, converted, version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -109,12 +109,12 @@ def read_npz(path: str, kind: Kind) -> tuple[dict[str, Any], dict[str, Array]]:
         with _open(path, kind) as file, _open_zip(file) as archive:
             _check_end(file, len(archive.infolist()))
             return _read_archive(archive, os.fstat(file.fileno()).st_size, kind)
-    except _Refused as fault:
-        raise ModelFileError(f"{path}: {fault}. {fault.advice or _TRAIN[kind]}") from fault
-    except MemoryError as fault:
-        raise ModelFileError(f"{path}: needs more memory than there is. Use a machine with more of it.") from fault
-    except OSError as fault:
-        raise ModelFileError(f"{path}: cannot be read: {fault.strerror}. Check the disk.") from fault
+    except _Refused as error:
+        raise ModelFileError(f"{path}: {error}. {error.advice or _TRAIN[kind]}") from error
+    except MemoryError as error:
+        raise ModelFileError(f"{path}: needs more memory than there is. Use a machine with more of it.") from error
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}. Check the disk.") from error
 
 
 class _BoundedFile(io.BufferedReader):
@@ -229,9 +229,9 @@ def _read_array(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> A
             array = np.empty(shape, dtype)
             data = array.reshape(-1).view(np.uint8)
             position = 0
-            while piece := entry.read(_PIECE):  # to the end, where zipfile checks the checksum
-                data[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
-                position += len(piece)
+            while chunk := entry.read(_CHUNK_SIZE):  # to the end, where zipfile checks the checksum
+                data[position : position + len(chunk)] = np.frombuffer(chunk, np.uint8)
+                position += len(chunk)
     except _ZIP_ERRORS as error:
         raise _damaged(f"contents of {name}") from error
     if position != data.size or (dtype == np.bool_ and data.size and data.max() > 1):
@@ -245,15 +245,15 @@ def _read_array_header(entry: IO[bytes], name: str) -> tuple[tuple[int, ...], "n
         with warnings.catch_warnings(action="error"):
             if np.lib.format.read_magic(entry) != (1, 0):
                 raise _damaged(f"{name} is an unknown kind of array")
-            found = np.lib.format.read_array_header_1_0(entry, max_header_size=_MAX_ARRAY_HEADER)
-            shape, is_by_columns, dtype = found
+            fields = np.lib.format.read_array_header_1_0(entry, max_header_size=_MAX_ARRAY_HEADER)
+            shape, is_fortran_order, dtype = fields
     except _ARRAY_ERRORS as error:
         raise _damaged(f"{name} is not an array") from error
     if dtype.hasobject:
         raise _Refused(f"holds a pickle ({name}), which mlp never loads")
     if dtype.str not in _DTYPES:
         raise _damaged(f"{name} has numbers of type {_show(dtype.str)}")
-    if is_by_columns:
+    if is_fortran_order:
         raise _damaged(f"{name} is stored by columns")
     return shape, dtype
 
@@ -265,22 +265,22 @@ def _parse_header(array: Array, kind: Kind) -> dict[str, Any]:
         header = parse_json(array.tobytes())
     except ValueError as error:
         raise _damaged("the header is not JSON") from error
-    found = header.get("kind") if isinstance(header, dict) else None
-    if not isinstance(header, dict) or found not in tuple(FORMATS):
+    file_kind = header.get("kind") if isinstance(header, dict) else None
+    if not isinstance(header, dict) or file_kind not in tuple(FORMATS):
         raise _Refused(f"not a {kind} of mlp (a header of something else)")
-    if found != kind:
+    if file_kind != kind:
         advice = f"Name the {'weights' if kind == 'model' else 'checkpoint'}.npz beside it."
-        raise _Refused(f"is a {found}, not a {kind}", advice)
-    number = header.get("format")
-    if type(number) is not int or number < 1:
+        raise _Refused(f"is a {file_kind}, not a {kind}", advice)
+    version = header.get("format")
+    if type(version) is not int or version < 1:
         raise _damaged("no format number")
-    if number > FORMATS[kind]:
+    if version > FORMATS[kind]:
         raise _Refused(
-            f"format {_show(number)} is newer than this mlp reads ({FORMATS[kind]})",
+            f"format {_show(version)} is newer than this mlp reads ({FORMATS[kind]})",
             "Upgrade with: pip install -U mlp-train",
         )
-    if number < FORMATS[kind]:
-        raise _Refused(f"format {number} is of an earlier mlp (this one reads {FORMATS[kind]})", _TRAIN[kind])
+    if version < FORMATS[kind]:
+        raise _Refused(f"format {version} is of an earlier mlp (this one reads {FORMATS[kind]})", _TRAIN[kind])
     return header
 
 

@@ -33,9 +33,9 @@ class _Mismatch(Exception):
         self.path = path
 
     def within(self, key: str) -> "_Mismatch":
-        """The same fault with the key of the enclosing level in front of its path."""
-        glue = "" if not self.path or self.path.startswith("[") else "."
-        return _Mismatch(str(self), f"{key}{glue}{self.path}")
+        """The same mismatch with the key of the enclosing level prepended to its path."""
+        separator = "" if not self.path or self.path.startswith("[") else "."
+        return _Mismatch(str(self), f"{key}{separator}{self.path}")
 
 
 def to_plain(value: Any) -> Any:
@@ -74,13 +74,13 @@ def from_plain(cls: Any, plain: object, where: str, at: str = "") -> Any:
     """
     try:
         return _decode(cls, plain)
-    except _Mismatch as fault:
-        path = fault.within(at).path if at else fault.path
-        place = f" at {path}" if path else ""
+    except _Mismatch as error:
+        path = error.within(at).path if at else error.path
+        location = f" at {path}" if path else ""
         raise ModelFileError(
-            f"{where}: the header does not fit this mlp{place}: {fault}. "
+            f"{where}: the header does not fit this mlp{location}: {error}. "
             "It is damaged, or of another version; train again with: mlp train CONFIG"
-        ) from fault
+        ) from error
 
 
 def _decode(hint: Any, plain: object) -> Any:
@@ -111,8 +111,8 @@ def _decode(hint: Any, plain: object) -> Any:
 def _decode_at(key: str, hint: Any, plain: object) -> Any:
     try:
         return _decode(hint, plain)
-    except _Mismatch as fault:
-        raise fault.within(_printable(key)) from fault
+    except _Mismatch as error:
+        raise error.within(_printable(key)) from error
 
 
 def _decode_scalar(hint: Any, plain: object) -> Any:
@@ -163,15 +163,15 @@ def _decode_union(hints: tuple[Any, ...], plain: object) -> Any:
     if isinstance(plain, dict) and records:
         return _decode_record(_tagged(records, plain), plain)
     # A float also accepts integers, so try it last.
-    others = sorted((hint for hint in hints if hint not in records), key=lambda hint: hint is float)
+    other_hints = sorted((hint for hint in hints if hint not in records), key=lambda hint: hint is float)
     reasons: list[str] = []
-    for hint in others:
+    for hint in other_hints:
         try:
             return _decode(hint, plain)
-        except _Mismatch as fault:
-            if fault.path:  # the type matched, and the fault is inside a list or mapping
+        except _Mismatch as error:
+            if error.path:  # the type matched, and the fault is inside a list or mapping
                 raise
-            reasons.append(str(fault).removeprefix("must be ").rsplit(", not ", 1)[0])
+            reasons.append(str(error).removeprefix("must be ").rsplit(", not ", 1)[0])
     if records:
         reasons.append("a mapping")
     raise _Mismatch(f"must be {' or '.join(reasons)}, not {_show(plain)}")

@@ -108,7 +108,7 @@ def labels_differing_in_case(labels: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def quote_with_difference(text: str, candidates: Sequence[str]) -> str:
-    """The text in quotes; if it only looks like one of `known`, with the code points that differ."""
+    """The text in quotes; if it only looks like one of `candidates`, with the code points that differ."""
     lookalike = (
         None
         if text in candidates

@@ -36,7 +36,7 @@ def levels_determine_classes(levels: Codes, y: Codes, max_levels: float = np.inf
 def number_determines_classes(uniques: Values, levels: Codes, y: Codes) -> bool:
     """Whether n_classes - 1 thresholds on a number separate all classes of `y` perfectly.
 
-    `distinct[levels]` are the numbers of the rows (-1: missing). Numbers with few distinct values, and whether a number
+    `uniques[levels]` are the numbers of the rows (-1: missing). Numbers with few distinct values, and whether a number
     is missing, are tested as levels.
     """
     if levels_determine_classes(np.minimum(levels, 0), y):

@@ -100,14 +100,16 @@ def load_model(path: str) -> Model:
 def _take_ensemble(header: Header, arrays: Arrays, path: str) -> Ensemble:
     prefixes = member_prefixes(len(header.networks))
     names = {
-        prefix + one.name for prefix, network in zip(prefixes, header.networks, strict=True) for one in network.tensors
+        prefix + tensor.name
+        for prefix, network in zip(prefixes, header.networks, strict=True)
+        for tensor in network.tensors
     }
-    held, n_parameters = (
+    n_stored, n_parameters = (
         sum(array.size for name, array in arrays.items() if name in names),
         sum(network.n_parameters for network in header.networks),
     )
-    if held != n_parameters:  # checked before allocating sizes that the file does not have
-        raise misfit(path, f"{held} parameters where the networks have {n_parameters}")
+    if n_stored != n_parameters:  # checked before allocating sizes that the file does not have
+        raise misfit(path, f"{n_stored} parameters where the networks have {n_parameters}")
     flats = tuple(np.empty(network.n_parameters, header.dtype) for network in header.networks)
     ensemble = Ensemble(header.networks, flats, header.counts if max(header.counts) > 1 else ())
     for name, tensor in ensemble.tensors().items():
@@ -125,8 +127,8 @@ def _take_input_state(columns: tuple[Feature, ...], arrays: Arrays, path: str) -
             state[name] = np.zeros(0)
             continue
         state[name] = _take(arrays, f"input_{name}", (sum(counts),), np.float64, path)
-        for column, part in zip(numeric, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
-            if not (np.diff(part) > 0).all():  # halves, because predictions compute with halves to avoid overflow
+        for column, knots in zip(numeric, np.split(state[name] / 2, np.cumsum(counts)[:-1]), strict=True):
+            if not (np.diff(knots) > 0).all():  # halves, because predictions compute with halves to avoid overflow
                 raise misfit(path, f"input_{name} is not increasing (column {column.name})")
     return state
 
@@ -148,7 +150,7 @@ def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
             raise misfit(path, f"n_quantiles for {n_targets} targets to {target.transform}")
         for name in ("target_quantiles", "target_scores") if has_knots else ():
             knots = np.split(take(name, sum(target.n_quantiles)), np.cumsum(target.n_quantiles)[:-1])
-            if not all((one[1:] > one[:-1]).all() for one in knots):
+            if not all((values[1:] > values[:-1]).all() for values in knots):
                 raise misfit(path, f"{name} is not increasing")
         if ("target_low" in arrays or "target_high" in arrays) and (
             take("target_low", n_targets) > take("target_high", n_targets)
@@ -172,12 +174,12 @@ def _take_target_state(target: Target, arrays: Arrays, path: str) -> Arrays:
 
 def _take_conformity(rows: CalibrationRows, arrays: Arrays, path: str) -> ConformityScores:
     """The conformity scores of calibration rows; those of each fold must be sorted."""
-    held = arrays.get("conformity_scores", np.zeros(0)).size
-    if sum(n_rows > 0 for n_rows in rows.n_rows) > held:  # checked before allocating
+    n_stored = arrays.get("conformity_scores", np.zeros(0)).size
+    if sum(n_rows > 0 for n_rows in rows.n_rows) > n_stored:  # checked before allocating
         raise misfit(path, "conformity_scores of fewer rows than it says")
     values = _take(arrays, "conformity_scores", (sum(rows.sizes),), np.float64, path)
-    for part in np.split(values, np.cumsum(rows.sizes)[:-1]):
-        if (np.diff(part) < 0).any():
+    for fold_scores in np.split(values, np.cumsum(rows.sizes)[:-1]):
+        if (np.diff(fold_scores) < 0).any():
             raise misfit(path, "conformity_scores is not sorted")
     return ConformityScores(rows, values)
 

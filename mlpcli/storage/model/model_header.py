@@ -63,9 +63,9 @@ def check_header(header: Header, path: str) -> None:
 
 def _check_conformity(header: Header, path: str) -> None:
     """Check calibration rows against target, members and the column of groups."""
-    rows, by, target = header.conformity, header.interval_by, header.target
+    rows, group_column, target = header.conformity, header.interval_by, header.target
     if rows is None:
-        if by is not None:
+        if group_column is not None:
             raise misfit(path, "groups of intervals without calibration rows")
         return
     if fault := rows.fault(1 if isinstance(target, ClassTarget) else len(target.names)):
@@ -77,9 +77,9 @@ def _check_conformity(header: Header, path: str) -> None:
     if len(header.networks) % rows.n_folds:
         raise misfit(path, f"{rows.n_folds} folds of {len(header.networks)} members")
     if isinstance(target, ClassTarget) and rows.by == target.name:
-        if rows.groups != target.labels or by is not None:
+        if rows.groups != target.labels or group_column is not None:
             raise misfit(path, "groups of calibration rows that are not the classes")
-    elif rows.by != ("" if by is None else by.name):
+    elif rows.by != ("" if group_column is None else group_column.name):
         raise misfit(path, "groups of calibration rows without their column")
     if rows.scale == "log" and getattr(target, "transform", "") != "log":
         raise misfit(path, "scores of logarithms of a target without")
@@ -93,8 +93,11 @@ def _check_reading(header: Header, path: str) -> None:
     weights = () if header.weight is None else (header.weight,)
     groups = () if header.interval_by is None else (header.interval_by,)
     schemas = (*(column.schema for column in header.columns), *header.target.schemas, *weights, *groups)
-    signs = [(reading.decimal, reading.thousands), *((one.number.decimal, one.number.thousands) for one in schemas)]
-    for decimal, thousands in dict.fromkeys(signs):
+    separators = [
+        (reading.decimal, reading.thousands),
+        *((schema.number.decimal, schema.number.thousands) for schema in schemas),
+    ]
+    for decimal, thousands in dict.fromkeys(separators):
         if fault := separator_problem(decimal, thousands):
             raise misfit(path, f"numbers that are written in a way this version does not know ({fault[0]})")
 
@@ -111,9 +114,9 @@ def _check_columns(columns: tuple[Feature, ...], path: str) -> None:
             raise misfit(path, f"a {column.role} column with one input for two levels")
         if column.role == "date" and column.schema.date_format not in DATE_FORMATS:
             raise misfit(path, f"dates written in a way this version does not know (column {column.name})")
-        pair = column.schema.levels if column.role == "boolean" else column.levels
-        if (column.is_signed or column.role == "boolean") and len(pair) != 2:
-            raise misfit(path, f"{len(pair)} levels that share one input as -1 and 1")
+        levels = column.schema.levels if column.role == "boolean" else column.levels
+        if (column.is_signed or column.role == "boolean") and len(levels) != 2:
+            raise misfit(path, f"{len(levels)} levels that share one input as -1 and 1")
 
 
 def _check_networks(header: Header, path: str) -> None:
@@ -123,12 +126,12 @@ def _check_networks(header: Header, path: str) -> None:
         raise misfit(path, "no network")
     if len(header.feature_names) != n_inputs:
         raise misfit(path, f"{len(header.feature_names)} input names for {n_inputs} inputs")
-    possible = (len(target.labels), 1) if isinstance(target, ClassTarget) else (len(target.names),)
+    allowed_n_out = (len(target.labels), 1) if isinstance(target, ClassTarget) else (len(target.names),)
     if isinstance(target, NumberTarget):
         ends = [0.0, *target.fitted, 1.0]
         if len(target.fitted) not in (0, 3) or any(not low < high for low, high in pairwise(ends)):
             raise misfit(path, "quantiles that are not three rising numbers between 0 and 1")
-        possible = (target.n_outputs,)
+        allowed_n_out = (target.n_outputs,)
     for network in header.networks:
         _check_layers(network, path)
         if network.n_in != n_inputs:
@@ -141,8 +144,8 @@ def _check_networks(header: Header, path: str) -> None:
             raise misfit(path, "a layer without outputs")
         if network.output not in OUTPUT_ACTIVATIONS:
             raise misfit(path, "an output activation that this version does not know")
-        if network.n_out not in possible or (network.n_out == 1 and possible[0] > 2):
-            raise misfit(path, f"{network.n_out} outputs for {possible[0]} classes or targets")
+        if network.n_out not in allowed_n_out or (network.n_out == 1 and allowed_n_out[0] > 2):
+            raise misfit(path, f"{network.n_out} outputs for {allowed_n_out[0]} classes or targets")
         if network.n_out != header.networks[0].n_out:
             raise misfit(path, f"networks of {header.networks[0].n_out} and {network.n_out} outputs")
     if len(header.counts) != len(header.networks) or not all(1 <= count <= MAX_SIZE for count in header.counts):
@@ -169,10 +172,10 @@ def _check_labels(target: Target, path: str) -> None:
     """Check that labels can be converted to the recorded cell type."""
     if isinstance(target, NumberTarget):
         return
-    sets = (target.labels,) if isinstance(target, ClassTarget) else target.levels
-    if len(target.cell_types) != len(sets):
-        raise misfit(path, f"{len(target.cell_types)} types of {len(sets)} targets")
-    for labels, cell_type in zip(sets, target.cell_types, strict=True):
+    label_sets = (target.labels,) if isinstance(target, ClassTarget) else target.levels
+    if len(target.cell_types) != len(label_sets):
+        raise misfit(path, f"{len(target.cell_types)} types of {len(label_sets)} targets")
+    for labels, cell_type in zip(label_sets, target.cell_types, strict=True):
         try:
             typed_labels(labels, cell_type)
         except (ValueError, TypeError, ArithmeticError) as error:

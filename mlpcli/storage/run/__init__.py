@@ -1,1 +1,1 @@
-"""The run folder: what is in it, who writes it, and what an interrupted training resumes from."""
+"""The run folder: its files, its lock, and the state from which an interrupted training resumes."""

@@ -65,11 +65,11 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
 
 def _arrays(state: TrainingState) -> dict[str, NDArray[Any]]:
     """The arrays of a training state, with a prefix for each member."""
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for number, (member, best) in enumerate(zip(state.members, state.best, strict=True), start=1):
-        found |= {f"m{number}.flat": member.flat, f"m{number}.best": best}
-        found |= {f"m{number}.{OPTIMIZER}{name}": values for name, values in member.optimizer.items()}
-    return found
+        arrays |= {f"m{number}.flat": member.flat, f"m{number}.best": best}
+        arrays |= {f"m{number}.{OPTIMIZER}{name}": values for name, values in member.optimizer.items()}
+    return arrays
 
 
 def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
@@ -77,10 +77,10 @@ def load_checkpoint(path: str, fresh: TrainingState) -> Checkpoint:
     plain, arrays = read_npz(path, "checkpoint")
     header = from_plain(_Header, plain, path)
     expected = _arrays(fresh)
-    fits = expected.keys() == arrays.keys() and all(
+    matches = expected.keys() == arrays.keys() and all(
         array.shape == arrays[name].shape and array.dtype == arrays[name].dtype for name, array in expected.items()
     )
-    if not (fits and _is_consistent(header, len(fresh.members))):
+    if not (matches and _is_consistent(header, len(fresh.members))):
         raise ModelFileError(f"{path}: does not fit the config, or is damaged. Start again without --resume.")
     for name, array in expected.items():  # those of `fresh` itself
         array[...] = arrays[name]

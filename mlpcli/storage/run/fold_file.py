@@ -74,7 +74,7 @@ def load_fold(path: str) -> FoldRecord:
     plain, arrays = read_npz(path, "fold")
     header = from_plain(_Header, plain, path)
     rows, predictions, threshold = arrays.pop("rows", None), arrays.pop("answers", None), arrays.pop("threshold", None)
-    fits = (
+    is_consistent = (
         rows is not None
         and predictions is not None
         and not arrays
@@ -85,7 +85,7 @@ def load_fold(path: str) -> FoldRecord:
         and np.isfinite(predictions).all()
         and (threshold is None or (threshold.dtype == np.float64 and np.isfinite(threshold).all()))
     )
-    if not fits or rows is None or predictions is None:
+    if not is_consistent or rows is None or predictions is None:
         raise ModelFileError(f"{path}: its contents are inconsistent. Start again without --resume.")
     return FoldRecord(
         header.number, header.n_train, header.n_validation, header.epochs, header.best_epoch, header.stop_reason,

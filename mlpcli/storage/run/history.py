@@ -55,17 +55,17 @@ class History:
             return
         except OSError as error:
             raise ModelFileError(f"{self._path}: cannot be read: {error.strerror}.") from error
-        whole = text[: text.rfind("\n") + 1]
+        complete = text[: text.rfind("\n") + 1]
         try:
-            rows = list(csv.reader(io.StringIO(whole, newline="")))
-            kept = rows[:1] + [row for row in rows[1:] if int(row[0]) <= epoch]
-            is_history = not rows or (rows[0][0] == "epoch" and all(len(row) == len(rows[0]) for row in kept))
+            rows = list(csv.reader(io.StringIO(complete, newline="")))
+            kept_rows = rows[:1] + [row for row in rows[1:] if int(row[0]) <= epoch]
+            is_history = not rows or (rows[0][0] == "epoch" and all(len(row) == len(rows[0]) for row in kept_rows))
             is_history = is_history and (not rows or columns is None or rows[0] == list(columns))
         except (csv.Error, ValueError, IndexError):
             is_history = False
         if not is_history:
             raise ModelFileError(f"{self._path}: not the history of this run. Remove it and resume again.")
-        write_file(self._path, _format(kept))
+        write_file(self._path, _format(kept_rows))
 
     def close(self) -> None:
         """Flush to disk and close the file. Raises OutputError."""

@@ -1,13 +1,13 @@
-"""Whether an old run may be replaced by a new one, and the name under which it is kept otherwise."""
+"""Comparison of the configs of an old and a new run, and free names for files and runs that are kept."""
 
 import os
 from itertools import count
 
-LEFT_OUT = (b"output:", b"tracking:")  # keys that do not affect the result of a run
+IGNORED_KEYS = (b"output:", b"tracking:")  # keys that do not affect the result of a run
 
 
 def is_of_another_config(old: str, new: str) -> bool:
-    """Whether two config.yaml written by mlp differ in more than LEFT_OUT; true if one cannot be read."""
+    """Whether two config.yaml written by mlp differ in more than IGNORED_KEYS; true if one cannot be read."""
     try:
         return _settings(old) != _settings(new)
     except OSError:
@@ -26,11 +26,11 @@ def free_name(path: str) -> str:
 
 
 def _settings(path: str) -> list[bytes]:
-    """The lines of a config without LEFT_OUT; YAML is not parsed, because storage does not import it."""
-    kept, is_left_out = [], False
+    """The lines of a config without IGNORED_KEYS; YAML is not parsed, because storage does not import it."""
+    lines, is_ignored = [], False
     with open(path, "rb") as file:
         for line in file:
-            is_left_out = line.startswith(LEFT_OUT) or (is_left_out and line.startswith(b" "))
-            if not is_left_out:
-                kept.append(line)
-    return kept
+            is_ignored = line.startswith(IGNORED_KEYS) or (is_ignored and line.startswith(b" "))
+            if not is_ignored:
+                lines.append(line)
+    return lines

@@ -28,12 +28,12 @@ class Lock:
     def __init__(self, path: str, subject: str) -> None:
         self._path = path
         self._subject = subject
-        self._held: BaseFileLock | None = None
+        self._lock: BaseFileLock | None = None
 
     @property
     def is_held(self) -> bool:
         """Whether this object holds the lock."""
-        return self._held is not None
+        return self._lock is not None
 
     def acquire(self) -> None:
         """Take the lock; raises OutputError with the process that holds it."""
@@ -45,7 +45,7 @@ class Lock:
             kind = FileLock if _supports_locks(os.path.dirname(self._path)) else SoftFileLock
             lock = kind(self._path, blocking=False, thread_local=False)
             lock.acquire()
-            self._held = lock
+            self._lock = lock
             self._write_owner()
         except Timeout as error:
             raise self._held_by(self._owner()) from error
@@ -55,22 +55,22 @@ class Lock:
 
     def release(self) -> None:
         """Release the lock and remove its file; does nothing if it is not held."""
-        if self._held is None:
+        if self._lock is None:
             return
-        held, self._held = self._held, None
+        lock, self._lock = self._lock, None
         with contextlib.suppress(OSError):  # the work is done, so a lock that remains does no harm
             if os.name != "nt":  # removed before the release, so that no process can lock the removed file
                 os.unlink(self._path)
-            held.release()
+            lock.release()
 
     def _write_owner(self) -> None:
         """Write the owner into the file; a soft lock already contains it."""
-        mine = [str(os.getpid()), socket.gethostname()]
-        if self._owner() == mine:
+        own_id = [str(os.getpid()), socket.gethostname()]
+        if self._owner() == own_id:
             return
         descriptor = os.open(self._path, os.O_WRONLY | os.O_TRUNC)
         try:
-            os.write(descriptor, ("\n".join(mine) + "\n").encode())
+            os.write(descriptor, ("\n".join(own_id) + "\n").encode())
         finally:
             os.close(descriptor)
 
@@ -83,10 +83,10 @@ class Lock:
             return []
 
     def _held_by(self, owner: list[str]) -> OutputError:
-        who = f" (process {ascii(owner[0])[1:-1]} on {ascii(owner[1])[1:-1]})" if len(owner) == 2 else ""
+        description = f" (process {ascii(owner[0])[1:-1]} on {ascii(owner[1])[1:-1]})" if len(owner) == 2 else ""
         return OutputError(
-            f"{self._subject}: another training{who} is writing here. Wait for it, or choose another place with "
-            f"--output."
+            f"{self._subject}: another training{description} is writing here. "
+            "Wait for it, or choose another place with --output."
         )
 
 

@@ -105,7 +105,7 @@ def _predict_chunk(
         named += hidden_columns(model.hidden_activations(cells))
     seen = None
     if request.on_drift != "ignore" and model.reference.columns and _is_counted(table):
-        seen = count_rows(model.reference, model.preprocessor.columns, cells, most_rows=SEEN_ROWS)
+        seen = count_rows(model.reference, model.preprocessor.columns, cells, max_rows=SEEN_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
     all_names = [*keep, *without_clashes([name for name, _ in named], keep)]
     written = [*(source_cells(table, name) for name in keep), *(cells for _, cells in named)]

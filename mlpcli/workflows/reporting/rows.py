@@ -175,7 +175,7 @@ class _ChunkPredictor:
             arrays["old"] = self.old.predict(self.old.cast(as_read), rows)[0]
         histogram = None
         if model.reference.columns:
-            histogram = count_rows(model.reference, model.preprocessor.columns, table, most_rows=COUNTED_ROWS)
+            histogram = count_rows(model.reference, model.preprocessor.columns, table, max_rows=COUNTED_ROWS)
         left_out = table.n_rows - n_rows
         return _Chunk(table, numbers, arrays, numbers[in_detail], detailed, n_rows, left_out, histogram, counts)
 
