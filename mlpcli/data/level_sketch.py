@@ -38,5 +38,5 @@ def keep_lowest_hashes(counts: Mapping[str, int], limit: int) -> dict[str, int]:
     """Counts of the `limit` texts with the lowest hashes; independent of the order in which tables are merged."""
     if len(counts) <= limit:
         return dict(counts)
-    kept = frozenset(np.argsort(hash_levels(counts), kind="stable")[:limit].tolist())
-    return {text: count for index, (text, count) in enumerate(counts.items()) if index in kept}
+    lowest = frozenset(np.argsort(hash_levels(counts), kind="stable")[:limit].tolist())
+    return {text: count for index, (text, count) in enumerate(counts.items()) if index in lowest}

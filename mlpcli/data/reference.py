@@ -126,10 +126,10 @@ def fit_level_counts(column: CategoricalColumn, feature: Feature, n_columns: int
         levels, is_sample = feature.schema.levels, False
     else:
         short_levels = {text: count for text, count in counts_by_level.items() if len(text) <= MAX_LEVEL_LENGTH}
-        kept = keep_lowest_hashes(short_levels, min(MAX_LEVELS, MAX_TOTAL_LEVELS // n_columns))
+        recorded = keep_lowest_hashes(short_levels, min(MAX_LEVELS, MAX_TOTAL_LEVELS // n_columns))
         # Ties are in the order of the texts, so that the order of the rows does not matter.
-        levels = tuple(sorted(kept, key=lambda text: (-counts_by_level[text], text)))
-        is_sample = len(kept) < len(short_levels)
+        levels = tuple(sorted(recorded, key=lambda text: (-counts_by_level[text], text)))
+        is_sample = len(recorded) < len(short_levels)
     counts = tuple(counts_by_level.get(level, 0) for level in levels)
     buckets = fill_buckets(hash_levels(counts_by_level), counts_by_level.values())
     return ReferenceColumn((), levels, counts, tuple(buckets.tolist()), is_sample)

@@ -150,7 +150,7 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
     targets = tuple(dict.fromkeys(targets))
     if source == "-" and not targets:
         raise MlpError("standard input is read once: name the column to predict with --target.")
-    table = read_table(source, table_format, named=targets, spelled=targets)
+    table = read_table(source, table_format, configured=targets, spelled=targets)
     is_guessed = not targets
     targets = targets or (table.names[-1],)
     for name in targets:

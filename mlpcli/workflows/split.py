@@ -150,7 +150,7 @@ def _read_keys(request: SplitRequest) -> Table:
     names = [*keys, *([request.time] if request.time else [])]
     format = TableFormat(request.delimiter, request.encoding)
     wanted = None if request.keeps_copies_together else frozenset(names)
-    table = read_table(request.source, format, texts=frozenset(keys), wanted=wanted, named=names)
+    table = read_table(request.source, format, texts=frozenset(keys), wanted=wanted, configured=names)
     for name in names:
         if name not in table.columns:
             raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.column_names)}")

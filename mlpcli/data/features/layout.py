@@ -60,7 +60,7 @@ def _names(kind: Kind, feature: Feature, fits: Mapping[str, NumericFit]) -> list
             spans = bin_names(fits[feature.name].edges, feature.role == "date")
             return [f"{feature.name}[{span}]" for span in spans]
         case "cycle":
-            return [f"{feature.name}.{part}" for part in cycle_names(feature.has_time)]
+            return [f"{feature.name}.{cycle_name}" for cycle_name in cycle_names(feature.has_time)]
         case "sign":
             return [f"{feature.name}={feature.levels[1]}" if feature.is_signed else feature.name]
         case "flag":

@@ -49,7 +49,7 @@ def read_table(
     format: TableFormat = DETECTED,
     texts: Collection[str] = (),
     wanted: Collection[str] | None = None,
-    named: Collection[str] = (),
+    configured: Collection[str] = (),
     store: StoreOptions | None = None,
     unwanted: Collection[str] = (),
     spelled: Collection[str] = (),
@@ -59,9 +59,9 @@ def read_table(
 
     Only the columns in `wanted` are read (None: all but `unwanted`); names that the file does not have are ignored.
     Columns in `texts` are returned as written if the format is text. Other columns that hold only numbers are numeric,
-    and `Table.spellings` has the original texts of those in `spelled`. `named` are columns named by the user: a first
-    line with all of them is a header. Large tables are stored on disk if `store` is given. `only` is the index of the
-    single file to read of several, with the header of the first one. Raises DataError, with file and line, for an
+    and `Table.spellings` has the original texts of those in `spelled`. `configured` are columns named by the user: a
+    first line with all of them is a header. Large tables are stored on disk if `store` is given. `only` is the index of
+    the single file to read of several, with the header of the first one. Raises DataError, with file and line, for an
     invalid table, also for one without rows unless `only` is given.
     """
     sources = tuple(reopenable(file_source) for file_source in find_sources(source))
@@ -73,7 +73,7 @@ def read_table(
         spelled=frozenset(spelled),
     )
     builder = ColumnBuilder(store)
-    readers, n_rows, digests = _read_all(sources, format, named, request, builder, only)
+    readers, n_rows, digests = _read_all(sources, format, configured, request, builder, only)
     if not builder.n_rows and only is None:
         raise table_error(readers[0].name, None, faults.HEADER_ONLY)
     builders = [builder]
@@ -81,7 +81,7 @@ def read_table(
         # Columns that are numeric in one batch and text in another are read again as texts.
         text_request = Request(frozenset(builder.mixed), frozenset(builder.mixed))
         builders.append(ColumnBuilder(store))
-        _read_all(sources, format, named, text_request, builders[1], only)
+        _read_all(sources, format, configured, text_request, builders[1], only)
     first = readers[0]
     locate = _RowLocator(tuple(readers), tuple(accumulate(n_rows)), None)
     table = Table(
@@ -161,7 +161,7 @@ def map_tables(
 def open_reader(
     source: Source,
     format: TableFormat,
-    named: Collection[str] = (),
+    configured: Collection[str] = (),
     digest: Digest | None = None,
     finds_codes: bool = True,
 ) -> Reader:
@@ -174,13 +174,13 @@ def open_reader(
         case "jsonl":
             return JsonLinesReader(source, format)
         case _:
-            return CsvReader(source, format, named, digest, finds_codes)
+            return CsvReader(source, format, configured, digest, finds_codes)
 
 
 def _read_all(
     sources: Sequence[Source],
     format: TableFormat,
-    named: Collection[str],
+    configured: Collection[str],
     request: Request,
     builder: ColumnBuilder,
     only: int | None,
@@ -197,7 +197,7 @@ def _read_all(
         if only is not None and number not in (0, only):
             continue
         digest = hashlib.sha256()
-        with closing(open_reader(source, with_header_of_first(format, first), named, digest)) as reader:
+        with closing(open_reader(source, with_header_of_first(format, first), configured, digest)) as reader:
             first = first or reader
             check_columns(reader, first)
             if only not in (None, number):  # it was opened only for its format

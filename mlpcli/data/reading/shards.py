@@ -36,7 +36,7 @@ class TableFiles:
 
     sources: tuple[Source, ...]
     format: TableFormat
-    named: tuple[str, ...]
+    configured: tuple[str, ...]
     request: Request
     name: str
 
@@ -128,13 +128,13 @@ class Shard:
         """Add the rows to the builder, and the number of rows per file to `n_rows`; returns the hash of each file."""
         hashes = dict[int, str]()
         self._pieces, self._readers = [], {}
-        sources, format, named = self.files.sources, self.files.format, self.files.named
-        with closing(open_reader(sources[0], format, named)) as first:
+        sources, format, configured = self.files.sources, self.files.format, self.files.configured
+        with closing(open_reader(sources[0], format, configured)) as first:
             pass  # the other files have its format
         for number in self.rows.files:
             file_format = format if number == 0 else with_header_of_first(format, first)
             digest = hashlib.sha256()
-            with closing(open_reader(sources[number], file_format, named, digest)) as reader:
+            with closing(open_reader(sources[number], file_format, configured, digest)) as reader:
                 check_columns(reader, first if number else reader)
                 hash_stored_bytes(reader, sources[number], digest)
                 n_rows[number] = 0

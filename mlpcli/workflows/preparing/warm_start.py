@@ -97,7 +97,7 @@ def read_for_warm_start(
     format = format_of(model, data.delimiter, data.encoding)
     others = non_input_columns(loaded)
     texts = {schema.name for schema in model.schemas if is_read_as_text(schema, format)} | (others - set(start.schemas))
-    table = read_table(source, format, texts=texts, named=start.schemas, store=store)
+    table = read_table(source, format, texts=texts, configured=start.schemas, store=store)
     require_targets(table, model.target.names)
     return table
 

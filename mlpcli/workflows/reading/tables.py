@@ -22,7 +22,9 @@ def read_columns(
     wanted = list(schemas)
     names = {schema.name for schema in wanted}
     texts = {schema.name for schema in wanted if is_read_as_text(schema, format)}
-    return read_table(source, format, texts=texts, wanted=names | set(further), named=names, spelled=further, only=only)
+    return read_table(
+        source, format, texts=texts, wanted=names | set(further), configured=names, spelled=further, only=only
+    )
 
 
 def cast_scored(

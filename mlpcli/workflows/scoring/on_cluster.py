@@ -138,7 +138,7 @@ def _joined(setup: ScoredSetup, source: str, tables: Sequence[Table]) -> Table:
 
 def _as_texts(setup: ScoredSetup, names: set[str]) -> Mapping[str, Column]:
     all_names = {schema.name for schema in setup.model.schemas}
-    return read_table(setup.files, setup.format, texts=names, wanted=names, named=all_names).columns
+    return read_table(setup.files, setup.format, texts=names, wanted=names, configured=all_names).columns
 
 
 def _no_rows(model: Model) -> PredictedRows:

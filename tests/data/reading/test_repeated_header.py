@@ -85,7 +85,7 @@ def test_a_header_with_a_byte_order_mark_is_found_too(first, tmp_path):
     text = f"\ufeff{first},label\n1,p\n2,q\n"
     (tmp_path / "t.csv").write_text(text * 2, "utf-8")
     with pytest.raises(DataError, match=rf"t\.csv:4: {MESSAGE}"):
-        read_table(str(tmp_path / "t.csv"), named=["label"])
+        read_table(str(tmp_path / "t.csv"), configured=["label"])
 
 
 def test_a_header_far_down_is_found_in_a_file_of_several_batches(tmp_path, monkeypatch):

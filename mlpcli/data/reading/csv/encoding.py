@@ -179,14 +179,15 @@ def detected_encoding(data: bytes) -> str:
     sample = b"\n".join(fields)[:MAX_SAMPLE_SIZE]
     n_non_ascii, n_letters = len(re.findall(rb"[\x80-\xff]", sample)), len(re.findall(rb"[A-Za-z0-9]", sample))
     is_latin = n_non_ascii <= max(n_letters, FEW_NON_ASCII)
-    alphabets = [(name, one) for name, several in ALPHABETS for one in several]
-    if is_latin and (encoding := next((name for name, one in alphabets if _is_written_in(sample, name, one)), "")):
+    pairs = [(name, alphabet) for name, alphabets in ALPHABETS for alphabet in alphabets]
+    matches = (name for name, alphabet in pairs if _is_written_in(sample, name, alphabet))
+    if is_latin and (encoding := next(matches, "")):
         return encoding
     charset_normalizer = importlib.import_module("charset_normalizer")
     match = charset_normalizer.from_bytes(sample, cp_isolation=LATIN_ENCODINGS * is_latin + OTHER_ENCODINGS).best()
     if match is None or match.encoding in LATIN_ENCODINGS:
         # Names from many countries have letters of several languages.
-        all_letters = [(name, "".join(several)) for name, several in ALPHABETS]
+        all_letters = [(name, "".join(alphabets)) for name, alphabets in ALPHABETS]
         fallback = "cp1252" if match is None else str(match.encoding)
         return next((name for name, letters in all_letters if _is_written_in(sample, name, letters)), fallback)
     return str(match.encoding)

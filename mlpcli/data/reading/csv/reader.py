@@ -32,7 +32,7 @@ from mlpcli.data.table import (
 from mlpcli.errors import DataError
 
 # Before 3.1, pandas' default conversion sometimes differs from the nearest float64 in the last digit.
-IS_EXACT = tuple(int(part) for part in pd.__version__.split(".")[:2]) >= (3, 1)
+IS_EXACT = tuple(int(number) for number in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
 # pandas with pyarrow infers text columns as Arrow strings, which takes half the time of Python objects.
 INFERS_TEXTS = getattr(pd.Series(["text"]).dtype, "storage", "") == "pyarrow"

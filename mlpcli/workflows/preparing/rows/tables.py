@@ -95,7 +95,7 @@ def read_training_table(
         _unwrapped(data.train),
         table_format(loaded),
         texts=request.written or (),
-        named=named,
+        configured=named,
         store=store or StoreOptions(),
         unwanted=request.unwanted,
         spelled=request.spelled,
