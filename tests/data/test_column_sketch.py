@@ -19,36 +19,36 @@ numbers = st.one_of(
     st.just(math.nan),
 )
 places = st.lists(st.lists(numbers, max_size=40), min_size=1, max_size=5).filter(
-    lambda lists: any(not math.isnan(one) for some in lists for one in some)
+    lambda lists: any(not math.isnan(value) for values in lists for value in values)
 )
 
 
 def sketched(lists, points):
     with mock.patch.multiple(column_sketch, MAX_POINTS=points, MAX_DISTINCT=2):
-        return [sketch_column(np.asarray(some, np.float64)) for some in lists]
+        return [sketch_column(np.asarray(values, np.float64)) for values in lists]
 
 
 def known_of(lists):
-    return np.sort([one for some in lists for one in some if not math.isnan(one)])
+    return np.sort([value for values in lists for value in values if not math.isnan(value)])
 
 
 @given(places, st.integers(1, 12))
 @settings(max_examples=300, deadline=None)
 def test_ranks_are_wrong_by_no_more_than_the_error_and_what_is_no_rank_is_exact(lists, points):
-    sketch, known = merge_sketches(sketched(lists, points)), known_of(lists)
+    sketch, present = merge_sketches(sketched(lists, points)), known_of(lists)
     counts = sketch.counts.astype(np.float64)
-    for of_sketch, side in zip(weights_below(sketch.values, known, counts), ("left", "right"), strict=True):
-        assert np.abs(of_sketch - np.searchsorted(known, known, side)).max() <= sketch.error
-    ranks = np.arange(len(known))
+    for of_sketch, side in zip(weights_below(sketch.values, present, counts), ("left", "right"), strict=True):
+        assert np.abs(of_sketch - np.searchsorted(present, present, side)).max() <= sketch.error
+    ranks = np.arange(len(present))
     found = values_at_ranks(sketch.values, ranks, counts)
-    assert (np.searchsorted(known, found, "left") - sketch.error <= ranks).all()
-    assert (ranks < np.searchsorted(known, found, "right") + sketch.error).all()
+    assert (np.searchsorted(present, found, "left") - sketch.error <= ranks).all()
+    assert (ranks < np.searchsorted(present, found, "right") + sketch.error).all()
     n_rows = sum(map(len, lists))
-    assert (sketch.n_known, sketch.n_missing) == (len(known), n_rows - len(known))
-    assert (sketch.values[0], sketch.values[-1]) == (known[0], known[-1])
-    assert sketch.are_integers == (known == np.floor(known)).all()
-    mean, deviation = moments(known)
-    size = np.abs(known).max()
+    assert (sketch.n_known, sketch.n_missing) == (len(present), n_rows - len(present))
+    assert (sketch.values[0], sketch.values[-1]) == (present[0], present[-1])
+    assert sketch.are_integers == (present == np.floor(present)).all()
+    mean, deviation = moments(present)
+    size = np.abs(present).max()
     np.testing.assert_allclose(sketch.moments, (mean, deviation), rtol=1e-9, atol=1e-12 * size)
 
 
@@ -58,24 +58,24 @@ def test_places_are_merged_in_any_order_and_groups(lists, points, data):
     sketches = sketched(lists, points)
     shuffled = data.draw(st.permutations(sketches))
     cut = data.draw(st.integers(0, len(shuffled)))
-    groups = [merge_sketches(some) for some in (shuffled[:cut], shuffled[cut:]) if some]
-    one, other = merge_sketches(sketches), merge_sketches(groups)
-    assert one.values.tobytes() == other.values.tobytes()
-    assert one.counts.tobytes() == other.counts.tobytes()
-    assert (one.error, one.n_missing, one.are_integers) == (other.error, other.n_missing, other.are_integers)
-    assert one.moments == other.moments
+    groups = [merge_sketches(values) for values in (shuffled[:cut], shuffled[cut:]) if values]
+    value, other = merge_sketches(sketches), merge_sketches(groups)
+    assert value.values.tobytes() == other.values.tobytes()
+    assert value.counts.tobytes() == other.counts.tobytes()
+    assert (value.error, value.n_missing, value.are_integers) == (other.error, other.n_missing, other.are_integers)
+    assert value.moments == other.moments
 
 
 @given(places)
 @settings(max_examples=100, deadline=None)
 def test_places_of_few_distinct_numbers_are_exact_however_they_are_cut(lists):
-    many, one = (
+    many, value = (
         merge_sketches(sketched(lists, 40)),
-        merge_sketches(sketched([[one for some in lists for one in some]], 1000)),
+        merge_sketches(sketched([[value for values in lists for value in values]], 1000)),
     )
-    assert many.error == one.error == 0
-    assert many.values.tobytes() == one.values.tobytes()
-    assert many.counts.tobytes() == one.counts.tobytes()
+    assert many.error == value.error == 0
+    assert many.values.tobytes() == value.values.tobytes()
+    assert many.counts.tobytes() == value.counts.tobytes()
 
 
 def test_an_error_is_half_a_stretch_of_each_place():
@@ -87,8 +87,8 @@ def test_an_error_is_half_a_stretch_of_each_place():
 def test_distinct_numbers_are_counted_up_to_the_cap_where_most_are_equal():
     rng = np.random.default_rng(0)
     for others in (rng.normal(size=20_000), np.repeat(rng.normal(size=300), 60)):
-        known = np.concatenate([np.zeros(400_000), others])
-        assert count_distinct(sketch_column(known).values) == count_distinct(np.sort(known))
+        present = np.concatenate([np.zeros(400_000), others])
+        assert count_distinct(sketch_column(present).values) == count_distinct(np.sort(present))
 
 
 def test_moments_of_huge_numbers_are_finite():

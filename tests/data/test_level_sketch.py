@@ -38,10 +38,10 @@ def test_bounded_counts_are_those_of_the_whole_whatever_is_added_first():
     chunks = [Counter(f"n{number}" for number in rng.integers(0, 300, 200)) for _ in range(6)]
     whole = sum(chunks, Counter())
     highest = np.sort(hash_levels(whole))[49]
-    kept = {text: count for text, count in whole.items() if hash_levels([text])[0] <= highest}
+    expected = {text: count for text, count in whole.items() if hash_levels([text])[0] <= highest}
     for order in (chunks, chunks[::-1]):
         total = Counter()
         for chunk in order:
             total = Counter(keep_lowest_hashes(total + Counter(keep_lowest_hashes(chunk, 50)), 50))
-        assert total == kept
+        assert total == expected
     assert keep_lowest_hashes(whole, len(whole)) == whole

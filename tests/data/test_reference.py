@@ -54,26 +54,26 @@ def some_rows(n_rows, seed=0):
 
 
 def test_the_training_rows_themselves_fall_into_the_bins_as_they_were_counted():
-    fit, profile, seen = fitted(some_rows(500))
-    assert profile.n_rows == seen.n_rows == 500
-    for known, counts in zip(profile.columns, split_counts(profile, seen), strict=True):
-        assert [one.tolist() for one in counts] == [list(known.counts), list(known.buckets)]
-    assert seen.n_missing.tolist() == [column.n_missing for column in fit.columns] == [72, 0, 0, 0, 0]
-    assert not seen.n_below.any()
-    assert not seen.n_above.any()
-    assert seen.unseen == {}
+    fit, profile, histogram = fitted(some_rows(500))
+    assert profile.n_rows == histogram.n_rows == 500
+    for reference, counts in zip(profile.columns, split_counts(profile, histogram), strict=True):
+        assert [one.tolist() for one in counts] == [list(reference.counts), list(reference.buckets)]
+    assert histogram.n_missing.tolist() == [column.n_missing for column in fit.columns] == [72, 0, 0, 0, 0]
+    assert not histogram.n_below.any()
+    assert not histogram.n_above.any()
+    assert histogram.unseen == {}
 
 
 def test_every_cell_is_counted_once_whatever_the_chunks():
     fit, profile, _ = fitted(some_rows(500))
     new = some_rows(333, seed=1)
-    whole = counted(fit, profile, new)
-    parts = [counted(fit, profile, new, np.arange(start, min(start + 100, 333))) for start in range(0, 333, 100)]
-    total = parts[0] + parts[1] + parts[2] + parts[3]
+    total_counts = counted(fit, profile, new)
+    chunks = [counted(fit, profile, new, np.arange(start, min(start + 100, 333))) for start in range(0, 333, 100)]
+    total = chunks[0] + chunks[1] + chunks[2] + chunks[3]
     assert total.n_rows == 333
     for name in ("counts", "n_missing", "n_below", "n_above", "low", "high"):
-        assert getattr(total, name).tolist() == getattr(whole, name).tolist()
-    for (of_bins, of_buckets), n_missing in zip(split_counts(profile, whole), whole.n_missing, strict=True):
+        assert getattr(total, name).tolist() == getattr(total_counts, name).tolist()
+    for (of_bins, of_buckets), n_missing in zip(split_counts(profile, total_counts), total_counts.n_missing, strict=True):
         assert max(of_bins.sum(), of_buckets.sum()) + n_missing == 333
 
 
@@ -98,10 +98,10 @@ def test_edges_part_the_rows_evenly_and_never_lie_on_a_value():
 def test_a_rounding_to_float32_moves_no_value_to_another_bin():
     values = np.random.default_rng(0).choice([0.1, 0.3, 0.7, 1.1, 5.7], 400)
     fit, profile, before = fitted({"x": values})
-    seen = counted(fit, profile, {"x": values.astype(np.float32).astype(np.float64)})
-    assert seen.counts.tolist() == before.counts.tolist()
-    assert not seen.n_below.any()
-    assert not seen.n_above.any()
+    histogram = counted(fit, profile, {"x": values.astype(np.float32).astype(np.float64)})
+    assert histogram.counts.tolist() == before.counts.tolist()
+    assert not histogram.n_below.any()
+    assert not histogram.n_above.any()
 
 
 @pytest.mark.parametrize("rare", [0.0, 9.0])
@@ -117,28 +117,28 @@ def test_a_value_of_nearly_all_rows_has_a_bin_of_its_own(rare):
     [[1.0] * 60, [-1.7e308, 1.7e308] * 30, [5e-324, 0.0] * 30, np.nextafter(1.0, [2.0, 0.0] * 30), [0.0, 1e-300] * 30],
 )
 def test_extreme_numbers_have_rising_edges_and_lose_no_row(values):
-    fit, profile, seen = fitted({"x": np.asarray(values), "y": np.arange(60.0)})
+    fit, profile, histogram = fitted({"x": np.asarray(values), "y": np.arange(60.0)})
     assert find_profile_fault(profile, fit.columns) == ""
-    counts, _ = split_counts(profile, seen)[0]
+    counts, _ = split_counts(profile, histogram)[0]
     assert counts.tolist() == list(profile.columns[0].counts)
     assert counts.sum() == 60
 
 
 def test_texts_of_numbers_and_words_for_yes_are_the_levels_they_mean():
     fit, profile, _ = fitted({"flag": ["yes", "no"] * 30, "letter": ["a", "b", "c"] * 20})
-    seen = counted(fit, profile, {"flag": ["YES", "1", "perhaps"], "letter": ["a", "q", None]})
-    (flag, all_flags), (letter, all_letters) = split_counts(profile, seen)
+    histogram = counted(fit, profile, {"flag": ["YES", "1", "perhaps"], "letter": ["a", "q", None]})
+    (flag, all_flags), (letter, all_letters) = split_counts(profile, histogram)
     assert (flag.tolist(), all_flags.sum()) == ([0, 2], 3)
     assert (letter.tolist(), all_letters.sum()) == ([1, 0, 0], 2)
-    assert seen.n_missing.tolist() == [0, 1]
-    assert seen.unseen == {"flag": {"perhaps": 1}, "letter": {"q": 1}}
+    assert histogram.n_missing.tolist() == [0, 1]
+    assert histogram.unseen == {"flag": {"perhaps": 1}, "letter": {"q": 1}}
 
 
 def test_cells_beyond_the_range_are_counted_on_either_side():
     fit, profile, _ = fitted({"x": np.arange(100.0)})
-    seen = counted(fit, profile, {"x": [-1.0, 0.0, 99.0, 100.0, 1e9, np.nan]})
-    assert (seen.n_below.tolist(), seen.n_above.tolist()) == ([1], [2])
-    assert (seen.low.tolist(), seen.high.tolist()) == ([-1.0], [1e9])
+    histogram = counted(fit, profile, {"x": [-1.0, 0.0, 99.0, 100.0, 1e9, np.nan]})
+    assert (histogram.n_below.tolist(), histogram.n_above.tolist()) == ([1], [2])
+    assert (histogram.low.tolist(), histogram.high.tolist()) == ([-1.0], [1e9])
 
 
 def test_what_is_kept_is_bounded_whatever_the_table():
@@ -182,17 +182,17 @@ def test_a_level_is_new_only_if_the_profile_would_have_named_it():
 def test_of_very_many_new_levels_the_same_are_kept_whatever_the_chunks():
     fit, profile, _ = fitted({"t": ["a", "b"] * 30})
     new = {"t": [f"m{number % 4000}" for number in range(8000)] + ["a"] * 10}
-    whole = counted(fit, profile, new)
-    parts = [counted(fit, profile, new, np.arange(start, min(start + 900, 8010))) for start in range(0, 8010, 900)]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    assert total.unseen == whole.unseen
-    assert set(whole.unseen["t"].values()) == {2}
-    assert len(whole.unseen["t"]) == MAX_UNSEEN_LEVELS
-    now, _ = split_counts(profile, whole)[0]
-    before, after = comparable_counts(profile.columns[0], now, whole.unseen["t"])
-    is_kept = hash_levels(["a", "b"]) <= hash_levels(whole.unseen["t"]).max()
+    total_counts = counted(fit, profile, new)
+    chunks = [counted(fit, profile, new, np.arange(start, min(start + 900, 8010))) for start in range(0, 8010, 900)]
+    total = chunks[0]
+    for chunk in chunks[1:]:
+        total = total + chunk
+    assert total.unseen == total_counts.unseen
+    assert set(total_counts.unseen["t"].values()) == {2}
+    assert len(total_counts.unseen["t"]) == MAX_UNSEEN_LEVELS
+    now, _ = split_counts(profile, total_counts)[0]
+    before, after = comparable_counts(profile.columns[0], now, total_counts.unseen["t"])
+    is_kept = hash_levels(["a", "b"]) <= hash_levels(total_counts.unseen["t"]).max()
     assert before.sum() == 30 * sum(is_kept)
     assert after.sum() == 2 * MAX_UNSEEN_LEVELS + 10 * is_kept[0]
 

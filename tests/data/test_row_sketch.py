@@ -31,17 +31,17 @@ def every(some):
 
 
 @pytest.mark.parametrize("n_rows", [50, 20_000])
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.8, 1.0])
-def test_the_fraction_of_rows_that_were_trained_on_is_found_in_any_order(n_rows, share):
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.8, 1.0])
+def test_the_fraction_of_rows_that_were_trained_on_is_found_in_any_order(n_rows, fraction):
     trained, fresh = table(n_rows, 1), table(n_rows, 2)
     sketch = sketch_rows(trained, NAMES, every(trained))
     assert sketch.is_sample == (n_rows > MAX_HASHES)
-    n = round(share * n_rows)
+    n = round(fraction * n_rows)
     rows = RNG.permutation(n_rows)[:n]
     columns = {name: mixed_column(trained.columns[name], fresh.columns[name], rows, n_rows - n) for name in NAMES}
-    found = count_trained_rows(sketch, table_of(columns), NAMES, np.arange(n_rows))
-    assert found.fraction == pytest.approx(share, abs=0.05)
-    assert exceeds_expected(found, sketch) == (share > 0)
+    counts = count_trained_rows(sketch, table_of(columns), NAMES, np.arange(n_rows))
+    assert counts.fraction == pytest.approx(fraction, abs=0.05)
+    assert exceeds_expected(counts, sketch) == (fraction > 0)
 
 
 def mixed_column(trained, fresh, rows, n_fresh):
@@ -62,10 +62,10 @@ def test_rows_of_few_values_are_expected_to_be_there_again():
 def test_new_rows_are_seldom_taken_for_training_rows():
     trained = table(2000, 1, n_levels=300)
     sketch = sketch_rows(trained, NAMES, every(trained))
-    found = [
+    counts = [
         count_trained_rows(sketch, fresh, NAMES, every(fresh)) for fresh in (table(300, s, 300) for s in range(2, 102))
     ]
-    assert not any(exceeds_expected(one, sketch) for one in found)
+    assert not any(exceeds_expected(one, sketch) for one in counts)
 
 
 def test_a_hash_goes_by_the_cell_and_not_by_how_it_is_held():

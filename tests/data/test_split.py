@@ -11,30 +11,30 @@ shares = st.floats(0.01, 0.99)
 seeds = st.integers(0, 2**32)
 
 
-@given(n_rows=st.integers(2, 300), share=shares, seed=seeds)
-def test_a_split_parts_the_rows_and_has_the_share_asked_for(n_rows, share, seed):
-    train, validation = split_rows(n_rows, share, None, np.random.default_rng(seed))
+@given(n_rows=st.integers(2, 300), fraction=shares, seed=seeds)
+def test_a_split_parts_the_rows_and_has_the_share_asked_for(n_rows, fraction, seed):
+    train, validation = split_rows(n_rows, fraction, None, np.random.default_rng(seed))
     assert sorted([*train, *validation]) == list(range(n_rows))
     assert train.dtype == validation.dtype == np.int32
     assert (np.diff(train) > 0).all()
     assert (np.diff(validation) > 0).all()
-    assert len(validation) == min(max(round(n_rows * share), 1), n_rows - 1)
+    assert len(validation) == min(max(round(n_rows * fraction), 1), n_rows - 1)
 
 
-@given(codes=st.lists(st.integers(0, 6), min_size=2, max_size=200), share=shares, seed=seeds)
-def test_a_stratified_split_parts_the_rows_and_leaves_every_class_in_training(codes, share, seed):
+@given(codes=st.lists(st.integers(0, 6), min_size=2, max_size=200), fraction=shares, seed=seeds)
+def test_a_stratified_split_parts_the_rows_and_leaves_every_class_in_training(codes, fraction, seed):
     codes = np.asarray(codes, np.int64)
     assume(np.bincount(codes).max() > 1)
-    train, validation = split_rows(len(codes), share, codes, np.random.default_rng(seed))
+    train, validation = split_rows(len(codes), fraction, codes, np.random.default_rng(seed))
     assert sorted([*train, *validation]) == list(range(len(codes)))
     assert set(codes[train]) == set(codes)
     n_classes = len(set(codes.tolist()))
-    assert len(validation) == min(max(round(len(codes) * share), 1), len(codes) - n_classes)
+    assert len(validation) == min(max(round(len(codes) * fraction), 1), len(codes) - n_classes)
     quotas = np.bincount(codes) * len(validation) / len(codes)
-    taken = np.bincount(codes[validation], minlength=len(quotas))
+    n_held_out = np.bincount(codes[validation], minlength=len(quotas))
     unbounded = np.floor(quotas) < np.bincount(codes) - 1
     if unbounded[np.bincount(codes) > 0].all():
-        assert (np.abs(taken - quotas) < 1).all()
+        assert (np.abs(n_held_out - quotas) < 1).all()
 
 
 @given(codes=st.lists(st.integers(0, 3), min_size=2, max_size=60), seed=seeds)

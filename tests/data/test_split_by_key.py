@@ -20,9 +20,9 @@ def test_groups_stay_whole_and_no_part_is_empty(groups, n_parts, seed):
         with pytest.raises(DataError, match="as many groups"):
             split_groups(groups, None, fractions, RNG(seed))
         return
-    parts = split_groups(groups, RNG(1).integers(0, 3, len(groups)), fractions, RNG(seed))
-    assert set(parts.tolist()) == set(range(n_parts))
-    assert all(len(set(parts[groups == group].tolist())) == 1 for group in set(groups.tolist()))
+    split_of = split_groups(groups, RNG(1).integers(0, 3, len(groups)), fractions, RNG(seed))
+    assert set(split_of.tolist()) == set(range(n_parts))
+    assert all(len(set(split_of[groups == group].tolist())) == 1 for group in set(groups.tolist()))
 
 
 @pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.7, 0.3), (0.25,) * 4])
@@ -30,10 +30,10 @@ def test_parts_have_their_fraction_of_the_rows_and_of_each_class(fractions):
     rng = RNG(0)
     groups = np.repeat(np.arange(300), rng.integers(1, 12, 300))
     classes = (rng.random(300) < 0.15).astype(int)[groups]
-    parts = split_groups(groups, classes, fractions, rng)
-    for part, fraction in enumerate(fractions):
-        assert np.mean(parts == part) == pytest.approx(fraction, abs=0.01)
-        assert np.mean(parts[classes == 1] == part) == pytest.approx(fraction, abs=0.03)
+    split_of = split_groups(groups, classes, fractions, rng)
+    for split, fraction in enumerate(fractions):
+        assert np.mean(split_of == split) == pytest.approx(fraction, abs=0.01)
+        assert np.mean(split_of[classes == 1] == split) == pytest.approx(fraction, abs=0.03)
 
 
 @pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.25,) * 4])
@@ -43,15 +43,15 @@ def test_parts_have_their_fraction_of_each_yes_and_each_no(fractions, largest):
     rng = RNG(0)
     groups = np.repeat(np.arange(300), rng.integers(1, largest + 1, 300))
     y = np.stack([(rng.random(300) < rate)[groups] for rate in (0.04, 0.3, 0.9)], axis=1).astype(float)
-    parts = split_groups(groups, y, fractions, rng)
+    split_of = split_groups(groups, y, fractions, rng)
     slack = 1.0 / 300 + (0.01 if largest == 1 else 0.0)
-    for part, fraction in enumerate(fractions):
-        is_part = parts == part
+    for split, fraction in enumerate(fractions):
+        is_part = split_of == split
         assert np.mean(is_part) == pytest.approx(fraction, abs=0.02)
         for column in y.T:
-            for answer in (0.0, 1.0):
-                found, n_groups = np.mean(is_part[column == answer]), len(set(groups[column == answer].tolist()))
-                assert found == pytest.approx(fraction, abs=slack + 1.0 / n_groups), (part, answer)
+            for label in (0.0, 1.0):
+                found, n_groups = np.mean(is_part[column == label]), len(set(groups[column == label].tolist()))
+                assert found == pytest.approx(fraction, abs=slack + 1.0 / n_groups), (split, label)
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,18 +62,18 @@ def test_groups_of_rows_with_several_answers_stay_whole_and_no_part_is_empty(gro
     fractions = (1.0 / n_parts,) * n_parts
     if len(np.unique(groups)) < n_parts:
         return
-    parts = split_groups(groups, rng.integers(0, 2, (len(groups), 3)).astype(float), fractions, rng)
-    assert set(parts.tolist()) == set(range(n_parts))
-    assert all(len(set(parts[groups == group].tolist())) == 1 for group in set(groups.tolist()))
+    split_of = split_groups(groups, rng.integers(0, 2, (len(groups), 3)).astype(float), fractions, rng)
+    assert set(split_of.tolist()) == set(range(n_parts))
+    assert all(len(set(split_of[groups == group].tolist())) == 1 for group in set(groups.tolist()))
 
 
 def test_rows_that_are_all_alone_are_split_as_strata_ask():
     classes = np.array([0] * 9000 + [1] * 1000)
-    parts = split_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(0))
-    assert np.mean(parts == 1) == pytest.approx(0.2, abs=0.001)
-    assert np.mean(parts[classes == 1] == 1) == pytest.approx(0.2, abs=0.002)
+    split_of = split_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(0))
+    assert np.mean(split_of == 1) == pytest.approx(0.2, abs=0.001)
+    assert np.mean(split_of[classes == 1] == 1) == pytest.approx(0.2, abs=0.002)
     other = split_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(1))
-    assert 0.5 < np.mean(parts == other) < 0.9  # by chance
+    assert 0.5 < np.mean(split_of == other) < 0.9  # by chance
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,21 +86,21 @@ def test_spans_of_time_follow_each_other_and_equal_times_stay_together(times, n_
         with pytest.raises(DataError, match="as many distinct times"):
             cut_by_time(times, fractions)
         return
-    parts = cut_by_time(times, fractions)
-    assert set(parts.tolist()) == set(range(n_parts))
-    in_order = parts[np.argsort(np.where(np.isnan(times), -np.inf, times), kind="stable")]
+    split_of = cut_by_time(times, fractions)
+    assert set(split_of.tolist()) == set(range(n_parts))
+    in_order = split_of[np.argsort(np.where(np.isnan(times), -np.inf, times), kind="stable")]
     assert (np.diff(in_order) >= 0).all()
     for time in distinct:
-        assert len(set(parts[np.where(np.isnan(times), -np.inf, times) == time].tolist())) == 1
+        assert len(set(split_of[np.where(np.isnan(times), -np.inf, times) == time].tolist())) == 1
 
 
 def test_the_last_fraction_of_the_times_is_held_out():
-    parts = cut_by_time(RNG(0).permutation(1000).astype(float), (0.8, 0.2))
-    assert np.count_nonzero(parts == 1) == 200
+    split_of = cut_by_time(RNG(0).permutation(1000).astype(float), (0.8, 0.2))
+    assert np.count_nonzero(split_of == 1) == 200
 
 
 @pytest.mark.parametrize("fraction", [0.001, 0.999])
 @pytest.mark.parametrize("n_rows", [2, 60, 500])
 def test_no_part_is_empty_however_small_its_fraction_of_rows_that_are_all_alone(fraction, n_rows):
-    parts = split_groups(np.arange(n_rows), None, (1.0 - fraction, fraction), RNG(0))
-    assert set(parts.tolist()) == {0, 1}
+    split_of = split_groups(np.arange(n_rows), None, (1.0 - fraction, fraction), RNG(0))
+    assert set(split_of.tolist()) == {0, 1}

@@ -21,10 +21,10 @@ NUMBERS = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=50)
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=5))
-def test_what_is_spilled_in_parts_is_read_as_one(parts):
+def test_what_is_spilled_in_parts_is_read_as_one(arrays):
     with closing(SpillFile(None)) as file:
-        segments = [file.append(np.asarray(part)) for part in parts]
-        np.testing.assert_array_equal(file.read(segments, np.dtype(np.int64)), np.concatenate(parts))
+        segments = [file.append(np.asarray(values)) for values in arrays]
+        np.testing.assert_array_equal(file.read(segments, np.dtype(np.int64)), np.concatenate(arrays))
 
 
 @given(NUMBERS, st.randoms())
@@ -33,12 +33,12 @@ def test_a_mapped_array_holds_what_was_written_in_the_order_given(numbers, rando
     random.shuffle(order)
     file = MappedFile(None, 3 * align_up(values.nbytes))
     straight, mixed = file.write(values), file.write(values, np.asarray(order))
-    some = file.write(values, np.asarray(order[: len(order) // 2], np.int64))
+    selected = file.write(values, np.asarray(order[: len(order) // 2], np.int64))
     file.close()
     PAGE_WATCHER.release()
     np.testing.assert_array_equal(straight, values)
     np.testing.assert_array_equal(mixed, values[order])
-    np.testing.assert_array_equal(some, values[order[: len(order) // 2]])
+    np.testing.assert_array_equal(selected, values[order[: len(order) // 2]])
 
 
 def test_a_temporary_file_has_no_name(tmp_path):

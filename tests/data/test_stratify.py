@@ -24,18 +24,18 @@ def tables(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(tables(), st.floats(0.1, 0.5), rngs)
-def test_every_answer_of_two_rows_is_on_both_sides(y, share, rng):
-    train, validation = split_multilabel(y, share, rng)
+def test_every_answer_of_two_rows_is_on_both_sides(y, fraction, rng):
+    train, validation = split_multilabel(y, fraction, rng)
     assert sorted([*train, *validation]) == list(range(len(y)))
-    assert len(validation) == round(len(y) * share)
+    assert len(validation) == round(len(y) * fraction)
     for column in y.T:
-        for answer in (0.0, 1.0):
-            n = int((column == answer).sum())
+        for label in (0.0, 1.0):
+            n = int((column == label).sum())
             if n:
-                assert answer in column[train]
+                assert label in column[train]
             if n > 1:
-                assert answer in column[validation]
-                assert abs((column[validation] == answer).sum() - n * share) <= max(2.0, 0.1 * n)
+                assert label in column[validation]
+                assert abs((column[validation] == label).sum() - n * fraction) <= max(2.0, 0.1 * n)
 
 
 @settings(max_examples=80, deadline=None)
@@ -45,9 +45,9 @@ def test_folds_are_of_equal_size_and_an_answer_is_spread_over_them(y, n_folds, r
     sizes = np.bincount(folds, minlength=n_folds)
     assert sizes.max() - sizes.min() <= 1
     for column in y.T:
-        for answer in (0.0, 1.0):
-            found = len(set(folds[column == answer]))
-            assert found >= min(2, int((column == answer).sum()))  # whichever fold is left out, one row stays
+        for label in (0.0, 1.0):
+            found = len(set(folds[column == label]))
+            assert found >= min(2, int((column == label).sum()))  # whichever fold is left out, one row stays
 
 
 @pytest.mark.parametrize("seed", range(20))

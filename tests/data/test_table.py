@@ -31,17 +31,17 @@ def test_codes_are_counted_and_looked_up_however_many_at_once(codes):
     column = CategoricalColumn(LEVELS, codes)
     assert column.counts.tolist() == [np.count_nonzero(codes == code) for code in range(4)]
     assert count_codes(codes, 9).tolist() == [*column.counts.tolist(), 0, 0, 0, 0, 0]
-    found = column.translate(np.array([5.0, 6.0, 7.0, 8.0]), np.nan)
+    values = column.translate(np.array([5.0, 6.0, 7.0, 8.0]), np.nan)
     expected = [np.nan if code < 0 else 5.0 + code for code in codes]
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(values, expected)
 
 
 @given(some_codes, st.lists(st.sampled_from(["x", "y", "z", "", None]), min_size=4, max_size=4))
 def test_levels_under_other_names_are_distinct_and_in_order_and_give_the_cells(codes, names):
     column = CategoricalColumn(LEVELS, codes)
-    other = column.relabel(names)
-    assert cells_of(other) == [names[code] or None if code >= 0 else None for code in codes]
-    assert other.levels == tuple(sorted({name for name in names if name}))
+    relabelled = column.relabel(names)
+    assert cells_of(relabelled) == [names[code] or None if code >= 0 else None for code in codes]
+    assert relabelled.levels == tuple(sorted({name for name in names if name}))
 
 
 @given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=9), st.integers(0, 62))
@@ -56,11 +56,11 @@ def test_whole_numbers_stay_themselves_in_the_smallest_type(numbers, shift):
 
 def test_chosen_rows_keep_their_places_and_their_cells():
     table = hand_table(x=[1.0, None, 3.0], t=["a", "b", None])
-    some = table.take(np.array([2, 0]))
-    assert (some.n_rows, some.names) == (2, ("x", "t"))
-    assert {name: cells_of(column) for name, column in some.columns.items()} == {"x": [3.0, 1.0], "t": [None, "a"]}
-    assert [some.where(0), some.where(1)] == ["new.csv:4", "new.csv:2"]
-    assert some.take(slice(1, 2)).where(0) == "new.csv:2"
+    selected = table.take(np.array([2, 0]))
+    assert (selected.n_rows, selected.names) == (2, ("x", "t"))
+    assert {name: cells_of(column) for name, column in selected.columns.items()} == {"x": [3.0, 1.0], "t": [None, "a"]}
+    assert [selected.where(0), selected.where(1)] == ["new.csv:4", "new.csv:2"]
+    assert selected.take(slice(1, 2)).where(0) == "new.csv:2"
 
 
 def test_columns_stand_in_the_order_of_the_source_whoever_asks():

@@ -212,17 +212,17 @@ def test_a_link_keeps_pointing_where_it_did(tmp_path):
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
     path = str(tmp_path / "pipe")
     os.mkfifo(path)
-    found: list[bytes] = []
+    received: list[bytes] = []
 
     def read() -> None:
         with open(path, "rb") as file:
-            found.append(file.read())
+            received.append(file.read())
 
     reader = threading.Thread(target=read)
     reader.start()
     write_file(path, b"text")
     reader.join(10)
-    assert found == [b"text"]
+    assert received == [b"text"]
     assert os.listdir(tmp_path) == ["pipe"]
 
 

@@ -23,19 +23,19 @@ SITTINGS = (Sitting(3, "numpy", 1, {"numpy": "2.0"}), Sitting(7, "compiled", 2, 
 def fresh(n_in=2, dtype=np.float32, optimizer=ADAM, n_members=2):
     """A training of members before its first step."""
     spec = replace(SPEC, update=UpdateSpec(optimizer=optimizer, averaging=ExponentialAverage()))
-    some = [Member(number, network(number + 2, n_in=n_in), 50) for number in range(n_members)]
-    return init_training(some, spec, np.dtype(dtype))
+    members = [Member(number, network(number + 2, n_in=n_in), 50) for number in range(n_members)]
+    return init_training(members, spec, np.dtype(dtype))
 
 
 def state():
-    some = fresh()
-    some.epoch, some.best_epoch, some.best_score = 7, 4, 0.25
-    for number, member in enumerate(some.members):
+    training_state = fresh()
+    training_state.epoch, training_state.best_epoch, training_state.best_score = 7, 4, 0.25
+    for number, member in enumerate(training_state.members):
         member.n_steps = 30 + number
         for values in member.optimizer.values():
             values[...] = number + 0.5
-        some.best[number][...] = 9
-    return some
+        training_state.best[number][...] = 9
+    return training_state
 
 
 def written(tmp_path, of):

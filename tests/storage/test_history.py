@@ -53,15 +53,15 @@ def test_rewinding_and_going_on_gives_the_bytes_of_never_having_stopped(tmp_path
 @pytest.mark.parametrize("n_bytes", range(0, 31))
 def test_a_last_row_that_a_crash_cut_short_is_dropped(tmp_path, n_bytes):
     path = tmp_path / "history.csv"
-    whole = b"epoch,loss\n1,0.5\n2,0.25\n3,0.125\n"
-    path.write_bytes(whole[:n_bytes])
+    complete = b"epoch,loss\n1,0.5\n2,0.25\n3,0.125\n"
+    path.write_bytes(complete[:n_bytes])
     history = History(str(path))
     history.rewind(3)
-    kept = whole[: whole[:n_bytes].rfind(b"\n") + 1]
-    assert path.read_bytes() == kept
+    expected = complete[: complete[:n_bytes].rfind(b"\n") + 1]
+    assert path.read_bytes() == expected
     history.append({"epoch": 9, "loss": 1.0})
     history.close()
-    assert path.read_bytes() == (kept or b"epoch,loss\n") + b"9,1.0\n"
+    assert path.read_bytes() == (expected or b"epoch,loss\n") + b"9,1.0\n"
 
 
 def test_rewinding_closes_the_rows_of_this_process_first(tmp_path):

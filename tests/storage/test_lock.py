@@ -99,17 +99,17 @@ def disk_without_locks(request, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files without a name")
 def test_a_kill_while_the_disk_is_tried_for_locks_leaves_no_file(tmp_path, monkeypatch):
-    lock, seen = Lock(str(tmp_path / "x.lock"), "runs/x"), []
+    lock, names = Lock(str(tmp_path / "x.lock"), "runs/x"), []
     flock = fcntl.flock
 
     def watched(descriptor, operation):
-        seen.append(os.listdir(tmp_path))
+        names.append(os.listdir(tmp_path))
         flock(descriptor, operation)
 
     monkeypatch.setattr("fcntl.flock", watched)
     lock.acquire()
     lock.release()
-    assert seen[0] == []
+    assert names[0] == []
 
 
 @pytest.mark.usefixtures("disk_without_locks")
@@ -129,9 +129,9 @@ def test_on_a_disk_without_locks_the_file_is_the_lock(tmp_path):
 @pytest.mark.usefixtures("disk_without_locks")
 def test_on_a_disk_without_locks_that_of_a_killed_process_is_taken_over(tmp_path):
     path = tmp_path / "x.lock"
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        gone.wait(timeout=60)
-    path.write_text(f"{gone.pid}\n{socket.gethostname()}\n")
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait(timeout=60)
+    path.write_text(f"{process.pid}\n{socket.gethostname()}\n")
     mine = Lock(str(path), "runs/x")
     mine.acquire()
     assert path.read_text().split()[0] == str(os.getpid())

@@ -118,13 +118,13 @@ EXAMPLE = to_plain(
 def changed(path, value):
     """The example with one place changed, `del` for removed."""
     plain = json.loads(json.dumps(EXAMPLE))
-    place = plain
+    level = plain
     for key in path[:-1]:
-        place = place[key]
+        level = level[key]
     if value == "del":
-        del place[path[-1]]
+        del level[path[-1]]
     else:
-        place[path[-1]] = value
+        level[path[-1]] = value
     return plain
 
 

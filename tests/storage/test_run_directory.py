@@ -189,8 +189,8 @@ def test_nothing_of_the_user_is_lost_where_names_repeat(tmp_path):
         (tmp_path / "x.partial" / "notes.md").write_text(text)
         (tmp_path / "x.partial" / "plots" / "a.png").write_text(text)
         train(tmp_path / "x")
-    for kept in ("*.md", "*/a.png"):
-        assert sorted(path.read_text() for path in (tmp_path / "x").glob(kept)) == ["first", "second", "third"]
+    for pattern in ("*.md", "*/a.png"):
+        assert sorted(path.read_text() for path in (tmp_path / "x").glob(pattern)) == ["first", "second", "third"]
 
 
 # What is refused before the training

@@ -63,23 +63,23 @@ def test_two_classes_split_as_their_0_and_1_do():
     rng = np.random.default_rng(2)
     values, codes = rng.normal(size=400), rng.integers(0, 2, 400)
     amounts = codes[:, None].astype(np.float64)
-    found = [tree_edges(values, split_targets(targets), 8).tolist() for targets in (codes, amounts, 2 * codes)]
-    assert found[0] == found[1] == found[2]
-    assert len(found[0]) == 7
+    computed = [tree_edges(values, split_targets(targets), 8).tolist() for targets in (codes, amounts, 2 * codes)]
+    assert computed[0] == computed[1] == computed[2]
+    assert len(computed[0]) == 7
 
 
 @settings(deadline=None)
 @given(values=columns, bins=st.integers(2, 9), kind=st.sampled_from(KINDS))
 def test_edges_rise_from_the_smallest_value_to_the_largest_whatever_the_target(values, bins, kind):
-    known = values[~np.isnan(values)]
-    found = edges_by(values, some_targets(kind, len(values), np.random.default_rng(0)), bins=bins)
-    assert len(found) == 0 or 3 <= len(found) <= bins + 1
-    assert (np.diff(found / 2) > 0).all()
-    if len(found):
-        assert known.min() == found[0]
-        assert found[-1] == pytest.approx(known.max(), abs=1e-299)
-    if is_distinct(np.sort(known)).sum() > bins:
-        assert len(found) == bins + 1
+    present = values[~np.isnan(values)]
+    computed = edges_by(values, some_targets(kind, len(values), np.random.default_rng(0)), bins=bins)
+    assert len(computed) == 0 or 3 <= len(computed) <= bins + 1
+    assert (np.diff(computed / 2) > 0).all()
+    if len(computed):
+        assert present.min() == computed[0]
+        assert computed[-1] == pytest.approx(present.max(), abs=1e-299)
+    if is_distinct(np.sort(present)).sum() > bins:
+        assert len(computed) == bins + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,9 +90,9 @@ def test_the_order_of_the_rows_changes_nothing(kind, edges):
     values[::7] = np.nan
     targets, shuffled = some_targets(kind, 300, rng), rng.permutation(300)
     encoding = PiecewiseLinear(edges=edges)
-    found = encoding.find_edges(values, split_targets(targets))
-    assert len(found) == 17
-    assert np.array_equal(encoding.find_edges(values[shuffled], split_targets(targets[shuffled])), found)
+    computed = encoding.find_edges(values, split_targets(targets))
+    assert len(computed) == 17
+    assert np.array_equal(encoding.find_edges(values[shuffled], split_targets(targets[shuffled])), computed)
 
 
 def test_missing_cells_are_skipped():
@@ -122,18 +122,18 @@ def test_leaves_of_one_answer_are_not_split_and_quantiles_of_the_values_fill_up(
 def test_a_column_of_zeros_mostly_has_bins_elsewhere_too(edges):
     rng = np.random.default_rng(5)
     values = np.where(rng.uniform(size=2000) < 0.97, 0.0, rng.exponential(size=2000))
-    found = PiecewiseLinear(edges=edges).find_edges(values, split_targets(rng.integers(0, 2, 2000)))
-    assert len(found) == 17
-    counts, _ = np.histogram(values[values > 0], found)
+    computed = PiecewiseLinear(edges=edges).find_edges(values, split_targets(rng.integers(0, 2, 2000)))
+    assert len(computed) == 17
+    counts, _ = np.histogram(values[values > 0], computed)
     assert (counts > 0).sum() > 10
 
 
 def test_of_distinct_values_quantile_bins_hold_equal_shares():
     for bins in (5, 8):
-        found = quantile_edges(np.sort(np.random.default_rng(0).normal(size=40 * bins + 1)), bins + 1)
-        assert len(found) == bins + 1
+        computed = quantile_edges(np.sort(np.random.default_rng(0).normal(size=40 * bins + 1)), bins + 1)
+        assert len(computed) == bins + 1
         ordered = np.sort(np.random.default_rng(0).normal(size=40 * bins + 1))
-        assert np.array_equal(found, ordered[::40])
+        assert np.array_equal(computed, ordered[::40])
 
 
 @pytest.mark.parametrize("edges", ["quantile", "target"])
@@ -147,9 +147,9 @@ def test_columns_with_few_values_have_no_bins(edges):
         (np.arange(60.0) % 9, 9, 9),
         (np.full(60, np.nan), 0, 0),
     ]:
-        found = PiecewiseLinear(edges=edges, min_distinct=min_distinct).find_edges(values, split_targets(codes))
-        assert len(found) >= n_edges
-        assert (len(found) == 0) == (n_edges == 0)
+        computed = PiecewiseLinear(edges=edges, min_distinct=min_distinct).find_edges(values, split_targets(codes))
+        assert len(computed) >= n_edges
+        assert (len(computed) == 0) == (n_edges == 0)
 
 
 def test_very_many_classes_and_rows_are_looked_at_in_part(monkeypatch):
@@ -158,8 +158,8 @@ def test_very_many_classes_and_rows_are_looked_at_in_part(monkeypatch):
     codes = np.floor(values * 8).astype(np.int64) * 50 + rng.integers(0, 50, 5000)
     monkeypatch.setattr(bin_edges, "MAX_TREE_ROWS", 2500)
     monkeypatch.setattr(bin_edges, "MAX_TREE_SUMS", 400 * 500)
-    found = np.sort(tree_edges(values, split_targets(codes), 8))
-    assert found == pytest.approx(np.arange(1, 8) / 8, abs=0.005)
+    computed = np.sort(tree_edges(values, split_targets(codes), 8))
+    assert computed == pytest.approx(np.arange(1, 8) / 8, abs=0.005)
 
 
 @settings(deadline=None)
@@ -168,9 +168,9 @@ def test_a_span_moves_each_input_from_0_to_1_to_its_two_sides(values, span):
     edges = PiecewiseLinear(span=span).find_edges(values)
     if not len(edges):
         return
-    known = values[~np.isnan(values)]
-    plain, spanned = np.empty((2, len(known), len(edges) - 1))
-    write_bins(plain, known, edges)
-    write_bins(spanned, known, edges, span)
+    present = values[~np.isnan(values)]
+    plain, spanned = np.empty((2, len(present), len(edges) - 1))
+    write_bins(plain, present, edges)
+    write_bins(spanned, present, edges, span)
     assert spanned == pytest.approx((2 * plain - 1) * span)
     assert np.abs(spanned).max() <= span

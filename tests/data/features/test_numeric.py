@@ -61,14 +61,14 @@ def test_what_was_learnt_of_columns_comes_back_from_the_flat_state(scaler, encod
     rng = np.random.default_rng(0)
     tables = {"a": rng.normal(size=20), "b": np.array([0.0, 1.0]), "c": rng.normal(size=9)}
     fits = {name: fit_numeric(values, scaler, MedianFill(), encoding)[0] for name, values in tables.items()}
-    described = [Feature(ColumnSchema("text", "category"))]
+    features = [Feature(ColumnSchema("text", "category"))]
     for name, fit in fits.items():
         n_bins, span = max(len(fit.edges) - 1, 0), fit.span
         n_quantiles = len(fit.quantiles)
         schema = ColumnSchema(name, "number")
         column = Feature(schema, clip=fit.clip, n_quantiles=n_quantiles, n_bins=n_bins, bin_span=span)
-        described.append(column)
-    back = unpack_numeric(described, pack_numeric(list(fits.values())))
+        features.append(column)
+    back = unpack_numeric(features, pack_numeric(list(fits.values())))
     assert list(back) == list(fits)
     for name, fit in fits.items():
         for key, value in vars(fit).items():

@@ -114,9 +114,9 @@ def test_training_rows_have_mean_0_and_standard_deviation_1():
     rows = np.arange(0, 60, 2)
     preprocessor = fit(frame, missing=MeanFill(), rows=rows)
     X, _ = transform(preprocessor, frame, np.float64, rows)
-    known = X[~np.isnan(frame["size"].to_numpy()[rows]), 0]
-    assert known.mean() == pytest.approx(0, abs=1e-12)
-    assert known.std() == pytest.approx(1, abs=1e-12)
+    present = X[~np.isnan(frame["size"].to_numpy()[rows]), 0]
+    assert present.mean() == pytest.approx(0, abs=1e-12)
+    assert present.std() == pytest.approx(1, abs=1e-12)
     count = preprocessor.feature_names.index("count")
     assert X[:, count].mean() == pytest.approx(0, abs=1e-12)
     assert X[:, count].std() == pytest.approx(1, abs=1e-12)
@@ -142,11 +142,11 @@ def test_a_row_is_transformed_by_itself(order, size):
     frame = mixed_frame()
     preprocessor = fit(frame)
     X, _ = transform(preprocessor, frame)
-    some = np.asarray(order[:size])
-    by_rows, _ = transform(preprocessor, frame, rows=some)
-    by_frame, _ = transform(preprocessor, frame.iloc[some])
-    assert np.array_equal(by_rows, X[some])
-    assert np.array_equal(by_frame, X[some])
+    rows = np.asarray(order[:size])
+    by_rows, _ = transform(preprocessor, frame, rows=rows)
+    by_frame, _ = transform(preprocessor, frame.iloc[rows])
+    assert np.array_equal(by_rows, X[rows])
+    assert np.array_equal(by_frame, X[rows])
 
 
 @settings(max_examples=25)
@@ -230,8 +230,8 @@ def test_every_coding_gives_finite_inputs_row_by_row(coding):
     X, _ = transform(preprocessor, frame)
     assert X.shape[1] == len(set(preprocessor.feature_names)) == sum(column.n_inputs for column in preprocessor.columns)
     assert np.isfinite(X).all()
-    some = np.array([7, 3, 59])
-    assert np.array_equal(transform(preprocessor, frame, rows=some)[0], X[some])
+    rows = np.array([7, 3, 59])
+    assert np.array_equal(transform(preprocessor, frame, rows=rows)[0], X[rows])
 
 
 def test_bins_stand_after_the_numbers_and_a_missing_cell_gets_those_of_its_fill():
@@ -244,9 +244,9 @@ def test_bins_stand_after_the_numbers_and_a_missing_cell_gets_those_of_its_fill(
 
 
 def test_distinct_values_of_the_training_rows_are_counted_up_to_1000():
-    many = np.arange(9000.0)
+    values = np.arange(9000.0)
     table = hand_table(
-        many=many, few=many % 700, gaps=np.where(many % 2, np.nan, many % 8), text=["u", "v", "w"] * 3000
+        many=values, few=values % 700, gaps=np.where(values % 2, np.nan, values % 8), text=["u", "v", "w"] * 3000
     )
     counts = [column.n_distinct for column in fit(table).columns]
     assert counts == [1000, 700, 4, 0]
@@ -278,13 +278,13 @@ def test_a_large_number_is_clipped_or_stays_at_the_end_where_others_are_refused(
 
 
 def test_two_levels_can_share_one_input():
-    one = OneHot(min_count=1, binary="one")
-    preprocessor = fit(hand_table(x=["m", "f", "m"], n=[1.0, 2.0, 3.0]), categorical=one)
+    encoding = OneHot(min_count=1, binary="one")
+    preprocessor = fit(hand_table(x=["m", "f", "m"], n=[1.0, 2.0, 3.0]), categorical=encoding)
     assert preprocessor.feature_names == ("n", "x=m")
     X, counts = transform(preprocessor, hand_table(x=["f", "m", np.nan, "z"], n=[2.0] * 4))
     assert X[:, 1].tolist() == [-1, 1, 0, 0]
     assert counts == TransformCounts({"x": 1}, {"x": 1})
-    numbers = fit(hand_table(x=[1, 2]), roles={"x": "category"}, categorical=one)
+    numbers = fit(hand_table(x=[1, 2]), roles={"x": "category"}, categorical=encoding)
     assert transform(numbers, hand_table(x=["2.0", "1.0"]))[0].tolist() == [[1], [-1]]
 
 
@@ -418,7 +418,7 @@ def test_dates_and_booleans_of_a_frame_give_the_inputs_of_their_texts():
 def without_reasons(preprocessor):
     """What was learnt, but for why a column has its role."""
     replace = dataclasses.replace
-    return [replace(one, schema=replace(one.schema, reason="")) for one in preprocessor.columns]
+    return [replace(column, schema=replace(column.schema, reason="")) for column in preprocessor.columns]
 
 
 def test_a_column_that_is_not_there_is_an_error_that_names_it():

@@ -71,9 +71,9 @@ def test_robust_takes_median_and_interquartile_range():
     assert measured(Robust(), np.array([1.0, 2.0, 3.0, 4.0, 1000.0])) == (3.0, 2.0)
 
 
-@given(values=columns, share=st.floats(0, 1))
-def test_quantiles_of_sorted_values_are_those_of_numpy(values, share):
-    assert _quantile(np.sort(values), share) == np.quantile(values, share)
+@given(values=columns, fraction=st.floats(0, 1))
+def test_quantiles_of_sorted_values_are_those_of_numpy(values, fraction):
+    assert _quantile(np.sort(values), fraction) == np.quantile(values, fraction)
 
 
 def test_a_long_column_is_standardized_as_numpy_does():
@@ -135,15 +135,15 @@ def test_equal_values_share_one_score():
 
 @given(values=columns, points=st.integers(2, 12))
 def test_knots_are_training_values_that_rise_with_their_scores(values, points):
-    kept, scores = Quantile(points=points).knots(np.sort(values))
-    assert len(kept) == len(scores) <= points
-    assert np.isin(kept, values).all()
-    assert (np.diff(kept) > 0).all()
+    knots, scores = Quantile(points=points).knots(np.sort(values))
+    assert len(knots) == len(scores) <= points
+    assert np.isin(knots, values).all()
+    assert (np.diff(knots) > 0).all()
     assert (np.diff(scores) > 0).all()
-    assert kept[0] == values.min()
+    assert knots[0] == values.min()
     distances = np.diff(np.unique(values) / 2)
     if len(np.unique(values)) <= points and distances.min(initial=1) > 1e-290:
-        assert len(kept) == len(np.unique(values))
+        assert len(knots) == len(np.unique(values))
 
 
 @given(values=columns)

@@ -30,15 +30,15 @@ def whole(reader, request=Request()):  # noqa: B008
 def _whole(reader, request):
     tables = [batch() for batch in reader.batches(request)]
     assert [table.first_row for table in tables] == list(np.cumsum([0, *(len_of(table) for table in tables)])[:-1])
-    found = {}
+    merged = {}
     for name in [name for name in reader.names if request.wants(name)]:
-        parts = [table.columns[name] for table in tables]
-        filled = [part for part in parts if any(cell is not None for cell in cells(part))] or parts[:1]
-        if len({(type(part), part.role) for part in filled}) > 1:
+        batches = [table.columns[name] for table in tables]
+        filled = [column for column in batches if any(cell is not None for cell in cells(column))] or batches[:1]
+        if len({(type(column), column.role) for column in filled}) > 1:
             again = [batch() for batch in reader.batches(Request(frozenset([name]), frozenset([name])))]
-            parts = filled = [table.columns[name] for table in again]
-        found[name] = (filled[0].role if filled else None, [cell for part in parts for cell in cells(part)])
-    return found
+            batches = filled = [table.columns[name] for table in again]
+        merged[name] = (filled[0].role if filled else None, [cell for column in batches for cell in cells(column)])
+    return merged
 
 
 def len_of(table):

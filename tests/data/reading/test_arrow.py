@@ -88,8 +88,8 @@ def test_each_type_is_what_it_says_and_its_texts_are_those_of_a_csv_file(array, 
             continue  # not every type fits every format
         if ending == "parquet" and role == "category" and texts[0] == "2":
             continue  # Parquet keeps dictionaries of texts only
-        found = column(path)
-        assert (found.role, cells(found)) == (role, expected)
+        converted = column(path)
+        assert (converted.role, cells(converted)) == (role, expected)
         assert cells(column(path, TEXTS)) == texts
 
 
@@ -231,8 +231,8 @@ def test_categories_are_categories_in_a_frame_a_parquet_and_a_feather_file(tmp_p
     )
     frame.to_parquet(tmp_path / "t.parquet")
     frame.to_feather(tmp_path / "t.feather")
-    given = frame_columns(frame, Request())
-    expected = {name: (column.role, cells(column)) for name, column in given.items()}
+    from_frame = frame_columns(frame, Request())
+    expected = {name: (column.role, cells(column)) for name, column in from_frame.items()}
     assert {role for role, _ in expected.values()} == {"category"}
     for name in ("t.parquet", "t.feather"):
         assert whole(opened(ArrowReader, tmp_path / name)) == expected

@@ -25,8 +25,8 @@ def text_column(cells):
 
 def batches(rows, cuts):
     """The rows as columns, cut at some places."""
-    places = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
-    for start, end in pairwise(places):
+    bounds = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
+    for start, end in pairwise(bounds):
         numbers, texts = zip(*rows[start:end], strict=True)
         yield {"n": NumericColumn(np.asarray(numbers)), "t": text_column(texts)}, end - start
 
@@ -76,9 +76,9 @@ def test_a_column_can_be_looked_at_before_all_are_built(is_large, rows, cuts):
         for columns, n_rows in batches(rows, cuts):
             builder.add(columns, n_rows)
         columns = BuiltColumns([builder])
-        seen = {name: cells_of(column) for name, column in columns.items()}
+        first_read = {name: cells_of(column) for name, column in columns.items()}
         assert builder.n_texts == {"n": 0, "t": len({text for _, text in rows} - {None})}
-        assert seen == expected(rows) == {name: cells_of(column) for name, column in builder.build().items()}
+        assert first_read == expected(rows) == {name: cells_of(column) for name, column in builder.build().items()}
 
 
 @given(rows=rows, cuts=cuts)

@@ -84,10 +84,10 @@ WORDS = [
 @pytest.mark.parametrize(("codec", "text"), [*LANGUAGES, *WORDS])
 def test_the_charset_of_a_language_is_found_behind_much_ascii_too(codec, text):
     for before in ("", "x,y\n1,2\n" * 1000):
-        found, blocks = read_text((before + text).encode(codec))
-        assert found == before + text
+        text_read, blocks = read_text((before + text).encode(codec))
+        assert text_read == before + text
         assert blocks.encoding == codec
-        line = before.count("\n") + 1 + text[: next(i for i, sign in enumerate(text) if not sign.isascii())].count("\n")
+        line = before.count("\n") + 1 + text[: next(i for i, char in enumerate(text) if not char.isascii())].count("\n")
         (note,) = blocks.notes
         assert re.fullmatch(
             rf"t\.csv: read as {codec}, which is a guess \((.+)\): not valid UTF-8 at line {line} .*", note
@@ -134,8 +134,8 @@ def test_a_nul_byte_is_an_error_that_names_the_line():
 def test_where_blocks_end_makes_no_difference(text, codec, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "BLOCK_SIZE", size + 3)  # a byte order mark is never cut: real blocks are larger
-        found, _ = read_text(text.encode(codec))
-    assert found == text.replace("\r\n", "\n").replace("\r", "\n")
+        text_read, _ = read_text(text.encode(codec))
+    assert text_read == text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @given(st.integers(1, 9))

@@ -55,15 +55,15 @@ SERIES = [
 
 @pytest.mark.parametrize(("series", "role", "expected"), SERIES, ids=lambda value: str(getattr(value, "dtype", "")))
 def test_each_dtype_is_what_it_says(series, role, expected):
-    found = frame_columns(pd.DataFrame({"x": series}), Request())["x"]
-    assert (found.role, cells(found)) == (role, expected)
+    column = frame_columns(pd.DataFrame({"x": series}), Request())["x"]
+    assert (column.role, cells(column)) == (role, expected)
 
 
 @pytest.mark.parametrize("dtype", ["int64[pyarrow]", "string[pyarrow]", "double[pyarrow]"])
 def test_columns_of_pyarrow_are_like_others(dtype):
     pytest.importorskip("pyarrow")
-    found = frame_columns(pd.DataFrame({"x": pd.Series([1, None, 3], dtype=dtype)}), Request())["x"]
-    assert cells(found) == (["1", None, "3"] if dtype.startswith("string") else [1.0, None, 3.0])
+    column = frame_columns(pd.DataFrame({"x": pd.Series([1, None, 3], dtype=dtype)}), Request())["x"]
+    assert cells(column) == (["1", None, "3"] if dtype.startswith("string") else [1.0, None, 3.0])
 
 
 UNREADABLE = {
@@ -94,8 +94,8 @@ def test_the_hash_is_of_names_and_cells_and_not_of_the_index():
     frame = pd.DataFrame({"x": [1, 2], "s": ["a", "b"]})
     same = table_from_frame(frame.set_index(pd.Index([7, 8]))).sha256
     assert table_from_frame(frame).sha256 == same != ""
-    for other in (frame.rename(columns={"x": "y"}), frame.assign(x=[1, 3]), frame.iloc[::-1]):
-        assert table_from_frame(other).sha256 != same
+    for changed in (frame.rename(columns={"x": "y"}), frame.assign(x=[1, 3]), frame.iloc[::-1]):
+        assert table_from_frame(changed).sha256 != same
 
 
 def test_what_is_no_frame_and_equal_names_are_refused():
@@ -172,8 +172,8 @@ def test_every_format_has_the_same_cells(frame, tmp_path_factory):
     as_typed = {name: (column.role, cells(column)) for name, column in frame_columns(frame, Request()).items()}
     for ending, reader_type in write_all(frame, folder).items():
         path = folder / f"t.{ending}"
-        found = whole(opened(reader_type, path, header=True), TEXTS)
-        assert {name: column[1] for name, column in found.items()} == as_texts, ending
+        columns = whole(opened(reader_type, path, header=True), TEXTS)
+        assert {name: column[1] for name, column in columns.items()} == as_texts, ending
         typed = whole(opened(reader_type, path, header=True))
         exact = {"parquet": MAKERS, "feather": MAKERS, "xlsx": ["ints", "floats", "flags", "words"], "csv": ["ints"]}
         for name in exact.get(ending, ["ints", "nullable", "floats"]):

@@ -161,5 +161,5 @@ def test_the_keys_of_100_lines_are_columns_however_long_these_are(tmp_path, monk
     lines = [{"a": n} for n in range(60)] + [{"a": n, "b": n} for n in range(60)]
     path = tmp_path / "t.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    found = whole(opened(JsonLinesReader, path))
-    assert found == {"a": (None, [*range(60), *range(60)]), "b": (None, [None] * 60 + [*range(60)])}
+    columns = whole(opened(JsonLinesReader, path))
+    assert columns == {"a": (None, [*range(60), *range(60)]), "b": (None, [None] * 60 + [*range(60)])}

@@ -22,9 +22,9 @@ def test_an_error_among_the_items_is_raised_behind_the_results_before_it():
 
 
 def test_few_items_are_taken_ahead_and_no_thread_stays_behind():
-    taken, n_threads = [], threading.active_count()
-    results = prefetch_map(lambda item: item, (taken.append(item) or item for item in range(100)))
+    consumed, n_threads = [], threading.active_count()
+    results = prefetch_map(lambda item: item, (consumed.append(item) or item for item in range(100)))
     next(results)
-    assert len(taken) <= MAX_THREADS + 2
+    assert len(consumed) <= MAX_THREADS + 2
     results.close()
     assert threading.active_count() == n_threads

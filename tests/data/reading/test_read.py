@@ -217,9 +217,9 @@ def test_a_broken_file_is_an_error_with_its_line_whatever_columns_are_wanted(
 ):
     in_batches_of(size, monkeypatch)
     write(text)
-    for taken in (read_table, lambda *arguments, **options: list(iter_tables(*arguments, **options))):
+    for read in (read_table, lambda *arguments, **options: list(iter_tables(*arguments, **options))):
         with pytest.raises(DataError) as caught:
-            taken("t.csv", wanted=wanted)
+            read("t.csv", wanted=wanted)
         assert str(caught.value).startswith(message)
 
 
@@ -262,9 +262,9 @@ def test_a_header_alone_is_an_error_for_training_and_an_empty_table_for_predicti
 
 def test_a_header_inside_the_rows_is_an_error_with_its_line(write, row_by_row):
     name = write("a,b\n1,x\n2,y\na,b\n3,z\n")
-    for taken in (read_table, lambda name: list(iter_tables(name, texts=None))):
+    for read in (read_table, lambda name: list(iter_tables(name, texts=None))):
         with pytest.raises(DataError, match=r"^t\.csv:4: the header is repeated; were two files joined\?"):
-            taken(name)
+            read(name)
 
 
 @pytest.mark.parametrize("wanted", [None, ["a"], ["a", "b"]])
@@ -291,8 +291,8 @@ def test_points_that_may_be_between_thousands_are_noted_in_any_order_of_the_rows
     (note,) = [note for note in table.notes if "three digits" in note]
     assert note.startswith("t.csv: column n: three digits follow every point (")
     assert sum("three digits" in note for chunk in iter_tables(name) for note in chunk.notes) == 1
-    for other, place in (("1.25", 0), ("1000", len(cells)), ("0.125", len(cells)), ("6.0015", 0)):
-        rows = [*cells[:place], other, *cells[place:]]
+    for text, position in (("1.25", 0), ("1000", len(cells)), ("0.125", len(cells)), ("6.0015", 0)):
+        rows = [*cells[:position], text, *cells[position:]]
         write(f"n{delimiter}y\n" + "".join(f"{cell}{delimiter}a\n" for cell in rows))
         assert not [note for note in read_table(name).notes if "three digits" in note]
 
@@ -303,8 +303,8 @@ def test_every_row_knows_its_line(write, row_by_row):
     assert [table.take(np.array([3, 1])).where(row) for row in range(2)] == ["t.csv:9", "t.csv:5"]
     chunks = list(iter_tables("t.csv"))
     assert len(chunks) > 1
-    places = [chunk.where(row) for chunk in chunks for row in range(chunk.n_rows)]
-    assert places == ["t.csv:3", "t.csv:5", "t.csv:6", "t.csv:9"]
+    locations = [chunk.where(row) for chunk in chunks for row in range(chunk.n_rows)]
+    assert locations == ["t.csv:3", "t.csv:5", "t.csv:6", "t.csv:9"]
 
 
 def test_several_files_are_one_table_whatever_the_order_of_their_columns(write):
@@ -329,9 +329,9 @@ def test_a_file_with_other_columns_is_named(write):
     write("a,b\n1,2\n", "p1.csv")
     write("a,c\n1,2\n", "p2.csv")
     message = "p2.csv: other columns than p1.csv: without b, with c. Files read together share their columns."
-    for taken in (read_table, lambda source: list(iter_tables(source))):
+    for read in (read_table, lambda source: list(iter_tables(source))):
         with pytest.raises(DataError) as caught:
-            taken(["p1.csv", "p2.csv"])
+            read(["p1.csv", "p2.csv"])
         assert str(caught.value) == message
 
 
@@ -372,8 +372,8 @@ def test_notes_say_what_was_guessed(write):
 
 def test_a_later_chunk_has_only_new_notes(write, row_by_row):
     write(b"1;2\n3;4\n5;\xe9\n" + b"7;8\n" * 3)
-    told = [note for chunk in iter_tables("t.csv") for note in chunk.notes]
-    assert len(told) == len(set(told)) == 2
+    notes = [note for chunk in iter_tables("t.csv") for note in chunk.notes]
+    assert len(notes) == len(set(notes)) == 2
 
 
 def test_the_format_that_was_found_reads_the_same_table_again(write):
@@ -392,8 +392,8 @@ def test_chunks_join_to_the_whole(write, monkeypatch):
     assert len(chunks) > 2
     for column in ("a", "b"):
         assert [cell for chunk in chunks for cell in cells(chunk)[column]] == cells(whole)[column]
-    places = [chunk.where(row) for chunk in chunks for row in range(chunk.n_rows)]
-    assert places == [whole.where(row) for row in range(25)]
+    locations = [chunk.where(row) for chunk in chunks for row in range(chunk.n_rows)]
+    assert locations == [whole.where(row) for row in range(25)]
     assert [chunk.first_row for chunk in chunks] == np.cumsum([0, *(chunk.n_rows for chunk in chunks[:-1])]).tolist()
     assert {chunk.sha256 for chunk in chunks} == {""}
 

@@ -36,16 +36,16 @@ def read_rows(data, n_fields, delimiter=",", block_size=1 << 20, comment=None, i
         rows = RowBatches(
             open_text(data), make_dialect(n_fields, delimiter, comment), defers_check, size=2 * block_size
         )
-        parts, lines, fault = [], [], None
+        texts, lines, raised = [], [], None
         try:
             for batch in rows:
                 assert batch.first_row == len(lines)
                 rows.check(batch)
-                parts.append(batch.text)
+                texts.append(batch.text)
                 lines += [rows.line_number(batch, row) for row in range(batch.n_rows)]
         except DataError as error:
-            fault = str(error)
-    return b"".join(parts), lines, fault
+            raised = str(error)
+    return b"".join(texts), lines, raised
 
 
 def without_blanks(rows):
@@ -192,11 +192,11 @@ ROWS = st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=3).map(","
     st.sampled_from([None, "#"]),
 )
 def test_the_quick_check_agrees_with_the_exact_one_and_both_with_pandas(text, n_fields, block_size, comment):
-    found = read_rows(text.encode(), n_fields, block_size=block_size, comment=comment, defers_check=True)
+    quick = read_rows(text.encode(), n_fields, block_size=block_size, comment=comment, defers_check=True)
     exact = read_rows(text.encode(), n_fields, comment=comment, is_quick=False)
-    assert found[2] == exact[2]
-    if found[2] is None:
-        assert found == exact
+    assert quick[2] == exact[2]
+    if quick[2] is None:
+        assert quick == exact
     if exact[0]:
         frame = pd.read_csv(
             io.BytesIO(exact[0]), header=None, names=range(n_fields), index_col=False, dtype=object, na_filter=False,
@@ -240,12 +240,12 @@ CODES = st.sampled_from(
     st.sampled_from(",;|"),
 )
 def test_leading_zeros_are_found_in_the_columns_that_have_them(rows, pattern, delimiter):
-    rows = [[cell if place else pattern.format(cell) for place, cell in enumerate(row)] for row in rows]
+    rows = [[cell if index else pattern.format(cell) for index, cell in enumerate(row)] for row in rows]
     text = "".join(delimiter.join(row) + "\n" for row in rows)
     naive = {
-        place
+        index
         for row in csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, skipinitialspace=True)
-        for place, cell in enumerate(row)
+        for index, cell in enumerate(row)
         if re.match(r"[ \t]*[+-]?0[0-9]", cell)
     }
     assert leading_zero_columns(text.encode(), delimiter, len(rows[0])) == naive

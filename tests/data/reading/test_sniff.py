@@ -83,10 +83,10 @@ def test_a_first_line_with_the_names_that_were_asked_for_is_a_header_whatever_it
 
 
 def test_without_a_header_columns_are_numbered_and_a_note_says_so():
-    found = look_at("1,2\n3,4\n")
-    assert found.names == ("c1", "c2")
-    assert found.notes == ("t.csv: no names in the first line: the columns are named c1 to c2 (see data.header).",)
-    assert found.first_line == 1
+    dialect = look_at("1,2\n3,4\n")
+    assert dialect.names == ("c1", "c2")
+    assert dialect.notes == ("t.csv: no names in the first line: the columns are named c1 to c2 (see data.header).",)
+    assert dialect.first_line == 1
     assert look_at("1,2\n3,4\n", TableFormat(header=False)).notes == ()
 
 
@@ -95,19 +95,19 @@ def test_a_header_that_is_asked_for_is_taken():
 
 
 def test_blank_lines_before_the_header_are_counted():
-    found = look_at("\n \na,b\n1,2\n")
-    assert (found.names, found.first_line, found.rows) == (("a", "b"), 4, b"1,2\n")
+    dialect = look_at("\n \na,b\n1,2\n")
+    assert (dialect.names, dialect.first_line, dialect.rows) == (("a", "b"), 4, b"1,2\n")
 
 
 def test_a_header_may_run_over_several_lines():
-    found = look_at('"a\nx", "b"\n1,2\n')
-    assert (found.names, found.first_line) == (("a\nx", "b"), 3)
+    dialect = look_at('"a\nx", "b"\n1,2\n')
+    assert (dialect.names, dialect.first_line) == (("a\nx", "b"), 3)
 
 
 def test_columns_without_a_name_get_one_and_a_note_says_so():
-    found = look_at(",b,\n1,2,3\n")
-    assert found.names == ("Unnamed: 0", "b", "Unnamed: 2")
-    assert found.notes == ("t.csv: column 1 has no name: named Unnamed: 0; column 3 has no name: named Unnamed: 2.",)
+    dialect = look_at(",b,\n1,2,3\n")
+    assert dialect.names == ("Unnamed: 0", "b", "Unnamed: 2")
+    assert dialect.notes == ("t.csv: column 1 has no name: named Unnamed: 0; column 3 has no name: named Unnamed: 2.",)
 
 
 ANY = (None, None)
@@ -156,16 +156,16 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "asked", "message"), FAULTS)
-def test_a_first_line_that_cannot_be_is_an_error(text, asked, message):
+@pytest.mark.parametrize(("text", "options", "message"), FAULTS)
+def test_a_first_line_that_cannot_be_is_an_error(text, options, message):
     with pytest.raises(DataError) as caught:
-        look_at(text, TableFormat(delimiter=asked[0], header=asked[1]))
+        look_at(text, TableFormat(delimiter=options[0], header=options[1]))
     assert str(caught.value) == message
 
 
 def test_a_line_that_names_the_delimiter_is_taken_at_its_word():
-    found = look_at("sep=;\nx;y\n0,5;yes\n0,7;no\n")
-    assert (found.delimiter, found.names, found.first_line, found.notes) == (";", ("x", "y"), 3, ())
+    dialect = look_at("sep=;\nx;y\n0,5;yes\n0,7;no\n")
+    assert (dialect.delimiter, dialect.names, dialect.first_line, dialect.notes) == (";", ("x", "y"), 3, ())
     assert look_at('"sep=|"\na|b,c\n1|2\n').names == ("a", "b,c")
     assert look_at("sep=\t\na\tb\n1\t2\n").names == ("a", "b")
     assert look_at("sep=,\na,b;c\n1,2\n", TableFormat(delimiter=";")).delimiter == ";"
@@ -191,12 +191,12 @@ ABOVE = [
 
 @pytest.mark.parametrize(("above", "n_lines", "why"), ABOVE, ids=[why for _, _, why in ABOVE])
 def test_lines_above_the_table_are_left_out_with_a_note(above, n_lines, why):
-    found = look_at(above + NUMBERS)
-    assert found.names == ("x", "z", "y")
-    assert found.first_line == above.count("\n") + 2
-    assert found.rows == NUMBERS.split("\n", 1)[1].encode()
+    dialect = look_at(above + NUMBERS)
+    assert dialect.names == ("x", "z", "y")
+    assert dialect.first_line == above.count("\n") + 2
+    assert dialect.rows == NUMBERS.split("\n", 1)[1].encode()
     lines = "1 line" if n_lines == 1 else f"{n_lines} lines"
-    assert found.notes == (f"t.csv: {lines} above the table skipped (see data.comment and data.skip_rows).",)
+    assert dialect.notes == (f"t.csv: {lines} above the table skipped (see data.comment and data.skip_rows).",)
     assert look_at(above + NUMBERS.replace(",", ";")).names == ("x", "z", "y")
 
 
@@ -225,15 +225,15 @@ NOT_ABOVE = [
 
 @pytest.mark.parametrize(("text", "names"), NOT_ABOVE)
 def test_a_header_is_not_taken_for_a_title_or_a_comment(text, names):
-    found = look_at(text)
-    assert found.names == names
-    assert not any("left out" in note for note in found.notes)
-    assert found.first_line == (1 if names[0] == "c1" else 2)
+    dialect = look_at(text)
+    assert dialect.names == names
+    assert not any("left out" in note for note in dialect.notes)
+    assert dialect.first_line == (1 if names[0] == "c1" else 2)
 
 
 def test_comments_above_a_header_with_a_hash_are_left_out():
-    found = look_at("# made by a program\n#id,x\n1,2\n3,4\n")
-    assert (found.names, found.first_line) == (("#id", "x"), 3)
+    dialect = look_at("# made by a program\n#id,x\n1,2\n3,4\n")
+    assert (dialect.names, dialect.first_line) == (("#id", "x"), 3)
 
 
 def test_names_that_were_asked_for_tell_where_the_table_begins():
@@ -247,8 +247,8 @@ def test_names_that_were_asked_for_tell_where_the_table_begins():
 
 def test_so_many_lines_as_asked_for_are_skipped():
     text = "Report, 2024\n#c\nx,y\n1,2\n3,4\n"
-    found = look_at(text, TableFormat(skip_rows=2))
-    assert (found.names, found.first_line, found.rows, found.notes) == (("x", "y"), 4, b"1,2\n3,4\n", ())
+    dialect = look_at(text, TableFormat(skip_rows=2))
+    assert (dialect.names, dialect.first_line, dialect.rows, dialect.notes) == (("x", "y"), 4, b"1,2\n3,4\n", ())
     with pytest.raises(DataError, match=r"^t\.csv:2: the header has 1 name, the rows have 2 fields\."):
         look_at(text, TableFormat(skip_rows=1))
     assert look_at("#a,b\nx,y\n1,2\n", TableFormat(skip_rows=0)).names == ("#a", "b")
@@ -258,10 +258,10 @@ def test_so_many_lines_as_asked_for_are_skipped():
 
 
 def test_comment_lines_are_left_out_above_and_among_the_rows():
-    found = look_at("% a\n% b\nx,y\n% c\n1,2\n", TableFormat(comment="%"))
-    assert (found.names, found.first_line, found.rows) == (("x", "y"), 4, b"% c\n1,2\n")
-    assert found.sample == (("1", "2"),)
-    assert found.notes == ()
+    dialect = look_at("% a\n% b\nx,y\n% c\n1,2\n", TableFormat(comment="%"))
+    assert (dialect.names, dialect.first_line, dialect.rows) == (("x", "y"), 4, b"% c\n1,2\n")
+    assert dialect.sample == (("1", "2"),)
+    assert dialect.notes == ()
     assert look_at("#x,y\na,b\n1,2\n", TableFormat(comment="#")).names == ("a", "b")
     with pytest.raises(DataError, match=r"^t\.csv: the file is empty"):
         look_at("% a\n", TableFormat(comment="%"))
@@ -279,9 +279,9 @@ def test_names_are_nfc_and_names_that_look_alike_are_told_by_their_code_points()
 
 def test_where_blocks_end_makes_no_difference(monkeypatch):
     text = "# a\nReport\n" + NUMBERS
-    whole = look_at(text)
+    expected = look_at(text)
     monkeypatch.setattr(encoding, "BLOCK_SIZE", 3)
-    assert look_at(text) == whole
+    assert look_at(text) == expected
 
 
 def test_a_long_header_is_read_whole_below_a_title_too(monkeypatch):
@@ -305,8 +305,8 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_siz
 def test_the_delimiter_of_a_well_written_table_is_found(delimiter, rows):
     header = [f"name{position}" for position in range(len(rows[0]))]
     lines = [header, *([f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row] for row in rows)]
-    found = look_at("\n".join(delimiter.join(line) for line in lines), TableFormat(header=True))
-    assert (found.delimiter, found.names) == (delimiter, tuple(header))
+    dialect = look_at("\n".join(delimiter.join(line) for line in lines), TableFormat(header=True))
+    assert (dialect.delimiter, dialect.names) == (delimiter, tuple(header))
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6).map(repr), min_size=3, max_size=3), min_size=2, max_size=8))
@@ -326,13 +326,13 @@ def test_numbers_alone_are_rows_and_words_above_them_are_names(rows):
 def test_any_text_is_a_table_or_a_fault_and_rows_are_where_they_are_said_to_be(text, header, comment, skip, delimiter):
     fault = ""
     try:
-        found = look_at(text, TableFormat(delimiter, None, header, comment=comment, skip_rows=skip), named=["x"])
+        dialect = look_at(text, TableFormat(delimiter, None, header, comment=comment, skip_rows=skip), named=["x"])
     except DataError as error:
         fault = str(error)
     if fault:
         assert re.match(r"t\.csv(:\d+)?: ", fault)
         return
     data = text.encode() + b"\n" * (not text.endswith("\n"))
-    assert data.endswith(found.rows)
-    assert found.first_line == 1 + data.removesuffix(found.rows).count(b"\n")
-    assert len(set(found.names)) == len(found.names) > 0
+    assert data.endswith(dialect.rows)
+    assert dialect.first_line == 1 + data.removesuffix(dialect.rows).count(b"\n")
+    assert len(set(dialect.names)) == len(dialect.names) > 0

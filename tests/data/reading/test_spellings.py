@@ -30,7 +30,7 @@ def write(path, cells):
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
 def test_a_column_whose_spellings_are_asked_for_is_the_same_column(tmp_path, cells):
     name = write(tmp_path / "t.csv", cells)
-    plain, spelled = (read_table(name, TableFormat(header=True), spelled=asked).columns["v"] for asked in ((), ("v",)))
+    plain, spelled = (read_table(name, TableFormat(header=True), spelled=names).columns["v"] for names in ((), ("v",)))
     assert type(plain) is type(spelled)
     assert cells_of(plain) == cells_of(spelled)
     if isinstance(plain, NumericColumn):

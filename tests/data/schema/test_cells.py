@@ -42,9 +42,9 @@ def test_texts_of_one_canonical_text_are_one_number(a, b):
 @given(st.lists(texts, max_size=6))
 def test_numbers_do_not_depend_on_their_neighbours(cells):
     numbers, is_unknown = parse_numbers(cells)
-    alone = [parse_numbers([cell]) for cell in cells]
-    np.testing.assert_array_equal(numbers, [number[0] for number, _ in alone])
-    assert is_unknown.tolist() == [is_so[0] for _, is_so in alone]
+    separately = [parse_numbers([cell]) for cell in cells]
+    np.testing.assert_array_equal(numbers, [number[0] for number, _ in separately])
+    assert is_unknown.tolist() == [is_so[0] for _, is_so in separately]
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_a_number_written_in_a_format_is_read_back(format, number, data):
     blank = data.draw(st.sampled_from(["", " ", "\u00a0"]))
     prefix = data.draw(st.sampled_from(["", format.prefix + blank])) if format.prefix else ""
     suffix = data.draw(st.sampled_from(["", blank + format.suffix])) if format.suffix else ""
-    ways = [prefix + digits + suffix]
+    spellings = [prefix + digits + suffix]
     if number < 0:
-        ways = [f"-{prefix}{digits}{suffix}", f"{prefix}\u2212{digits}{suffix}"]
+        spellings = [f"-{prefix}{digits}{suffix}", f"{prefix}\u2212{digits}{suffix}"]
         if format.parentheses:
-            ways += [f"({prefix}{digits}{suffix})", f"{prefix}({digits}){suffix}"]
-    numbers, is_unknown = parse_numbers(ways, format)
+            spellings += [f"({prefix}{digits}{suffix})", f"{prefix}({digits}){suffix}"]
+    numbers, is_unknown = parse_numbers(spellings, format)
     assert not is_unknown.any()
     assert set(numbers.tolist()) == {float(number)}
 

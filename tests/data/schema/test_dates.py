@@ -30,7 +30,7 @@ recent = st.datetimes(datetime.datetime(1969, 1, 1), datetime.datetime(2068, 12,
 
 
 def written(moment, name):
-    return moment.strftime(re.sub("YYYY|YY|MON|MM|DD", lambda part: STRFTIME[part[0]], name))
+    return moment.strftime(re.sub("YYYY|YY|MON|MM|DD", lambda match: STRFTIME[match[0]], name))
 
 
 @pytest.mark.parametrize("name", DATE_FORMATS)
@@ -86,15 +86,15 @@ def days(first, n_days, form):
     return [(start + datetime.timedelta(day)).strftime(form) for day in range(n_days)]
 
 
-@pytest.mark.parametrize("sign", "-/.")
-def test_of_an_order_with_the_year_first_and_one_with_it_last_the_one_with_fewer_years_is_taken(sign):
-    texts = days("2023-01-01", 160, f"%y{sign}%m{sign}%d")
-    found = find_date_formats(texts)
-    assert found[0] == f"YY{sign}MM{sign}DD"
-    assert f"DD{sign}MM{sign}YY" in found
-    assert best_date_format([*texts, "soon"], [1] * 161)[0] == found[0]
-    texts = days("2023-01-01", 160, f"%d{sign}%m{sign}%y")
-    assert find_date_formats(texts) == (f"DD{sign}MM{sign}YY", f"YY{sign}MM{sign}DD")
+@pytest.mark.parametrize("separator", "-/.")
+def test_of_an_order_with_the_year_first_and_one_with_it_last_the_one_with_fewer_years_is_taken(separator):
+    texts = days("2023-01-01", 160, f"%y{separator}%m{separator}%d")
+    formats = find_date_formats(texts)
+    assert formats[0] == f"YY{separator}MM{separator}DD"
+    assert f"DD{separator}MM{separator}YY" in formats
+    assert best_date_format([*texts, "soon"], [1] * 161)[0] == formats[0]
+    texts = days("2023-01-01", 160, f"%d{separator}%m{separator}%y")
+    assert find_date_formats(texts) == (f"DD{separator}MM{separator}YY", f"YY{separator}MM{separator}DD")
 
 
 def test_an_order_of_day_and_month_leaves_the_year_first_only_where_nothing_else_reads():
@@ -224,10 +224,10 @@ def test_has_time_sees_any_time_but_midnight():
 
 def test_cycles_are_points_on_circles_and_0_when_missing():
     days = np.append(np.random.default_rng(0).uniform(-50_000, 50_000, 200), np.nan)
-    parts = np.asarray(cycles(days, with_hour=True))
-    assert len(parts) == len(cycle_names(True)) == 6
-    np.testing.assert_allclose(parts[::2, :-1] ** 2 + parts[1::2, :-1] ** 2, 1.0)
-    assert (parts[:, -1] == 0).all()
+    features = np.asarray(cycles(days, with_hour=True))
+    assert len(features) == len(cycle_names(True)) == 6
+    np.testing.assert_allclose(features[::2, :-1] ** 2 + features[1::2, :-1] ** 2, 1.0)
+    assert (features[:, -1] == 0).all()
 
 
 def test_new_year_monday_and_midnight_are_where_the_circles_begin():

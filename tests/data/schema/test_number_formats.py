@@ -11,7 +11,7 @@ from mlpcli.data.schema.spelling import NumberFormat
 US, GERMAN = {"thousands": ","}, {"decimal": ",", "thousands": "."}
 
 
-def found(texts, delimiter=","):
+def counts(texts, delimiter=","):
     return find_number_format(texts, np.ones(len(texts), np.int64), delimiter)
 
 
@@ -48,7 +48,7 @@ def found(texts, delimiter=","):
 )
 @pytest.mark.parametrize("delimiter", [",", ";"])
 def test_numbers_in_disguise_are_recognised(texts, format, delimiter):
-    disguise = found(texts, delimiter)
+    disguise = counts(texts, delimiter)
     assert disguise is not None
     assert disguise.format == NumberFormat(**format)
     assert disguise.fraction == 1
@@ -94,7 +94,7 @@ def test_numbers_in_disguise_are_recognised(texts, format, delimiter):
     ],
 )
 def test_names_and_other_texts_with_digits_are_not(texts):
-    assert found(texts) is None
+    assert counts(texts) is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_names_and_other_texts_with_digits_are_not(texts):
     ],
 )
 def test_three_digits_behind_every_sign_are_ambiguous(texts, delimiter, format, alternative):
-    disguise = found(texts, delimiter)
+    disguise = counts(texts, delimiter)
     assert disguise.is_ambiguous
     assert disguise.format == NumberFormat(**format)
     assert disguise.alternatives == (NumberFormat(**alternative),)
@@ -117,10 +117,10 @@ def test_three_digits_behind_every_sign_are_ambiguous(texts, delimiter, format, 
 @pytest.mark.parametrize("number", ["9,560e+01", "1,234E5", "2,500e-3"])
 def test_digits_before_an_exponent_are_not_grouped(number):
     for texts in ([number, "8,100e+02"], [number, "7,409"]):
-        disguise = found(texts)
+        disguise = counts(texts)
         assert disguise.format == NumberFormat(decimal=",")
         assert not disguise.is_ambiguous
-    assert found(["7,409", "1.2e5", "3"]).format == NumberFormat(thousands=",")
+    assert counts(["7,409", "1.2e5", "3"]).format == NumberFormat(thousands=",")
 
 
 def test_few_strays_are_left_and_many_are_too_many():
@@ -140,7 +140,7 @@ def test_strays_among_plain_numbers_make_no_format():
 
 def test_many_texts_are_judged_by_a_sample_and_counted_as_a_whole():
     texts = [f"${number:,}" for number in range(1, 30_000)] + ["x"]
-    disguise = found(texts)
+    disguise = counts(texts)
     assert disguise.format == NumberFormat(prefix="$", thousands=",")
     assert disguise.fraction == pytest.approx(29_999 / 30_000)
 
@@ -158,7 +158,7 @@ FORMATS = [
 def test_numbers_written_in_a_format_are_read_back_by_the_one_that_is_found(format, numbers):
     swap = str.maketrans({",": format.thousands, ".": format.decimal})
     texts = [format.prefix + f"{number:,.2f}".translate(swap) + format.suffix for number in numbers]
-    disguise = found(texts)
+    disguise = counts(texts)
     read, is_unknown = parse_numbers(texts, disguise.format)
     assert not is_unknown.any()
     assert read.tolist() == [float(number) for number in numbers]
@@ -167,7 +167,7 @@ def test_numbers_written_in_a_format_are_read_back_by_the_one_that_is_found(form
 
 @given(st.lists(st.text("0123456789.,' $%()-kg", max_size=8).map(str.strip), unique=True, max_size=8))
 def test_a_format_that_is_found_reads_nearly_all_and_its_alternatives_do_too(texts):
-    disguise = found(texts)
+    disguise = counts(texts)
     if disguise is not None:
         for format in (disguise.format, *disguise.alternatives):
             assert 1 - parse_numbers(texts, format)[1].mean() >= 0.95
@@ -175,7 +175,7 @@ def test_a_format_that_is_found_reads_nearly_all_and_its_alternatives_do_too(tex
 
 
 @pytest.mark.parametrize(
-    ("texts", "found"),
+    ("texts", "counts"),
     [
         (["987", "353", "6.001", "2.770"], (2, 2)),
         (["987", "353", "6.001", "1.002.770", "-", "-5", "0"], (2, 3)),
@@ -187,8 +187,8 @@ def test_a_format_that_is_found_reads_nearly_all_and_its_alternatives_do_too(tex
         (["987", "353", "6.001", "2.770", "x"], None),
     ],
 )
-def test_points_before_three_digits_beside_small_whole_numbers_may_be_thousands(texts, found):
-    assert count_point_groups(texts, [1] * len(texts)) == found
+def test_points_before_three_digits_beside_small_whole_numbers_may_be_thousands(texts, counts):
+    assert count_point_groups(texts, [1] * len(texts)) == counts
 
 
 signs = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=4)
@@ -212,9 +212,9 @@ def test_the_yaml_of_a_format_says_how_it_differs_from_that_of_the_table():
 
 
 def test_what_an_ambiguous_sign_can_also_be_is_said():
-    assert found(["7,409", "18,671"]).doubt == "a comma before three digits can also be a decimal comma"
-    assert found(["7,409", "18,671"], ";").doubt == "a comma before three digits can also be a thousands separator"
+    assert counts(["7,409", "18,671"]).doubt == "a comma before three digits can also be a decimal comma"
+    assert counts(["7,409", "18,671"], ";").doubt == "a comma before three digits can also be a thousands separator"
     assert (
-        found(["\u20ac7.409", "\u20ac8.671"]).doubt == "a point before three digits can also be a thousands separator"
+        counts(["\u20ac7.409", "\u20ac8.671"]).doubt == "a point before three digits can also be a thousands separator"
     )
-    assert found(["7,409", "974"]).doubt == ""
+    assert counts(["7,409", "974"]).doubt == ""

@@ -15,7 +15,7 @@ TARGET = rng.choice(["a", "b", "c"], N)
 def profile(cells, name="x", roles=None, target=TARGET):
     """Profile of one column beside an ordinary one."""
     frame = pd.DataFrame({name: cells, "other": rng.normal(size=len(cells)), "y": target[: len(cells)]})
-    return next(found for found in profiles_of(frame, roles) if found.name == name)
+    return next(column for column in profiles_of(frame, roles) if column.name == name)
 
 
 def profiles_of(frame, roles=None):
@@ -50,9 +50,9 @@ def texts(*cells):
     ],
 )
 def test_every_kind_of_column_is_told(cells, kind, role):
-    found = profile(cells)
-    assert (found.kind, found.role) == (kind, role)
-    assert bool(found.drop_reason) == (kind in ("near_unique", "constant", "empty", "id", "leak"))
+    column = profile(cells)
+    assert (column.kind, column.role) == (kind, role)
+    assert bool(column.drop_reason) == (kind in ("near_unique", "constant", "empty", "id", "leak"))
 
 
 @pytest.mark.parametrize(
@@ -73,18 +73,18 @@ def test_fractions_are_never_ids():
 
 def test_an_only_input_that_counts_the_rows_is_kept():
     frame = pd.DataFrame({"x": np.arange(N), "y": np.arange(N) ** 2})
-    (found,) = profiles_of(frame)
-    assert (found.kind, found.drop_reason) == ("number", "")
+    (column,) = profiles_of(frame)
+    assert (column.kind, column.drop_reason) == ("number", "")
 
 
 def test_one_value_and_gaps_are_not_constant():
-    found = profile(texts(*["x"] * 100, *[np.nan] * 100))
-    assert (found.kind, found.n_missing, found.drop_reason) == ("category", 100, "")
+    column = profile(texts(*["x"] * 100, *[np.nan] * 100))
+    assert (column.kind, column.n_missing, column.drop_reason) == ("category", 100, "")
 
 
 def test_counts_and_examples_are_given():
-    found = profile(texts("u", "v", np.nan, *["u"] * 50))
-    assert (found.n_rows, found.n_distinct, found.n_missing, found.examples) == (53, 2, 1, ("u", "v"))
+    column = profile(texts("u", "v", np.nan, *["u"] * 50))
+    assert (column.n_rows, column.n_distinct, column.n_missing, column.examples) == (53, 2, 1, ("u", "v"))
 
 
 def test_examples_of_numbers_are_short():
@@ -92,8 +92,8 @@ def test_examples_of_numbers_are_short():
 
 
 def test_texts_of_numbers_are_numbers():
-    found = profile(texts(*["19.5", " ", "20"] * 30))
-    assert (found.kind, found.role, found.n_missing) == ("number", "number", 30)
+    column = profile(texts(*["19.5", " ", "20"] * 30))
+    assert (column.kind, column.role, column.n_missing) == ("number", "number", 30)
 
 
 def test_a_role_given_by_the_user_is_kept():
@@ -103,13 +103,13 @@ def test_a_role_given_by_the_user_is_kept():
 
 
 def test_dates_that_can_be_read_in_two_ways_are_noted():
-    found = profile(texts(*["01/02/2020", "03/04/2021"] * 20))
-    assert "dates could be MM/DD/YYYY or DD/MM/YYYY: read as MM/DD/YYYY" in found.note
+    column = profile(texts(*["01/02/2020", "03/04/2021"] * 20))
+    assert "dates could be MM/DD/YYYY or DD/MM/YYYY: read as MM/DD/YYYY" in column.note
 
 
 def test_columns_that_give_the_target_away_are_named():
-    found = profile(np.array([f"code {label}" for label in TARGET], dtype=object))
-    assert (found.kind, found.drop_reason) == ("leak", "leaks the target (y can be derived from it alone)")
+    column = profile(np.array([f"code {label}" for label in TARGET], dtype=object))
+    assert (column.kind, column.drop_reason) == ("leak", "leaks the target (y can be derived from it alone)")
     assert profile(np.where(TARGET == "a", 0.5, np.where(TARGET == "b", 1.5, 2.5))).kind == "leak"
     amounts = rng.normal(size=N)
     assert profile(amounts * 2 + 1, target=amounts).kind == "leak"
@@ -118,15 +118,15 @@ def test_columns_that_give_the_target_away_are_named():
 
 def test_targets_are_not_profiled():
     frame = pd.DataFrame({"y": TARGET, "x": rng.normal(size=N)})
-    assert [found.name for found in profiles_of(frame)] == ["x"]
+    assert [column.name for column in profiles_of(frame)] == ["x"]
 
 
 def test_what_training_will_refuse_is_a_fault_with_its_place_and_no_reason_to_drop():
-    found = profile(texts(*map(str, rng.normal(size=N - 1)), "oops"))
-    assert (found.role, found.drop_reason) == ("number", "")
-    assert found.fault.startswith(f"new.csv:{N + 1}: column x: 'oops' is not a number; the other {N - 1} cells are")
+    column = profile(texts(*map(str, rng.normal(size=N - 1)), "oops"))
+    assert (column.role, column.drop_reason) == ("number", "")
+    assert column.fault.startswith(f"new.csv:{N + 1}: column x: 'oops' is not a number; the other {N - 1} cells are")
 
 
 def test_numbers_in_disguise_are_profiled_as_the_numbers_they_are():
-    found = profile(texts(*(f"${number:,.2f}" for number in rng.uniform(0, 9000, N))))
-    assert (found.kind, found.role, found.schema.number.prefix, found.fault) == ("number", "number", "$", "")
+    column = profile(texts(*(f"${number:,.2f}" for number in rng.uniform(0, 9000, N))))
+    assert (column.kind, column.role, column.schema.number.prefix, column.fault) == ("number", "number", "$", "")

@@ -11,8 +11,8 @@ def plan(cells, task="auto"):
 
 
 def task_of(cells, task="auto"):
-    found = plan(cells, task)
-    return found.task, found.reason
+    spec = plan(cells, task)
+    return spec.task, spec.reason
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_a_target_of_too_many_classes_is_an_error_that_says_what_it_looks_like()
 def test_strays_among_the_numbers_of_a_target_are_a_fault_unless_classes_are_asked_for():
     cells = [*(f"{row}.5" for row in range(40)), "oops"]
     for task in ("auto", "regression"):
-        found = plan(cells, task)
-        assert found.task == "regression"
-        assert [finding.is_fault for finding in found.findings] == [True]
-        assert "new.csv:42: column y: 'oops' is not a number" in found.findings[0].text
+        spec = plan(cells, task)
+        assert spec.task == "regression"
+        assert [finding.is_fault for finding in spec.findings] == [True]
+        assert "new.csv:42: column y: 'oops' is not a number" in spec.findings[0].text
     assert plan(["1", "2"] * 30 + ["oops"], "classification").findings == ()
 
 

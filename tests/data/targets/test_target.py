@@ -56,8 +56,8 @@ def test_class_labels_make_the_round_trip(labels):
     codes = encode_target(target, state, table)
     assert codes.dtype == np.int8
     probabilities = np.eye(len(target.labels))[codes]
-    found = predicted_columns(target, probabilities)["y"].tolist()
-    assert [canonical(str(label)) for label in found] == [canonical(label) for label in labels]
+    predicted = predicted_columns(target, probabilities)["y"].tolist()
+    assert [canonical(str(label)) for label in predicted] == [canonical(label) for label in labels]
 
 
 @pytest.mark.parametrize(

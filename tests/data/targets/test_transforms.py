@@ -102,7 +102,7 @@ def test_a_negative_amount_has_no_logarithm_in_training_rows_and_in_any_other():
 
 def test_clamped_amounts_never_leave_their_range():
     _, target, state = fitted(hand_table(y=["1", "3"]))
-    held = state | {"target_low": np.array([1.0]), "target_high": np.array([3.0])}
+    clamped_state = state | {"target_low": np.array([1.0]), "target_high": np.array([3.0])}
     outputs = np.array([[-9.0], [0.5], [9.0]])
-    assert decode_outputs(target, held, outputs)[:, 0].tolist() == [1.0, 2.5, 3.0]
+    assert decode_outputs(target, clamped_state, outputs)[:, 0].tolist() == [1.0, 2.5, 3.0]
     assert decode_outputs(target, state, outputs)[:, 0].tolist() == [-7.0, 2.5, 11.0]

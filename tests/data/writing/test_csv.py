@@ -85,8 +85,8 @@ def test_any_texts_read_back_with_the_csv_module(rows):
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5, unique=True), st.lists(st.integers(0, 4), max_size=9))
-def test_labels_are_written_as_their_texts(texts, places):
-    codes = np.asarray([place % len(texts) for place in places], np.int8)
+def test_labels_are_written_as_their_texts(texts, indices):
+    codes = np.asarray([index % len(texts) for index in indices], np.int8)
     rows = [texts[code] for code in codes]
     assert format_rows([Labels(texts, codes), codes]).encode() == format_rows([rows, codes]).encode()
 
@@ -98,8 +98,8 @@ def test_numbers_read_back_as_they_were(dtype, tmp_path):
     @given(hnp.arrays(dtype, st.integers(1, 6), elements={"allow_nan": True, "allow_infinity": False}))
     def holds(numbers):
         path.write_bytes(format_header(["x", "y"]).encode() + format_rows([numbers, np.ones(len(numbers))]).encode())
-        found = np.asarray(whole(opened(CsvReader, path))["x"][1], object).astype(np.float64)
-        np.testing.assert_array_equal(found.astype(dtype), numbers)
+        labels_read = np.asarray(whole(opened(CsvReader, path))["x"][1], object).astype(np.float64)
+        np.testing.assert_array_equal(labels_read.astype(dtype), numbers)
 
     holds()
 
@@ -120,7 +120,7 @@ def test_sets_of_labels_are_joined_so_that_they_can_be_told_apart(labels, n_rows
     holds = np.asarray(cells, np.bool_).reshape(n_rows, len(labels))
     texts = LabelSets(labels, holds).joined()
     for row, code in zip(holds, texts.codes, strict=True):
-        parts = re.findall(r"((?:[^\\|]|\\.)*)(?:\||$)", texts.values[code])
-        found = [re.sub(r"\\(.)", r"\1", part) for part in parts]
-        asked = [label for label, is_held in zip(labels, row, strict=True) if is_held]
-        assert found[: len(asked)] == asked
+        escaped = re.findall(r"((?:[^\\|]|\\.)*)(?:\||$)", texts.values[code])
+        labels_read = [re.sub(r"\\(.)", r"\1", field) for field in escaped]
+        expected = [label for label, is_held in zip(labels, row, strict=True) if is_held]
+        assert labels_read[: len(expected)] == expected

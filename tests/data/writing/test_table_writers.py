@@ -61,12 +61,12 @@ ROWS = st.tuples(st.floats(width=32, allow_infinity=False), st.integers(-1, 1), 
 def test_what_is_written_reads_back(ending, chunks, tmp_path_factory):
     path = tmp_path_factory.mktemp("t") / f"t.{ending}"
     path.write_bytes(written(path, [chunk(*rows) for rows in chunks]))
-    found = whole(opened(READERS[ending], path, header=True), Request(texts=frozenset(["label"])))
+    read_back = whole(opened(READERS[ending], path, header=True), Request(texts=frozenset(["label"])))
     rows = [row for rows in chunks for row in rows]
-    numbers = np.asarray([np.nan if cell is None else float(cell) for cell in found["x"][1]]).astype(np.float32)
+    numbers = np.asarray([np.nan if cell is None else float(cell) for cell in read_back["x"][1]]).astype(np.float32)
     np.testing.assert_array_equal(numbers, np.asarray([row[0] for row in rows], np.float32))
-    assert found["label"][1] == [["a,b", 'q"%s', None][row[1]] for row in rows]
-    assert found["id"][1] == [row[2] for row in rows]
+    assert read_back["label"][1] == [["a,b", 'q"%s', None][row[1]] for row in rows]
+    assert read_back["id"][1] == [row[2] for row in rows]
 
 
 @pytest.mark.parametrize("path", ["out", "-", "a.b/out", "OUT.CSV", "/dev/stdout"])
@@ -138,8 +138,8 @@ def test_an_ending_that_cannot_be_written_is_refused(path):
 def of_lists(cells):
     """What is kept of a source without declared types, chunk by chunk."""
     parquet = pytest.importorskip("pyarrow.parquet")
-    found = parquet.read_table(io.BytesIO(written("t.parquet", [[chunk] for chunk in cells], names=["m"])))
-    return str(found.schema.types[0]), found["m"].to_pylist()
+    read_back = parquet.read_table(io.BytesIO(written("t.parquet", [[chunk] for chunk in cells], names=["m"])))
+    return str(read_back.schema.types[0]), read_back["m"].to_pylist()
 
 
 @pytest.mark.parametrize(
