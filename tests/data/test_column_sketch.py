@@ -34,7 +34,7 @@ def known_of(lists):
 
 @given(places, st.integers(1, 12))
 @settings(max_examples=300, deadline=None)
-def test_ranks_are_wrong_by_no_more_than_the_error_and_what_is_no_rank_is_exact(lists, points):
+def test_rank_errors_are_bounded_and_all_other_statistics_are_exact(lists, points):
     sketch, present = merge_sketches(sketched(lists, points)), known_of(lists)
     counts = sketch.counts.astype(np.float64)
     for of_sketch, side in zip(weights_below(sketch.values, present, counts), ("left", "right"), strict=True):
@@ -54,7 +54,7 @@ def test_ranks_are_wrong_by_no_more_than_the_error_and_what_is_no_rank_is_exact(
 
 @given(places, st.integers(1, 12), st.data())
 @settings(max_examples=200, deadline=None)
-def test_places_are_merged_in_any_order_and_groups(lists, points, data):
+def test_shards_are_merged_in_any_order_and_grouping(lists, points, data):
     sketches = sketched(lists, points)
     shuffled = data.draw(st.permutations(sketches))
     cut = data.draw(st.integers(0, len(shuffled)))
@@ -68,7 +68,7 @@ def test_places_are_merged_in_any_order_and_groups(lists, points, data):
 
 @given(places)
 @settings(max_examples=100, deadline=None)
-def test_places_of_few_distinct_numbers_are_exact_however_they_are_cut(lists):
+def test_shards_of_few_distinct_numbers_are_exact_however_they_are_cut(lists):
     many, value = (
         merge_sketches(sketched(lists, 40)),
         merge_sketches(sketched([[value for values in lists for value in values]], 1000)),
@@ -78,7 +78,7 @@ def test_places_of_few_distinct_numbers_are_exact_however_they_are_cut(lists):
     assert many.counts.tobytes() == value.counts.tobytes()
 
 
-def test_an_error_is_half_a_stretch_of_each_place():
+def test_the_error_is_half_a_run_of_each_shard():
     rng = np.random.default_rng(0)
     lists = [rng.normal(size=n).tolist() for n in (2000, 1000, 10)]
     assert merge_sketches(sketched(lists, 100)).error == 10 + 5 + 0

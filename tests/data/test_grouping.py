@@ -17,7 +17,7 @@ def test_each_text_is_a_group_and_so_are_the_missing_cells():
     assert groups_of(["b", "a", None, "b", " a"]) == ["c = b", "c = a", f"c = {MISSING}", "c = b", "c = a"]
 
 
-def test_few_numbers_are_groups_and_many_are_parted_at_their_quartiles():
+def test_few_numbers_are_groups_and_many_are_split_at_their_quartiles():
     assert groups_of([3.0, 1.0, np.nan]) == ["c = 3", "c = 1", f"c = {MISSING}"]
     many = groups_of([*np.arange(1.0, 101.0), np.nan])
     assert sorted(set(many)) == sorted(

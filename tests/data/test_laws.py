@@ -91,9 +91,7 @@ def inputs(preprocessor, table: Table) -> np.ndarray:
 
 @SLOW
 @given(frames(), st.sampled_from(SCALERS), st.sampled_from(ENCODINGS), st.sampled_from([MedianFill(), MeanFill()]))
-def test_the_inputs_of_a_row_are_the_same_in_training_alone_and_in_any_chunk(
-    tmp_path, frame, scaler, encoding, missing
-):
+def test_the_inputs_of_a_row_are_the_same_in_training_and_in_any_batch(tmp_path, frame, scaler, encoding, missing):
     table = read_table(written(frame, tmp_path / "a.csv"))
     preprocessor, _ = fitted(table, scaler, encoding, missing)
     X = inputs(preprocessor, table)
@@ -112,7 +110,7 @@ def preprocessor_format(table: Table):
 
 @SLOW
 @given(frames(), st.sampled_from(SCALERS), st.sampled_from(ENCODINGS), st.randoms())
-def test_permuting_rows_permutes_inputs_and_changes_nothing_that_is_learnt(tmp_path, frame, scaler, encoding, random):
+def test_permuting_rows_permutes_inputs_and_changes_no_fitted_value(tmp_path, frame, scaler, encoding, random):
     order = list(range(len(frame)))
     random.shuffle(order)
     table = read_table(written(frame, tmp_path / "a.csv"))
@@ -197,7 +195,7 @@ def test_columns_dropped_added_or_moved_elsewhere_change_no_input(tmp_path, fram
 
 
 @given(st.text(max_size=12))
-def test_the_one_spelling_of_a_cell_is_its_own_spelling(text):
+def test_canonical_texts_are_canonical(text):
     assert canonical(canonical(text.strip())) == canonical(text.strip())
 
 
@@ -282,7 +280,7 @@ def test_a_short_float_is_the_number_of_its_shortest_text(dtype, data):
 
 
 @pytest.mark.parametrize("proba", [False, True])
-def test_a_row_is_answered_with_the_same_text_whatever_rows_stand_beside_it(tmp_path, proba):
+def test_the_prediction_of_a_row_has_the_same_text_whatever_the_other_rows_are(tmp_path, proba):
     rng = np.random.default_rng(2)
     frame = pd.DataFrame(rng.normal(size=(700, 5)).round(4), columns=list("abcde"))
     frame["y"] = (frame["a"] * 2 + frame["b"]).round(5) if not proba else rng.choice(["u", "v", "w"], 700)
@@ -336,7 +334,9 @@ def odd_frames(draw: st.DrawFn) -> pd.DataFrame:
 
 @settings(SLOW, max_examples=15)
 @given(odd_frames(), st.sampled_from(["standardize", "quantile", "robust"]))
-def test_an_answer_hangs_on_its_row_alone_with_options_markers_kept_columns_and_other_formats(tmp_path, frame, scaler):
+def test_a_prediction_depends_only_on_its_row_with_options_markers_kept_columns_and_other_formats(
+    tmp_path, frame, scaler
+):
     path = written(frame, tmp_path / "a.csv")
     model = trained(path, columns=ODD, validation=None, missing=["", "NA", "1e3"], scaler=scaler)
     (tmp_path / "w.npz").write_bytes(encode_model(model))

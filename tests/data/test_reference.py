@@ -73,7 +73,9 @@ def test_every_cell_is_counted_once_whatever_the_chunks():
     assert total.n_rows == 333
     for name in ("counts", "n_missing", "n_below", "n_above", "low", "high"):
         assert getattr(total, name).tolist() == getattr(total_counts, name).tolist()
-    for (of_bins, of_buckets), n_missing in zip(split_counts(profile, total_counts), total_counts.n_missing, strict=True):
+    for (of_bins, of_buckets), n_missing in zip(
+        split_counts(profile, total_counts), total_counts.n_missing, strict=True
+    ):
         assert max(of_bins.sum(), of_buckets.sum()) + n_missing == 333
 
 
@@ -95,7 +97,7 @@ def test_edges_part_the_rows_evenly_and_never_lie_on_a_value():
     assert not set(column.edges) & set(values.tolist())
 
 
-def test_a_rounding_to_float32_moves_no_value_to_another_bin():
+def test_rounding_to_float32_moves_no_value_to_another_bin():
     values = np.random.default_rng(0).choice([0.1, 0.3, 0.7, 1.1, 5.7], 400)
     fit, profile, before = fitted({"x": values})
     histogram = counted(fit, profile, {"x": values.astype(np.float32).astype(np.float64)})
@@ -116,7 +118,7 @@ def test_a_value_of_nearly_all_rows_has_a_bin_of_its_own(rare):
     "values",
     [[1.0] * 60, [-1.7e308, 1.7e308] * 30, [5e-324, 0.0] * 30, np.nextafter(1.0, [2.0, 0.0] * 30), [0.0, 1e-300] * 30],
 )
-def test_extreme_numbers_have_rising_edges_and_lose_no_row(values):
+def test_extreme_numbers_have_increasing_edges_and_all_rows_are_counted(values):
     fit, profile, histogram = fitted({"x": np.asarray(values), "y": np.arange(60.0)})
     assert find_profile_fault(profile, fit.columns) == ""
     counts, _ = split_counts(profile, histogram)[0]
@@ -179,7 +181,7 @@ def test_a_level_is_new_only_if_the_profile_would_have_named_it():
     assert 550 < len(found) < 780  # as many as levels that are named, but for chance
 
 
-def test_of_very_many_new_levels_the_same_are_kept_whatever_the_chunks():
+def test_the_same_levels_of_very_many_new_ones_are_kept_whatever_the_chunks():
     fit, profile, _ = fitted({"t": ["a", "b"] * 30})
     new = {"t": [f"m{number % 4000}" for number in range(8000)] + ["a"] * 10}
     total_counts = counted(fit, profile, new)

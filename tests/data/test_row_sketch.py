@@ -32,7 +32,7 @@ def every(some):
 
 @pytest.mark.parametrize("n_rows", [50, 20_000])
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.8, 1.0])
-def test_the_fraction_of_rows_that_were_trained_on_is_found_in_any_order(n_rows, fraction):
+def test_the_fraction_of_training_rows_is_estimated_in_any_order(n_rows, fraction):
     trained, fresh = table(n_rows, 1), table(n_rows, 2)
     sketch = sketch_rows(trained, NAMES, every(trained))
     assert sketch.is_sample == (n_rows > MAX_HASHES)
@@ -59,7 +59,7 @@ def test_rows_of_few_values_are_expected_to_be_there_again():
         assert not exceeds_expected(count_trained_rows(sketch, fresh, NAMES, every(fresh)), sketch)
 
 
-def test_new_rows_are_seldom_taken_for_training_rows():
+def test_new_rows_are_rarely_mistaken_for_training_rows():
     trained = table(2000, 1, n_levels=300)
     sketch = sketch_rows(trained, NAMES, every(trained))
     counts = [
@@ -68,7 +68,7 @@ def test_new_rows_are_seldom_taken_for_training_rows():
     assert not any(exceeds_expected(one, sketch) for one in counts)
 
 
-def test_a_hash_goes_by_the_cell_and_not_by_how_it_is_held():
+def test_a_hash_depends_on_the_cell_and_not_on_its_storage():
     wide = table_of({"n": NumericColumn(np.array([0.0, 1.0, 2.5, np.nan])), "k": texts([0, 1, 1, -1])})
     other = table_of(
         {
@@ -87,11 +87,11 @@ def test_a_hash_goes_by_the_cell_and_not_by_how_it_is_held():
     "sketch",
     [RowSketch("abc"), RowSketch("0000000g"), RowSketch("0000000200000001"), RowSketch("", False, 1.5)],
 )
-def test_a_sketch_that_is_none_is_found_out(sketch):
+def test_an_invalid_sketch_is_detected(sketch):
     assert sketch.fault
 
 
-def test_without_a_sketch_nothing_is_said():
+def test_without_a_sketch_no_rows_are_comparable():
     some = table(10, 1)
     assert RowSketch().fault == ""
     assert not exceeds_expected(count_trained_rows(RowSketch(), some, NAMES, every(some)), RowSketch())

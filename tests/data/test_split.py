@@ -12,7 +12,7 @@ seeds = st.integers(0, 2**32)
 
 
 @given(n_rows=st.integers(2, 300), fraction=shares, seed=seeds)
-def test_a_split_parts_the_rows_and_has_the_share_asked_for(n_rows, fraction, seed):
+def test_a_split_partitions_the_rows_and_has_the_requested_fraction(n_rows, fraction, seed):
     train, validation = split_rows(n_rows, fraction, None, np.random.default_rng(seed))
     assert sorted([*train, *validation]) == list(range(n_rows))
     assert train.dtype == validation.dtype == np.int32
@@ -22,7 +22,7 @@ def test_a_split_parts_the_rows_and_has_the_share_asked_for(n_rows, fraction, se
 
 
 @given(codes=st.lists(st.integers(0, 6), min_size=2, max_size=200), fraction=shares, seed=seeds)
-def test_a_stratified_split_parts_the_rows_and_leaves_every_class_in_training(codes, fraction, seed):
+def test_a_stratified_split_partitions_the_rows_and_keeps_every_class_in_training(codes, fraction, seed):
     codes = np.asarray(codes, np.int64)
     assume(np.bincount(codes).max() > 1)
     train, validation = split_rows(len(codes), fraction, codes, np.random.default_rng(seed))

@@ -13,7 +13,7 @@ RNG = np.random.default_rng
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=20, max_size=120), st.integers(2, 4), st.integers(0, 3))
-def test_groups_stay_whole_and_no_part_is_empty(groups, n_parts, seed):
+def test_groups_stay_together_and_no_split_is_empty(groups, n_parts, seed):
     groups = np.asarray(groups)
     fractions = (1.0 / n_parts,) * n_parts
     if len(np.unique(groups)) < n_parts:
@@ -26,7 +26,7 @@ def test_groups_stay_whole_and_no_part_is_empty(groups, n_parts, seed):
 
 
 @pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.7, 0.3), (0.25,) * 4])
-def test_parts_have_their_fraction_of_the_rows_and_of_each_class(fractions):
+def test_splits_have_their_fraction_of_the_rows_and_of_each_class(fractions):
     rng = RNG(0)
     groups = np.repeat(np.arange(300), rng.integers(1, 12, 300))
     classes = (rng.random(300) < 0.15).astype(int)[groups]
@@ -38,7 +38,7 @@ def test_parts_have_their_fraction_of_the_rows_and_of_each_class(fractions):
 
 @pytest.mark.parametrize("fractions", [(0.8, 0.2), (0.25,) * 4])
 @pytest.mark.parametrize("largest", [1, 12])
-def test_parts_have_their_fraction_of_each_yes_and_each_no(fractions, largest):
+def test_splits_have_their_fraction_of_each_label(fractions, largest):
     """Of columns that go by the group, one of them rare; rows that are all alone are groups of one row."""
     rng = RNG(0)
     groups = np.repeat(np.arange(300), rng.integers(1, largest + 1, 300))
@@ -56,7 +56,7 @@ def test_parts_have_their_fraction_of_each_yes_and_each_no(fractions, largest):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=20, max_size=120), st.integers(2, 4), st.integers(0, 3))
-def test_groups_of_rows_with_several_answers_stay_whole_and_no_part_is_empty(groups, n_parts, seed):
+def test_groups_of_rows_with_several_labels_stay_together_and_no_split_is_empty(groups, n_parts, seed):
     rng = RNG(seed)
     groups = np.where(rng.random(len(groups)) < 0.5, groups, 100 + np.arange(len(groups)))  # half of them alone
     fractions = (1.0 / n_parts,) * n_parts
@@ -67,7 +67,7 @@ def test_groups_of_rows_with_several_answers_stay_whole_and_no_part_is_empty(gro
     assert all(len(set(split_of[groups == group].tolist())) == 1 for group in set(groups.tolist()))
 
 
-def test_rows_that_are_all_alone_are_split_as_strata_ask():
+def test_single_row_groups_are_stratified():
     classes = np.array([0] * 9000 + [1] * 1000)
     split_of = split_groups(np.arange(10_000), classes, (0.8, 0.2), RNG(0))
     assert np.mean(split_of == 1) == pytest.approx(0.2, abs=0.001)
@@ -101,6 +101,6 @@ def test_the_last_fraction_of_the_times_is_held_out():
 
 @pytest.mark.parametrize("fraction", [0.001, 0.999])
 @pytest.mark.parametrize("n_rows", [2, 60, 500])
-def test_no_part_is_empty_however_small_its_fraction_of_rows_that_are_all_alone(fraction, n_rows):
+def test_no_split_is_empty_however_small_its_fraction_of_single_row_groups(fraction, n_rows):
     split_of = split_groups(np.arange(n_rows), None, (1.0 - fraction, fraction), RNG(0))
     assert set(split_of.tolist()) == {0, 1}

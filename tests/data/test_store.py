@@ -21,7 +21,7 @@ NUMBERS = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=50)
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=5))
-def test_what_is_spilled_in_parts_is_read_as_one(arrays):
+def test_spilled_segments_are_read_as_one_array(arrays):
     with closing(SpillFile(None)) as file:
         segments = [file.append(np.asarray(values)) for values in arrays]
         np.testing.assert_array_equal(file.read(segments, np.dtype(np.int64)), np.concatenate(arrays))
@@ -48,7 +48,7 @@ def test_a_temporary_file_has_no_name(tmp_path):
     assert X.sum() == 15.0
 
 
-def test_a_disk_without_room_is_one_sentence(tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_of_one_sentence(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
@@ -94,7 +94,7 @@ def test_a_watch_that_ended_in_a_fault_begins_anew_with_the_next_file():
     assert (thread is ended) == (not os.path.exists("/proc/self/statm"))
 
 
-def test_nobody_watches_once_no_file_is_mapped(monkeypatch):
+def test_the_watching_thread_ends_when_no_file_is_mapped(monkeypatch):
     monkeypatch.setattr(store, "POLL_SECONDS", 0.001)
     X = MappedFile(None, 80).array((10,), np.float64)
     watchers = [thread for thread in threading.enumerate() if thread.name == "mapped-pages"]

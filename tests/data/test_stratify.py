@@ -24,7 +24,7 @@ def tables(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(tables(), st.floats(0.1, 0.5), rngs)
-def test_every_answer_of_two_rows_is_on_both_sides(y, fraction, rng):
+def test_a_label_of_two_rows_is_in_both_splits(y, fraction, rng):
     train, validation = split_multilabel(y, fraction, rng)
     assert sorted([*train, *validation]) == list(range(len(y)))
     assert len(validation) == round(len(y) * fraction)
@@ -40,7 +40,7 @@ def test_every_answer_of_two_rows_is_on_both_sides(y, fraction, rng):
 
 @settings(max_examples=80, deadline=None)
 @given(tables(), st.integers(2, 5), rngs)
-def test_folds_are_of_equal_size_and_an_answer_is_spread_over_them(y, n_folds, rng):
+def test_folds_are_of_equal_size_and_rows_of_a_label_are_distributed_over_them(y, n_folds, rng):
     folds = fold_multilabel(y, n_folds, rng)
     sizes = np.bincount(folds, minlength=n_folds)
     assert sizes.max() - sizes.min() <= 1

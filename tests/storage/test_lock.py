@@ -98,7 +98,7 @@ def disk_without_locks(request, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files without a name")
-def test_a_kill_while_the_disk_is_tried_for_locks_leaves_no_file(tmp_path, monkeypatch):
+def test_a_kill_while_lock_support_is_tested_leaves_no_file(tmp_path, monkeypatch):
     lock, names = Lock(str(tmp_path / "x.lock"), "runs/x"), []
     flock = fcntl.flock
 
@@ -127,7 +127,7 @@ def test_on_a_disk_without_locks_the_file_is_the_lock(tmp_path):
 
 
 @pytest.mark.usefixtures("disk_without_locks")
-def test_on_a_disk_without_locks_that_of_a_killed_process_is_taken_over(tmp_path):
+def test_the_soft_lock_of_a_killed_process_is_taken_over(tmp_path):
     path = tmp_path / "x.lock"
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait(timeout=60)

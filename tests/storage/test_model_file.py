@@ -541,7 +541,7 @@ def test_members_with_numbers_that_are_not_finite_are_refused(tmp_path, members,
         reloaded(tmp_path, members, lambda h, a: a[name].reshape(-1).__setitem__(-1, np.nan))
 
 
-def test_a_reader_gets_the_answers_of_members_from_the_arrays_as_documented(tmp_path):
+def test_the_documented_computation_from_the_arrays_gives_the_predictions_of_members(tmp_path):
     model = {"layers": ["auto", 5, "auto"], "members": 2, "numeric_embedding": "periodic", "activation": "tanh"}
     weights = train(tmp_path, {"train": str(DATA / "iris.csv"), "target": "species"}, model=model)
     _, a = parts(weights)

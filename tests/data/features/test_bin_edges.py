@@ -59,7 +59,7 @@ def test_the_first_split_is_the_best_of_all_by_the_gini_impurity():
     assert tree_edges(values, split_targets(codes), 2).tolist() == [best]
 
 
-def test_two_classes_split_as_their_0_and_1_do():
+def test_two_classes_are_split_like_the_numbers_0_and_1():
     rng = np.random.default_rng(2)
     values, codes = rng.normal(size=400), rng.integers(0, 2, 400)
     amounts = codes[:, None].astype(np.float64)
@@ -70,7 +70,7 @@ def test_two_classes_split_as_their_0_and_1_do():
 
 @settings(deadline=None)
 @given(values=columns, bins=st.integers(2, 9), kind=st.sampled_from(KINDS))
-def test_edges_rise_from_the_smallest_value_to_the_largest_whatever_the_target(values, bins, kind):
+def test_edges_increase_from_the_minimum_to_the_maximum_whatever_the_target(values, bins, kind):
     present = values[~np.isnan(values)]
     computed = edges_by(values, some_targets(kind, len(values), np.random.default_rng(0)), bins=bins)
     assert len(computed) == 0 or 3 <= len(computed) <= bins + 1
@@ -109,7 +109,7 @@ def test_no_leaf_is_smaller_than_five_rows():
     assert len(tree_edges(values[:9], split_targets(values[:9, None]), 9)) == 0
 
 
-def test_leaves_of_one_answer_are_not_split_and_quantiles_of_the_values_fill_up():
+def test_leaves_of_a_single_class_are_not_split_and_quantiles_of_the_values_are_added():
     values = np.arange(101.0)
     codes = (values > 50).astype(np.int64)
     assert tree_edges(values, split_targets(codes), 16).tolist() == [50.5]
@@ -128,7 +128,7 @@ def test_a_column_of_zeros_mostly_has_bins_elsewhere_too(edges):
     assert (counts > 0).sum() > 10
 
 
-def test_of_distinct_values_quantile_bins_hold_equal_shares():
+def test_quantile_bins_of_distinct_values_hold_equal_numbers_of_rows():
     for bins in (5, 8):
         computed = quantile_edges(np.sort(np.random.default_rng(0).normal(size=40 * bins + 1)), bins + 1)
         assert len(computed) == bins + 1
@@ -152,7 +152,7 @@ def test_columns_with_few_values_have_no_bins(edges):
         assert (len(computed) == 0) == (n_edges == 0)
 
 
-def test_very_many_classes_and_rows_are_looked_at_in_part(monkeypatch):
+def test_trees_subsample_very_many_classes_and_rows(monkeypatch):
     rng = np.random.default_rng(6)
     values = rng.uniform(size=5000)
     codes = np.floor(values * 8).astype(np.int64) * 50 + rng.integers(0, 50, 5000)
@@ -164,7 +164,7 @@ def test_very_many_classes_and_rows_are_looked_at_in_part(monkeypatch):
 
 @settings(deadline=None)
 @given(values=columns, span=st.floats(1e-3, 1e3))
-def test_a_span_moves_each_input_from_0_to_1_to_its_two_sides(values, span):
+def test_a_span_maps_each_input_from_0_to_1_to_both_signs(values, span):
     edges = PiecewiseLinear(span=span).find_edges(values)
     if not len(edges):
         return

@@ -15,14 +15,14 @@ def encoded(values, edges, dtype=np.float64):
     return out
 
 
-def test_bins_fill_one_after_the_other():
+def test_inputs_of_bins_reach_1_in_ascending_order():
     assert encoded([-1, 0, 1, 2, 5, 8, 9], [0, 2, 8]).tolist() == [
         [0, 0], [0, 0], [0.5, 0], [1, 0], [1, 0.5], [1, 1], [1, 1],
     ]  # fmt: skip
 
 
 @given(values=columns, others=columns, bins=st.integers(2, 9))
-def test_a_bin_holds_0_to_1_and_begins_to_fill_when_the_one_before_is_full(values, others, bins):
+def test_a_bin_input_is_from_0_to_1_and_positive_only_if_the_previous_one_is_1(values, others, bins):
     edges = PiecewiseLinear(bins=bins).find_edges(values)
     if not len(edges):
         return

@@ -39,7 +39,7 @@ def test_a_missing_number_stays_missing_when_scaled():
 
 
 @given(values=columns, others=columns, points=st.integers(2, 9))
-def test_normal_scores_keep_the_order_of_any_numbers_and_stay_between_those_of_the_ends(values, others, points):
+def test_normal_scores_are_monotonic_and_bounded_by_those_of_the_first_and_last_knot(values, others, points):
     fit, _ = fit_numeric(values, Quantile(points=points), MedianFill(), NoEncoding())
     scores = fit.scaled(np.sort(np.concatenate([values, others])))
     assert np.isfinite(scores).all()
@@ -57,7 +57,7 @@ def test_a_value_between_two_knots_is_on_the_line_between_them():
 
 @pytest.mark.parametrize("scaler", [MinMax(), Robust(clip=2.0), Quantile(points=4)], ids=lambda scaler: scaler.name)
 @pytest.mark.parametrize("encoding", [NoEncoding(), PiecewiseLinear(bins=3), PiecewiseLinear(span=0.5)], ids=str)
-def test_what_was_learnt_of_columns_comes_back_from_the_flat_state(scaler, encoding):
+def test_fitted_columns_are_restored_from_the_flat_state(scaler, encoding):
     rng = np.random.default_rng(0)
     tables = {"a": rng.normal(size=20), "b": np.array([0.0, 1.0]), "c": rng.normal(size=9)}
     fits = {name: fit_numeric(values, scaler, MedianFill(), encoding)[0] for name, values in tables.items()}

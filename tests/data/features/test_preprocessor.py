@@ -295,7 +295,7 @@ def test_other_columns_of_texts_keep_an_input_for_each_level(cells):
     assert fit(table, categorical=one).feature_names == fit(table, categorical=two).feature_names
 
 
-def test_where_the_numbers_and_the_one_hot_blocks_stand():
+def test_the_inputs_of_numbers_and_of_one_hot_columns_are_located():
     table = hand_table(
         island=["b", "a", "c"],
         size=[1.0, np.nan, 3.0],
@@ -315,7 +315,7 @@ def test_where_the_numbers_and_the_one_hot_blocks_stand():
     ]
 
 
-def test_unseen_levels_go_to_other_or_nowhere_and_are_counted():
+def test_unseen_levels_use_the_other_input_or_none_and_are_counted():
     new = hand_table(x=["a", "z", np.nan, "q"])
     with_other = fit(hand_table(x=["a"] * 5 + ["b"] * 5 + ["c"]), categorical=OneHot(min_count=5))
     assert with_other.feature_names == ("x=a", "x=b", "x=(other)")
@@ -356,7 +356,7 @@ def test_missing_cells_can_be_refused_in_training_and_afterwards():
             transform(preprocessor, hand_table(a=[*cells, np.nan]))
 
 
-def test_a_missing_date_is_the_middle_day_at_no_place_in_the_year():
+def test_a_missing_date_is_the_median_day_with_cyclic_features_of_0():
     table = hand_table(a=["2020-01-01", "2020-01-03", "2020-01-05", np.nan])
     X, _ = transform(fit(table), table)
     assert X[3].tolist() == [0, 0, 0, 0, 0, 1]
@@ -368,7 +368,7 @@ def test_the_hour_is_an_input_only_if_training_has_times():
     assert "a.day_sin" not in fit(hand_table(a=["2020-01-01", "2020-01-02"])).feature_names
 
 
-def test_the_way_of_writing_dates_is_found_in_all_rows():
+def test_the_date_format_is_detected_from_all_rows():
     table = hand_table(a=["01/02/2020", "03/04/2020", "25/12/2020"])
     preprocessor = fit(table, rows=np.array([0, 1]))
     assert preprocessor.columns[0].schema.date_format == "DD/MM/YYYY"
@@ -390,7 +390,7 @@ def test_texts_of_digits_keep_their_zeros():
     assert transform(preprocessor, hand_table(zip=["1"]))[0].tolist() == [[0, 1, 0]]
 
 
-def test_yes_and_no_are_understood_in_other_words_and_anything_else_is_unseen():
+def test_other_words_for_yes_and_no_are_accepted_and_anything_else_is_unseen():
     preprocessor = fit(hand_table(x=["yes", "no"]))
     X, counts = transform(preprocessor, hand_table(x=["YES", "0", "perhaps", np.nan]))
     assert X[:, 0].tolist() == [1, -1, 0, 0]

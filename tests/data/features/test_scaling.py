@@ -87,7 +87,7 @@ def test_robust_takes_half_the_distance_of_the_others_when_most_values_are_equal
     assert measured(Robust(), np.array([0.0] * 9 + [8.0])) == (0.0, 4.0)
 
 
-def test_where_most_values_are_equal_one_that_is_far_out_does_not_squeeze_the_others():
+def test_an_outlier_does_not_determine_the_scale_if_most_values_are_equal():
     others = [2000.0, 3000.0, 4000.0, 5000.0, 99999.0]
     assert measured(Robust(), np.array([0.0] * 95 + others)) == (0.0, 2000.0)
     assert measured(Robust(), np.array([-x for x in others] + [0.0] * 95)) == (0.0, 2000.0)
@@ -162,7 +162,7 @@ def test_many_values_become_normal():
     assert scores.std() == pytest.approx(1, abs=0.02)
 
 
-def test_fills_are_median_and_mean_of_the_known_cells():
+def test_imputed_values_are_median_and_mean_of_the_non_missing_cells():
     values = np.array([1.0, np.nan, 2.0, 9.0])
     ordered = sorted_non_missing(values)
     assert fit_imputed_value(MedianFill(), ordered) == 2.0

@@ -130,7 +130,7 @@ def test_a_type_that_is_no_cell_is_refused_only_where_it_is_wanted(name, array, 
     assert whole(opened(ArrowReader, path), Request(frozenset("y"))) == {"y": (None, [1, 2])}
 
 
-def test_places_projection_and_index_columns(write):
+def test_locations_projection_and_index_columns(write):
     path = write({"x": [1, 2, 3], "__index_level_0__": [5, 6, 7]})
     reader = opened(ArrowReader, path)
     assert reader.names == ("x",)
@@ -142,11 +142,11 @@ def test_places_projection_and_index_columns(write):
     assert reader.locate(2) == f"{path}: row 3"
 
 
-def test_columns_of_dotted_names_are_told_apart(write):
+def test_columns_with_dotted_names_are_distinguished(write):
     assert whole(opened(ArrowReader, write({"a": [1], "a.b": [2]}))) == {"a": (None, [1]), "a.b": (None, [2])}
 
 
-def test_two_columns_of_one_name_and_no_columns_are_refused(write):
+def test_two_columns_of_equal_name_and_no_columns_are_errors(write):
     path = write(pa.table([pa.array([1]), pa.array([2])], names=["x", "x "]))
     with pytest.raises(DataError, match=r"columns 1 and 2 are both named 'x'\. Rename one of them\."):
         opened(ArrowReader, path)

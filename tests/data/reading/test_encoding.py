@@ -19,7 +19,7 @@ def read_text(data, given_encoding=None):
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_an_encoding_with_a_byte_order_mark_and_utf_8_are_found(codec):
+def test_utf_8_and_encodings_with_a_byte_order_mark_are_detected(codec):
     text, blocks = read_text("naïve,Ω\n".encode(codec))
     assert text == "naïve,Ω\n"
     assert blocks.encoding == codec.removesuffix("-sig")
@@ -82,7 +82,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("codec", "text"), [*LANGUAGES, *WORDS])
-def test_the_charset_of_a_language_is_found_behind_much_ascii_too(codec, text):
+def test_the_encoding_of_a_language_is_detected_after_much_ascii_too(codec, text):
     for before in ("", "x,y\n1,2\n" * 1000):
         text_read, blocks = read_text((before + text).encode(codec))
         assert text_read == before + text
@@ -95,7 +95,7 @@ def test_the_charset_of_a_language_is_found_behind_much_ascii_too(codec, text):
         assert note.split("(")[1].split("): ")[0] in text
 
 
-def test_a_byte_that_the_charset_found_has_not_is_an_error():
+def test_a_byte_that_is_invalid_in_the_detected_encoding_is_an_error():
     with pytest.raises(DataError, match=r"^t\.csv:70002: byte 0x81 is not valid utf-8 or cp1252\. Save the file"):
         read_text("Köln\n".encode("cp1252") + b"Bonn 3, Ulm 25\n" * 70_000 + b"K\x81ln\n")
 
@@ -139,7 +139,7 @@ def test_where_blocks_end_makes_no_difference(text, codec, size):
 
 
 @given(st.integers(1, 9))
-def test_cp1252_is_found_wherever_a_block_ends(size):
+def test_cp1252_is_detected_wherever_a_block_ends(size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "BLOCK_SIZE", size)
         text, blocks = read_text(b"a\r\nb\r\ncaf\xe9\r\nd\r\n")

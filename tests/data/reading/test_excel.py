@@ -110,7 +110,7 @@ def test_rows_can_be_skipped_and_a_sheet_can_be_without_names(write):
     assert read(path, skip_rows=2, header=False) == {"c1": (None, [1.0]), "c2": (None, [2.0])}
 
 
-def test_a_column_without_a_name_is_called_by_its_place(write):
+def test_a_column_without_a_name_is_named_by_its_position(write):
     reader = opened(WorkbookReader, write([[None, "x"], [0, 5], [1, 6]]))
     assert reader.names == ("Unnamed: 0", "x")
     assert reader.notes[0].endswith("book.xlsx!Sheet1!row 1: columns without a name: named Unnamed: 0.")
@@ -129,7 +129,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("message", "rows"), FAULTS.items())
-def test_each_fault_is_told_with_its_place(message, rows, write):
+def test_each_error_has_its_location(message, rows, write):
     with pytest.raises(DataError) as error:
         read(write(rows))
     assert message in str(error.value)

@@ -97,7 +97,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("text", "message"), FAULTS.items())
-def test_each_fault_is_told_with_its_line(text, message, write):
+def test_each_error_has_its_line(text, message, write):
     with pytest.raises(DataError) as error:
         read(write(text))
     assert message in str(error.value)

@@ -80,7 +80,7 @@ def test_columns_are_numbers_or_texts(write):
     assert (table.name, table.notes, table.n_rows, table.is_file) == ("t.csv", (), 2, True)
 
 
-def test_labels_keep_their_text_when_asked_for(write):
+def test_labels_keep_their_text_on_request(write):
     name = write("y,z\n01,True\n1.0,FALSE\n")
     assert cells(read_table(name, texts=["y", "not there"])) == {"y": ["01", "1.0"], "z": ["True", "FALSE"]}
 
@@ -133,7 +133,7 @@ def test_missing_markers_can_be_chosen(write):
     assert read(name, missing=("-999",)) == {"a": [None, 1, None], "s": ["NA", None, "x"]}
 
 
-def test_a_missing_number_is_missing_in_every_spelling_whatever_stands_beside_it(write):
+def test_a_missing_number_is_missing_in_every_spelling_whatever_the_other_cells_are(write):
     name = write("a,b,c\n-999.0,-999,x\n1,-999.00,-999\n2,-9.99e2,-999.0\n")
     expected = {"a": [None, 1, 2], "b": [None, None, None], "c": ["x", None, None]}
     assert read(name, {"b": "number"}, missing=("-999",)) == expected
@@ -145,7 +145,7 @@ def test_number_columns_tolerate_the_marks_of_missing_numbers(write):
     assert read(name) == {"a": [1, 2, 3, 4], "b": [None, None, None, 5]}
 
 
-def test_only_wanted_columns_are_read_but_all_names_are_told(write):
+def test_only_wanted_columns_are_read_but_all_names_are_listed(write):
     table = read_table(write("a,b,c\n1,x,3\n2,y,4\n"), wanted=["c", "a", "zz"])
     assert cells(table) == {"a": [1, 2], "c": [3, 4]}
     assert table.column_names == ("a", "b", "c")
@@ -178,7 +178,7 @@ def test_a_cell_that_is_no_finite_number_is_an_error_with_its_line(text, message
     assert str(caught.value).startswith(message)
 
 
-def test_an_infinite_number_is_an_error_where_numbers_were_not_asked_for_too(write):
+def test_an_infinite_number_is_an_error_in_an_inferred_numeric_column_too(write):
     for cell in ("1e999", "inf"):
         with pytest.raises(DataError, match=r"^t\.csv:3: column b: an infinite value"):
             read(write(f"a,b\n1,2\n1,{cell}\n"))
@@ -223,7 +223,7 @@ def test_a_broken_file_is_an_error_with_its_line_whatever_columns_are_wanted(
         assert str(caught.value).startswith(message)
 
 
-def test_a_fault_far_down_is_found_before_its_row_is_given_out(write):
+def test_an_error_far_down_is_raised_before_its_row_is_returned(write):
     name = write("a,b\n" + "1,2\n" * 500_000 + "1\n")
     with pytest.raises(DataError, match=r"^t\.csv:500002: 1 field, expected 2"):
         read_table(name)
@@ -241,7 +241,7 @@ def test_a_fault_far_down_is_found_before_its_row_is_given_out(write):
         (["", "1,2,3,4,5"], r"^t\.csv:152: a blank line"),
     ],
 )
-def test_a_short_and_a_long_row_do_not_make_up_for_each_other(rows, message, wanted, write):
+def test_a_short_and_a_long_row_do_not_compensate_each_other(rows, message, wanted, write):
     name = write("\n".join(["a,b,c", *["1,2,3"] * 150, *rows, "1,2,3"]) + "\n")
     with pytest.raises(DataError, match=message):
         read_table(name, wanted=wanted)
@@ -376,7 +376,7 @@ def test_a_later_chunk_has_only_new_notes(write, row_by_row):
     assert len(notes) == len(set(notes)) == 2
 
 
-def test_the_format_that_was_found_reads_the_same_table_again(write):
+def test_the_detected_format_reads_the_same_table_again(write):
     name = write("\ufefftitle\n\na;b\n1,5;x\n")
     table = read_table(name, TableFormat(decimal=","))
     again = read_table(name, table.format)
@@ -451,7 +451,7 @@ def test_a_generated_table_is_read_as_it_was_written(names, n_rows, delimiter, c
     assert set(cells(table)["wört"]) == {f"café{delimiter}".strip()}
 
 
-def test_a_bad_cell_is_told_behind_the_rows_before_it(write, row_by_row):
+def test_an_invalid_cell_is_reported_after_the_rows_before_it(write, row_by_row):
     name = write("a\n" + "1\n2\n" * 20 + "x\n4\n")
     numbers = (cell for chunk in map_tables(as_numbers("a"), name) for cell in cells(chunk)["a"])
     assert [next(numbers) for _ in range(38)] == [1.0, 2.0] * 19
@@ -482,7 +482,7 @@ SOME_CELLS = st.sampled_from(
     rows=st.lists(st.tuples(SOME_CELLS, SOME_CELLS, st.sampled_from(["1", "2.5", ""])), min_size=1, max_size=25),
     size=st.integers(1, 80),
 )
-def test_a_table_read_in_blocks_is_the_one_read_in_one_piece(rows, texts, size):
+def test_a_table_read_in_blocks_equals_the_table_read_at_once(rows, texts, size):
     with open("t.csv", "w", encoding="utf-8") as file:
         file.write("a,b,c\n" + "".join(",".join(row) + "\n" for row in rows))
 
@@ -500,7 +500,7 @@ def test_a_table_read_in_blocks_is_the_one_read_in_one_piece(rows, texts, size):
         assert found() == whole
 
 
-def test_a_sheet_is_only_of_workbooks_and_that_is_told(write):
+def test_a_sheet_is_ignored_with_a_note_unless_the_file_is_a_workbook(write):
     name = write("x,y\n1,a\n2,b\n")
     assert read_table(name, TableFormat(sheet="May")).notes == ("t.csv: not a workbook, so data.sheet is not used.",)
 

@@ -115,7 +115,7 @@ def test_the_rows_before_a_fault_are_given():
     assert rows.error is not None
 
 
-def test_short_and_long_rows_that_make_up_for_each_other_are_found_on_a_second_look():
+def test_short_and_long_rows_that_compensate_each_other_are_detected_by_the_deferred_check():
     rows = RowBatches(open_text(b"1,2\n3\n4,5,6\n"), make_dialect(2), defers_check=True)
     (batch,) = rows
     assert (batch.n_rows, batch.is_verified) == (3, False)
@@ -167,7 +167,7 @@ def test_a_field_longer_than_python_reads_by_default_is_read():
     assert read_rows(data, 2) == (data, [1], None)
 
 
-def test_batches_are_about_as_long_as_asked_for(monkeypatch):
+def test_batches_have_about_the_requested_size(monkeypatch):
     monkeypatch.setattr(encoding, "BLOCK_SIZE", 1000)
     data = b"1,2\n" * 5000
     for size in (1000, 4000):
@@ -191,7 +191,7 @@ ROWS = st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=3).map(","
     st.integers(1, 20),
     st.sampled_from([None, "#"]),
 )
-def test_the_quick_check_agrees_with_the_exact_one_and_both_with_pandas(text, n_fields, block_size, comment):
+def test_the_vectorized_check_agrees_with_the_row_by_row_check_and_with_pandas(text, n_fields, block_size, comment):
     quick = read_rows(text.encode(), n_fields, block_size=block_size, comment=comment, defers_check=True)
     exact = read_rows(text.encode(), n_fields, comment=comment, is_quick=False)
     assert quick[2] == exact[2]
@@ -239,7 +239,7 @@ CODES = st.sampled_from(
     st.sampled_from(["{}", '"{}"', ' "{}" ', 'a"{}', '"0,{}\n03"']),
     st.sampled_from(",;|"),
 )
-def test_leading_zeros_are_found_in_the_columns_that_have_them(rows, pattern, delimiter):
+def test_leading_zeros_are_detected_in_the_columns_that_have_them(rows, pattern, delimiter):
     rows = [[cell if index else pattern.format(cell) for index, cell in enumerate(row)] for row in rows]
     text = "".join(delimiter.join(row) + "\n" for row in rows)
     naive = {

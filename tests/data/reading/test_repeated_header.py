@@ -81,14 +81,14 @@ def test_few_numbers_that_are_also_names_are_a_row(tmp_path):
 
 
 @pytest.mark.parametrize("first", ["x", '"x"', "0"])
-def test_a_header_with_a_byte_order_mark_is_found_too(first, tmp_path):
+def test_a_repeated_header_with_a_byte_order_mark_is_detected(first, tmp_path):
     text = f"\ufeff{first},label\n1,p\n2,q\n"
     (tmp_path / "t.csv").write_text(text * 2, "utf-8")
     with pytest.raises(DataError, match=rf"t\.csv:4: {MESSAGE}"):
         read_table(str(tmp_path / "t.csv"), configured=["label"])
 
 
-def test_a_header_far_down_is_found_in_a_file_of_several_batches(tmp_path, monkeypatch):
+def test_a_repeated_header_is_detected_in_a_later_batch(tmp_path, monkeypatch):
     names, rows = ["w", "x", "y"], [[f"{i % 7}a", "b", str(i)] for i in range(100_000)]
     as_parquet(tmp_path / "t.parquet", names, [*rows, names])
     for wanted in (None, ["x"], ["y"]):
@@ -97,7 +97,7 @@ def test_a_header_far_down_is_found_in_a_file_of_several_batches(tmp_path, monke
 
 
 @pytest.mark.parametrize("take", [read_table, lambda *args: list(iter_tables(*args))])
-def test_names_in_a_file_behind_one_without_a_header_are_an_error(take, tmp_path):
+def test_names_in_a_file_after_one_without_a_header_are_an_error(take, tmp_path):
     (tmp_path / "a.csv").write_text("1,p\n2,q\n3,p\n")
     (tmp_path / "b.csv").write_text("x,label\n1,p\n2,q\n")
     message = r"b\.csv: the first line holds names, and .*a\.csv has no header\."

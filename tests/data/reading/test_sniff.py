@@ -42,7 +42,7 @@ def look_at(text, format=AS_FOUND, named=()):
         ('x,y\n"1,5",2\n"2,5",3\n', ","),
     ],
 )
-def test_the_delimiter_is_the_one_under_which_the_lines_agree(text, delimiter):
+def test_the_delimiter_is_the_one_that_gives_lines_of_equal_width(text, delimiter):
     assert look_at(text).delimiter == delimiter
 
 
@@ -69,11 +69,11 @@ HEADERS = [
 
 
 @pytest.mark.parametrize(("text", "has_header", "why"), HEADERS, ids=[why for _, _, why in HEADERS])
-def test_a_header_is_found_by_rule(text, has_header, why):
+def test_a_header_is_detected_by_the_documented_rule(text, has_header, why):
     assert look_at(text).has_header is has_header
 
 
-def test_a_first_line_with_the_names_that_were_asked_for_is_a_header_whatever_it_looks_like():
+def test_a_first_line_with_the_configured_names_is_a_header_whatever_it_looks_like():
     text = "p,x,y\np,x,k\nq,x,y\n"
     assert look_at(text).names == ("c1", "c2", "c3")
     assert look_at(text, named=["y"]).names == ("p", "x", "y")
@@ -82,7 +82,7 @@ def test_a_first_line_with_the_names_that_were_asked_for_is_a_header_whatever_it
     assert not look_at(text, replace(AS_FOUND, header=False), named=["y"]).has_header
 
 
-def test_without_a_header_columns_are_numbered_and_a_note_says_so():
+def test_without_a_header_columns_are_numbered_with_a_note():
     dialect = look_at("1,2\n3,4\n")
     assert dialect.names == ("c1", "c2")
     assert dialect.notes == ("t.csv: no names in the first line: the columns are named c1 to c2 (see data.header).",)
@@ -90,7 +90,7 @@ def test_without_a_header_columns_are_numbered_and_a_note_says_so():
     assert look_at("1,2\n3,4\n", TableFormat(header=False)).notes == ()
 
 
-def test_a_header_that_is_asked_for_is_taken():
+def test_a_requested_header_is_used():
     assert look_at("1,2\n3,4\n", TableFormat(header=True)).names == ("1", "2")
 
 
@@ -104,7 +104,7 @@ def test_a_header_may_run_over_several_lines():
     assert (dialect.names, dialect.first_line) == (("a\nx", "b"), 3)
 
 
-def test_columns_without_a_name_get_one_and_a_note_says_so():
+def test_columns_without_a_name_get_one_with_a_note():
     dialect = look_at(",b,\n1,2,3\n")
     assert dialect.names == ("Unnamed: 0", "b", "Unnamed: 2")
     assert dialect.notes == ("t.csv: column 1 has no name: named Unnamed: 0; column 3 has no name: named Unnamed: 2.",)
@@ -157,13 +157,13 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("text", "options", "message"), FAULTS)
-def test_a_first_line_that_cannot_be_is_an_error(text, options, message):
+def test_an_invalid_first_line_is_an_error(text, options, message):
     with pytest.raises(DataError) as caught:
         look_at(text, TableFormat(delimiter=options[0], header=options[1]))
     assert str(caught.value) == message
 
 
-def test_a_line_that_names_the_delimiter_is_taken_at_its_word():
+def test_a_sep_line_specifies_the_delimiter():
     dialect = look_at("sep=;\nx;y\n0,5;yes\n0,7;no\n")
     assert (dialect.delimiter, dialect.names, dialect.first_line, dialect.notes) == (";", ("x", "y"), 3, ())
     assert look_at('"sep=|"\na|b,c\n1|2\n').names == ("a", "b,c")
@@ -236,7 +236,7 @@ def test_comments_above_a_header_with_a_hash_are_left_out():
     assert (dialect.names, dialect.first_line) == (("#id", "x"), 3)
 
 
-def test_names_that_were_asked_for_tell_where_the_table_begins():
+def test_configured_names_determine_where_the_table_begins():
     text = "Report, all\ncolor,shape,size\nred,round,big\nred,square,big\n"
     with pytest.raises(DataError, match="header has 2 names, the rows have 3 fields"):
         look_at(text)
@@ -245,7 +245,7 @@ def test_names_that_were_asked_for_tell_where_the_table_begins():
     assert look_at("# a b\n#x,y\n1,2\n", named=["#x"]).names == ("#x", "y")
 
 
-def test_so_many_lines_as_asked_for_are_skipped():
+def test_the_requested_number_of_lines_is_skipped():
     text = "Report, 2024\n#c\nx,y\n1,2\n3,4\n"
     dialect = look_at(text, TableFormat(skip_rows=2))
     assert (dialect.names, dialect.first_line, dialect.rows, dialect.notes) == (("x", "y"), 4, b"1,2\n3,4\n", ())
@@ -267,7 +267,7 @@ def test_comment_lines_are_left_out_above_and_among_the_rows():
         look_at("% a\n", TableFormat(comment="%"))
 
 
-def test_names_are_nfc_and_names_that_look_alike_are_told_by_their_code_points():
+def test_names_are_nfc_and_names_that_look_alike_are_shown_with_code_points():
     assert look_at("e\u0301,x\n1,2\n").names == ("é", "x")
     assert look_at("e\u0301,x\na,b\n", named=["é"]).has_header
     with pytest.raises(DataError) as caught:
@@ -302,7 +302,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_siz
     st.sampled_from(DELIMITERS),
     st.integers(2, 5).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=3)),
 )
-def test_the_delimiter_of_a_well_written_table_is_found(delimiter, rows):
+def test_the_delimiter_of_a_valid_table_is_detected(delimiter, rows):
     header = [f"name{position}" for position in range(len(rows[0]))]
     lines = [header, *([f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row] for row in rows)]
     dialect = look_at("\n".join(delimiter.join(line) for line in lines), TableFormat(header=True))
@@ -323,7 +323,9 @@ def test_numbers_alone_are_rows_and_words_above_them_are_names(rows):
     st.sampled_from([None, 0, 1, 3]),
     st.sampled_from([None, ",", " ", "#"]),
 )
-def test_any_text_is_a_table_or_a_fault_and_rows_are_where_they_are_said_to_be(text, header, comment, skip, delimiter):
+def test_any_text_is_a_table_or_an_error_and_its_rows_begin_on_the_reported_line(
+    text, header, comment, skip, delimiter
+):
     fault = ""
     try:
         dialect = look_at(text, TableFormat(delimiter, None, header, comment=comment, skip_rows=skip), named=["x"])

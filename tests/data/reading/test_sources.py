@@ -170,7 +170,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("kind", "data"), KINDS.items(), ids=KINDS)
-def test_the_kind_of_a_file_is_told_by_its_content(kind, data, folder, monkeypatch):
+def test_the_format_of_a_file_is_detected_from_its_content(kind, data, folder, monkeypatch):
     folder.joinpath("t.csv").write_bytes(data)
     assert detect_kind("t.csv") == kind
     assert sha256_of("t.csv") == hashlib.sha256(data).hexdigest()
@@ -180,7 +180,7 @@ def test_the_kind_of_a_file_is_told_by_its_content(kind, data, folder, monkeypat
     assert open_source(source).read(len(data) + 1) == data
 
 
-def test_other_workbooks_and_packed_json_lines_are_known_too(folder):
+def test_other_workbooks_and_compressed_json_lines_are_detected_too(folder):
     files = {
         "t.ods": (zipped({"mimetype": sources.OPEN_DOCUMENT, "content.xml": b""}), "workbook"),
         "t.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "workbook"),
@@ -196,7 +196,7 @@ def test_other_workbooks_and_packed_json_lines_are_known_too(folder):
 
 @pytest.mark.parametrize("most_in_memory", [1 << 20, 100])
 @pytest.mark.parametrize("packer", [bytes, gzip.compress, PACKERS["zip"]], ids=["plain", "gz", "zip"])
-def test_what_can_be_read_only_once_is_held_and_can_be_sought_in(packer, most_in_memory, monkeypatch):
+def test_a_buffered_pipe_is_seekable_and_can_be_opened_repeatedly(packer, most_in_memory, monkeypatch):
     monkeypatch.setattr(input_buffer, "MAX_IN_MEMORY", most_in_memory)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packer(TEXT))))
     first = find_sources("-")[0]
@@ -213,7 +213,7 @@ def test_what_can_be_read_only_once_is_held_and_can_be_sought_in(packer, most_in
     assert other.seek(1, io.SEEK_CUR) == 4
 
 
-def test_a_workbook_from_a_pipe_is_held_as_it_is_stored(monkeypatch):
+def test_a_workbook_from_a_pipe_is_buffered_as_stored(monkeypatch):
     raw = io.BytesIO(KINDS["workbook"])
     raw.seekable = lambda: False
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
@@ -258,7 +258,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("packer", PACKERS.values(), ids=PACKERS)
-def test_how_much_of_a_file_was_read_can_be_asked(packer, folder):
+def test_the_number_of_bytes_read_is_known(packer, folder):
     data = packer(TEXT)
     folder.joinpath("t").write_bytes(data)
     stream = open_source(Source("t"))

@@ -28,7 +28,7 @@ def write(path, cells):
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
-def test_a_column_whose_spellings_are_asked_for_is_the_same_column(tmp_path, cells):
+def test_a_column_is_the_same_whether_its_spellings_are_requested_or_not(tmp_path, cells):
     name = write(tmp_path / "t.csv", cells)
     plain, spelled = (read_table(name, TableFormat(header=True), spelled=names).columns["v"] for names in ((), ("v",)))
     assert type(plain) is type(spelled)

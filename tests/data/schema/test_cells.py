@@ -186,7 +186,7 @@ def test_merged_spellings_are_pairs_that_both_occur():
         ("z", ["x", "y"], " There is: x, y."),
     ],
 )
-def test_a_name_that_only_looks_like_a_known_one_is_told_with_code_points(name, known, hint):
+def test_a_name_that_only_looks_like_an_existing_one_is_shown_with_code_points(name, known, hint):
     assert name_hint(name, known) == hint
 
 
@@ -210,12 +210,12 @@ def test_labels_that_differ_in_case_only_are_grouped():
         ("Moscow", "Moscow", "'Moscow'"),
     ],
 )
-def test_texts_that_look_alike_are_told_apart_by_code_points(text, known, message):
+def test_texts_that_look_alike_are_distinguished_by_code_points(text, known, message):
     assert quote_with_difference(text, ["Berlin", known]) == message
 
 
 @given(st.text(max_size=5), st.lists(st.text(max_size=5), max_size=5))
-def test_telling_apart_begins_with_the_text_in_quotes(text, known):
+def test_a_message_on_look_alikes_begins_with_the_text_in_quotes(text, known):
     assert quote_with_difference(text, known).startswith(repr(text))
 
 
@@ -226,7 +226,7 @@ def test_no_and_yes_keep_the_spelling_of_the_user():
     assert find_boolean(["yes", "true"]) is find_boolean(["yes"]) is find_boolean([]) is None
 
 
-def test_a_single_word_is_completed_and_any_two_texts_will_do_when_asked():
+def test_a_column_configured_as_boolean_may_hold_a_single_word_or_any_two_texts():
     assert complete_boolean(["No"]) == ("No", "yes")
     assert complete_boolean(["T"]) == ("f", "T")
     assert complete_boolean(["male", "female"]) == ("female", "male")

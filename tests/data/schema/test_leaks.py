@@ -12,12 +12,12 @@ def codes_of(values):
     return distinct.astype(np.float64), codes.astype(np.int64)
 
 
-def test_a_copy_of_the_classes_under_other_names_gives_them_away():
+def test_a_renamed_copy_of_the_classes_leaks_them():
     y = rng.integers(0, 3, 200)
     assert levels_determine_classes((y + 1) % 3, y)
 
 
-def test_a_finer_copy_gives_them_away_too():
+def test_a_refinement_of_the_classes_leaks_them():
     y = rng.integers(0, 3, 600)
     assert levels_determine_classes(y * 10 + rng.integers(0, 10, 600), y)
 
@@ -51,17 +51,17 @@ def test_rows_without_a_target_do_not_count():
     assert levels_determine_classes(levels, y)
 
 
-def test_a_number_that_a_threshold_parts_perfectly_gives_the_classes_away():
+def test_a_number_leaks_the_classes_if_thresholds_separate_them_perfectly():
     values = rng.normal(size=300)
     assert number_determines_classes(*codes_of(values), (values > 0.3).astype(np.int64))
 
 
-def test_codes_of_the_classes_in_any_order_give_them_away():
+def test_codes_of_the_classes_leak_them_in_any_order():
     y = rng.integers(0, 4, 200)
     assert number_determines_classes(*codes_of(np.array([3, 0, 2, 1])[y]), y)
 
 
-def test_a_number_known_only_for_one_class_gives_them_away():
+def test_a_number_that_is_missing_except_in_one_class_leaks_the_classes():
     y = rng.integers(0, 2, 200)
     distinct, codes = codes_of(rng.normal(size=200))
     assert number_determines_classes(distinct, np.where(y == 1, -1, codes), y)

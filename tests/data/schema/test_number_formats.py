@@ -155,7 +155,7 @@ FORMATS = [
 @pytest.mark.parametrize("format", FORMATS, ids=str)
 @settings(max_examples=settings.default.max_examples // 4)
 @given(numbers=st.lists(st.decimals(1000, 10**9, places=2), min_size=1, max_size=20, unique=True))
-def test_numbers_written_in_a_format_are_read_back_by_the_one_that_is_found(format, numbers):
+def test_numbers_written_in_a_format_are_parsed_by_the_detected_format(format, numbers):
     swap = str.maketrans({",": format.thousands, ".": format.decimal})
     texts = [format.prefix + f"{number:,.2f}".translate(swap) + format.suffix for number in numbers]
     disguise = counts(texts)
@@ -166,7 +166,7 @@ def test_numbers_written_in_a_format_are_read_back_by_the_one_that_is_found(form
 
 
 @given(st.lists(st.text("0123456789.,' $%()-kg", max_size=8).map(str.strip), unique=True, max_size=8))
-def test_a_format_that_is_found_reads_nearly_all_and_its_alternatives_do_too(texts):
+def test_a_detected_format_and_its_alternatives_parse_nearly_all_cells(texts):
     disguise = counts(texts)
     if disguise is not None:
         for format in (disguise.format, *disguise.alternatives):

@@ -49,7 +49,7 @@ def texts(*cells):
         (np.arange(1825, 1825 + N), "number", "number"),
     ],
 )
-def test_every_kind_of_column_is_told(cells, kind, role):
+def test_every_kind_of_column_is_detected(cells, kind, role):
     column = profile(cells)
     assert (column.kind, column.role) == (kind, role)
     assert bool(column.drop_reason) == (kind in ("near_unique", "constant", "empty", "id", "leak"))
@@ -102,12 +102,12 @@ def test_a_role_given_by_the_user_is_kept():
     assert profile(rng.integers(0, 2, N), roles={"x": "number"}).role == "number"
 
 
-def test_dates_that_can_be_read_in_two_ways_are_noted():
+def test_ambiguous_dates_are_noted():
     column = profile(texts(*["01/02/2020", "03/04/2021"] * 20))
     assert "dates could be MM/DD/YYYY or DD/MM/YYYY: read as MM/DD/YYYY" in column.note
 
 
-def test_columns_that_give_the_target_away_are_named():
+def test_columns_that_leak_the_target_are_reported():
     column = profile(np.array([f"code {label}" for label in TARGET], dtype=object))
     assert (column.kind, column.drop_reason) == ("leak", "leaks the target (y can be derived from it alone)")
     assert profile(np.where(TARGET == "a", 0.5, np.where(TARGET == "b", 1.5, 2.5))).kind == "leak"
@@ -121,12 +121,12 @@ def test_targets_are_not_profiled():
     assert [column.name for column in profiles_of(frame)] == ["x"]
 
 
-def test_what_training_will_refuse_is_a_fault_with_its_place_and_no_reason_to_drop():
+def test_what_training_rejects_is_a_fault_with_its_location_but_not_a_reason_to_drop():
     column = profile(texts(*map(str, rng.normal(size=N - 1)), "oops"))
     assert (column.role, column.drop_reason) == ("number", "")
     assert column.fault.startswith(f"new.csv:{N + 1}: column x: 'oops' is not a number; the other {N - 1} cells are")
 
 
-def test_numbers_in_disguise_are_profiled_as_the_numbers_they_are():
+def test_formatted_numbers_are_profiled_as_numbers():
     column = profile(texts(*(f"${number:,.2f}" for number in rng.uniform(0, 9000, N))))
     assert (column.kind, column.role, column.schema.number.prefix, column.fault) == ("number", "number", "$", "")

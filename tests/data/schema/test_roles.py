@@ -56,7 +56,7 @@ def read(cells, options=INFER, writing=TextFormat(), later=None):  # noqa: B008
         (["2020-01-01", "later"], "category"),
     ],
 )
-def test_the_role_of_a_column_is_found(cells, role):
+def test_the_role_of_a_column_is_inferred(cells, role):
     schema, findings = decided(cells)
     assert schema.role == role
     assert schema.reason
@@ -125,7 +125,7 @@ def test_the_order_of_the_rows_changes_neither_the_role_nor_what_is_said(texts, 
 
 @pytest.mark.parametrize("code", ["007", "-007", "123456789012345678"])
 @pytest.mark.parametrize("row", [0, 1, 500, 999])
-def test_a_code_in_any_row_makes_codes_of_a_column_of_whole_numbers_and_is_told_with_its_place(code, row):
+def test_a_code_in_any_row_makes_a_column_of_integers_codes_and_is_reported_with_its_location(code, row):
     cells = [str(number) for number in range(1, 1000)]
     cells.insert(row, code)
     schema, (finding,) = decided(cells)
@@ -171,7 +171,9 @@ def test_leading_zeros_among_fractions_are_numbers():
         ([f"2024-{1 + n % 12:02}-{1 + n % 28:02}" for n in range(400)], "03.04.2024", "date"),
     ],
 )
-def test_a_stray_cell_among_numbers_or_dates_is_a_fault_with_its_place_and_never_another_role(usual, stray, role):
+def test_a_stray_cell_among_numbers_or_dates_is_a_fault_with_its_location_and_does_not_change_the_role(
+    usual, stray, role
+):
     cells = [*usual[:50], stray, *usual[50:]]
     schema, findings = decided(cells)
     assert schema.role == role
@@ -201,7 +203,7 @@ def test_faults_of_many_columns_are_counted_and_some_are_shown():
         raise_faults(findings, limit=4)
 
 
-def test_a_column_half_of_numbers_is_categories_and_that_is_told():
+def test_a_column_half_of_numbers_is_categorical_with_a_note():
     schema, (finding,) = decided(["1", "2", "low", "3", "high", "4"])
     assert (schema.role, finding.is_fault) == ("category", False)
     assert "4 of 6 cells are numbers" in finding.text
@@ -244,7 +246,7 @@ def test_the_writing_of_the_table_is_that_of_every_column_that_says_nothing_else
     assert read(["1.234", "7"], ColumnOptions(decimal=".", thousands=""), writing) == [1.234, 7.0]
 
 
-def test_decimal_commas_in_several_columns_are_answered_by_keys_for_the_table():
+def test_decimal_commas_in_several_columns_are_reported_with_the_keys_for_the_table():
     table = hand_table(
         a=[f"{number},25" for number in range(30)], b=[f"1.{number}5,5" for number in range(10, 40)],
         c=[f"{number}%" for number in range(30)],
@@ -261,14 +263,14 @@ def test_decimal_commas_in_several_columns_are_answered_by_keys_for_the_table():
     assert "If all numbers" not in str(caught.value)
 
 
-def test_times_with_and_without_a_zone_in_one_column_are_told():
+def test_times_with_and_without_a_zone_in_one_column_are_noted():
     mixed = ["2020-01-01T10:00:00+02:00", "2020-01-01T10:00:00"]
     schema, (note,) = decided(mixed)
     assert (schema.role, note.text) == ("date", "column x: some times have a zone, the others are read as UTC")
     assert [decided([cell, cell])[1] for cell in mixed] == [[], []]
 
 
-def test_dates_that_can_be_read_in_two_ways_are_told_and_the_user_says_which():
+def test_ambiguous_dates_are_noted_and_the_user_chooses_the_order():
     cells = ["03/04/2024", "05/06/2024"]
     schema, (finding,) = decided(cells)
     assert (schema.date_format, finding.is_fault) == ("MM/DD/YYYY", False)
@@ -281,7 +283,7 @@ def test_dates_that_can_be_read_in_two_ways_are_told_and_the_user_says_which():
     assert decided([*cells, "25/12/2024"])[1] == []
 
 
-def test_years_that_could_stand_first_or_last_are_told_with_the_formats_to_choose_from():
+def test_years_that_may_be_first_or_last_are_noted_with_the_possible_formats():
     schema, findings = decided([f"23/{month:02}/{day:02}" for month in range(1, 7) for day in range(1, 29)])
     assert schema.date_format == "YY/MM/DD"
     assert "data.dates: YY/MM/DD or DD/MM/YY, or format in data.columns" in findings[0].text
@@ -319,12 +321,12 @@ def test_a_key_for_dates_leaves_texts_alone_and_strays_are_strays():
         raise_faults(decided(cells, writing=TextFormat(dates="day_first"))[1])
 
 
-def test_years_of_two_digits_are_told():
+def test_two_digit_years_are_noted():
     _, findings = decided(["03.04.24", "25.12.71"])
     assert any("years of two digits" in finding.text for finding in findings)
 
 
-def test_spellings_that_are_one_level_are_told():
+def test_spellings_that_are_merged_into_one_level_are_noted():
     schema, findings = decided(["a", "1e1", "10", "b", "c"])
     assert schema.role == "category"
     assert any("are the same number, and one level" in finding.text for finding in findings)
@@ -342,7 +344,7 @@ def test_spellings_that_are_one_level_are_told():
         (["1", "1e999"], "number", r"new\.csv:3: column x: an infinite value"),
     ],
 )
-def test_a_role_that_does_not_suit_the_cells_is_an_error_with_its_place(cells, role, message):
+def test_a_role_that_does_not_match_the_cells_is_an_error_with_its_location(cells, role, message):
     with pytest.raises(DataError, match=message):
         read(cells, ColumnOptions(role=role))
 

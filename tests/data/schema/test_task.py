@@ -48,7 +48,7 @@ def test_the_reason_says_how_the_target_was_read_and_how_to_change_that():
     )
 
 
-def test_a_target_of_dates_or_of_numbers_in_disguise_is_told():
+def test_a_target_of_dates_or_formatted_numbers_is_reported():
     assert task_of(["2020-01-01", "2020-01-02", "2020-01-03"])[1] == "y: dates, read as 3 classes"
     (finding,) = plan([f"{number}%" for number in range(9)]).findings
     assert "its cells look like numbers" in finding.text
@@ -111,7 +111,7 @@ def test_a_target_of_too_many_classes_is_an_error_that_says_what_it_looks_like()
     assert plan([f"class {row % 10}" for row in range(20)]).task == "classification"
 
 
-def test_strays_among_the_numbers_of_a_target_are_a_fault_unless_classes_are_asked_for():
+def test_strays_among_the_numbers_of_a_target_are_a_fault_unless_classification_is_requested():
     cells = [*(f"{row}.5" for row in range(40)), "oops"]
     for task in ("auto", "regression"):
         spec = plan(cells, task)
@@ -121,7 +121,7 @@ def test_strays_among_the_numbers_of_a_target_are_a_fault_unless_classes_are_ask
     assert plan(["1", "2"] * 30 + ["oops"], "classification").findings == ()
 
 
-def test_classes_that_differ_in_capitals_only_are_told():
+def test_classes_that_differ_only_in_case_are_noted():
     (finding,) = plan(["Yes", "No", "yes"] * 9).findings
     assert (finding.text, finding.is_fault) == ("column y: classes that differ in case only: Yes, yes", False)
 

@@ -33,7 +33,7 @@ WRITTEN = {
 @pytest.mark.parametrize("how", WRITTEN)
 @settings(max_examples=settings.default.max_examples // 4)
 @given(plain=st.integers(0, 30))
-def test_numbers_in_an_unknown_way_of_writing_are_a_fault_that_says_what_they_look_like(how, plain):
+def test_numbers_in_an_unknown_notation_are_a_fault_that_describes_the_notation(how, plain):
     texts = [WRITTEN[how](i) if i - NUMBERS[0] >= plain else f"{i}.5" for i in NUMBERS]
     schema, (finding,) = decided(texts)
     assert (schema.role, finding.is_fault, finding.number) == ("category", True, None)
@@ -44,7 +44,7 @@ def test_numbers_in_an_unknown_way_of_writing_are_a_fault_that_says_what_they_lo
 
 
 @pytest.mark.parametrize("cell", ["≥{}", "<{}.5", "\uff11{}", "\u20b97,33,{}", "5{}+", "'{}"])
-def test_further_ways_of_writing_are_known(cell):
+def test_further_notations_are_recognized(cell):
     (finding,) = decided([cell.format(i) for i in NUMBERS])[1]
     assert finding.is_fault
 
@@ -66,7 +66,7 @@ def test_units_are_never_merged(forms, units):
     assert f"in several units ({units})" in str(caught.value)
 
 
-def test_decimal_commas_beside_decimal_points_are_told():
+def test_decimal_commas_beside_decimal_points_are_reported():
     (finding,) = decided([f"{i}{',.'[i % 2]}5" for i in NUMBERS])[1]
     assert finding.is_fault
     assert "written in several ways" in finding.text

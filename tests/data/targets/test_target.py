@@ -84,7 +84,7 @@ def test_labels_are_numbers_in_a_frame_only_if_every_one_is(labels, dtype):
 
 
 @given(arrays(np.float64, st.tuples(st.integers(2, 9), st.just(2)), elements=st.floats(-1e6, 1e6, width=32)))
-def test_amounts_make_the_round_trip(amounts):
+def test_numbers_make_the_round_trip(amounts):
     amounts[0], amounts[1] = -1e6, 1e6
     table = hand_table(a=[repr(float(x)) for x in amounts[:, 0]], b=amounts[:, 1].tolist())
     target, state = fit_target(table, ["a", "b"], "regression")

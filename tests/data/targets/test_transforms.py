@@ -100,7 +100,7 @@ def test_a_negative_amount_has_no_logarithm_in_training_rows_and_in_any_other():
     assert encode.true_values(target, table).tolist() == [[1.0], [2.0], [-2.0]]
 
 
-def test_clamped_amounts_never_leave_their_range():
+def test_clipped_numbers_never_leave_their_range():
     _, target, state = fitted(hand_table(y=["1", "3"]))
     clamped_state = state | {"target_low": np.array([1.0]), "target_high": np.array([3.0])}
     outputs = np.array([[-9.0], [0.5], [9.0]])
