@@ -1,1 +1,1 @@
-"""Columns to the inputs of the network."""
+"""Preprocessing: columns to network inputs."""

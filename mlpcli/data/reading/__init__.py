@@ -1,1 +1,1 @@
-"""Files to tables: sources, sniffing, one reader a format."""
+"""Reading of tables: sources, detection of their format, and a reader per format."""

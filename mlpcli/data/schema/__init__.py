@@ -1,1 +1,1 @@
-"""What columns hold: roles, the meaning of cells, the task."""
+"""Column schemas: roles, parsing of cells, number and date formats, and the task."""

@@ -136,7 +136,8 @@ def test_each_error_has_its_location(message, rows, write):
 
 
 def test_columns_have_letters():
-    assert [excel._letters(number) for number in (1, 26, 27, 52, 703, 16384)] == ["A", "Z", "AA", "AZ", "AAA", "XFD"]
+    letters = [excel._column_letters(number) for number in (1, 26, 27, 52, 703, 16384)]
+    assert letters == ["A", "Z", "AA", "AZ", "AAA", "XFD"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])

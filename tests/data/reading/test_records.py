@@ -157,7 +157,7 @@ def test_comment_lines_are_left_out_but_not_those_inside_quotes():
 
 
 def test_a_row_longer_than_any_is_refused_before_it_fills_the_memory(monkeypatch):
-    monkeypatch.setattr(records, "LONGEST_ROW", 1)
+    monkeypatch.setattr(records, "MAX_ROW_SIZE", 1)
     fault = read_rows(b"x" * (1 << 22), 1, block_size=1 << 16)[2]
     assert fault == "t.csv:1: a line of more than 1 MB. This is not a table, or its line ends are lost."
 

@@ -1,1 +1,1 @@
-"""CSV: the text, how it is written, its rows, and their cells."""
+"""Reading of CSV files: decoding, detection of the dialect, batches of rows, and their cells."""

@@ -1,1 +1,1 @@
-"""Tables whose cells have a type: Parquet, Arrow, JSON Lines, workbooks and frames, by rules that they share."""
+"""Readers of sources with typed cells: Parquet, Arrow, JSON Lines, workbooks and data frames."""

@@ -30,7 +30,7 @@ from mlpcli.errors import DataError
 
 BATCH_ROWS = 32_768
 FIRST_IDENTIFIER = FIRST_CODE
-MICROSECONDS_PER_DAY = 86_400_000_000  # microseconds
+MICROSECONDS_PER_DAY = 86_400_000_000
 POWERS_OF_TEN = 10.0 ** np.arange(23)  # those that float64 represents exactly
 
 
