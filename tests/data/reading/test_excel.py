@@ -8,7 +8,7 @@ import pytest
 
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import excel
-from mlpcli.data.reading.typed.excel import UNVALUED_CELL, WorkbookReader
+from mlpcli.data.reading.typed.excel import FORMULA_WITHOUT_VALUE, WorkbookReader
 from mlpcli.errors import DataError
 
 from .columns_by_hand import TEXTS, damaged, opened, whole
@@ -79,9 +79,9 @@ def test_a_formula_without_its_value_is_a_fault_of_a_wanted_column(write):
 
 def test_a_formula_whose_value_is_an_empty_text_is_a_missing_cell():
     valued = b'<c r="B2" t="str"><f>IF(A2,"","")</f><v></v></c><c r="B3"><f>A3</f><v>4</v></c>'
-    assert UNVALUED_CELL.findall(valued) == []
+    assert FORMULA_WITHOUT_VALUE.findall(valued) == []
     without = b'<c r="B2"><f>A2</f><v></v></c><c r="B3" s="1"><f t="shared" si="0"/><v /></c><c r="C3"><f>A3</f></c>'
-    assert UNVALUED_CELL.findall(without) == [b"B2", b"B3", b"C3"]
+    assert FORMULA_WITHOUT_VALUE.findall(without) == [b"B2", b"B3", b"C3"]
 
 
 def test_the_table_may_stand_anywhere_and_empty_cells_around_it_are_dropped(write):
