@@ -189,8 +189,7 @@ def recorded_scores_section(model: Model) -> Section | None:
     scores = {split: split_scores(model.scores, split) for split in splits}
     keys = [key for key in dict.fromkeys(key for by_metric in scores.values() for key in by_metric) if "[" not in key]
     rows: list[Sequence[Cell | str]] = [
-        [key, *(Cell(format_number(scores[split].get(key)), scores[split].get(key)) for split in splits)]
-        for key in keys
+        [key, *(Cell(format_number(value := scores[split].get(key)), value) for split in splits)] for key in keys
     ]
     table = Table("Every metric by split", [Column("metric", True), *map(Column, splits)], rows)
     return Section("scores-table", "Scores", [table], "As recorded in training; the baseline ignores the inputs.")
