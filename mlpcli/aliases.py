@@ -1,8 +1,8 @@
-"""Words of other programs for our keys, values, metrics and verbs: what a message suggests, never what is read."""
+"""Names of other programs for our keys, values, metrics and verbs; they are suggested in messages, never accepted."""
 
 from collections.abc import Collection, Mapping
 
-# Keys of the config, from scikit-learn, PyTorch, Keras, XGBoost and their like, as the path of ours.
+# Keys of scikit-learn, PyTorch, Keras, XGBoost and similar libraries, with the path of our key.
 KEYS: Mapping[str, str] = {
     "lr": "training.optimizer.learning_rate",
     "learning_rate": "training.optimizer.learning_rate",
@@ -107,7 +107,7 @@ KEYS: Mapping[str, str] = {
     "save_dir": "output",
 }
 
-# Values and metrics; the first of ours that may stand at the place is meant.
+# Values and metrics, with our names in order of preference: a message suggests the first that is allowed.
 VALUES: Mapping[str, tuple[str, ...]] = {
     "l2": ("squared_error",),
     "mean_squared_error": ("squared_error", "rmse"),
@@ -217,12 +217,12 @@ VERBS: Mapping[str, str] = {
 
 
 def key_of(word: str) -> str:
-    """The path of our key for another program's word, or ""."""
+    """The path of our key for another program's name, "" if there is none."""
     return KEYS.get(_plain(word), "")
 
 
 def value_of(word: str, known: Collection[str]) -> str:
-    """The first of the known values or metrics that another program's word may mean, or ""."""
+    """The first of the known values or metrics that another program's name may mean, "" if there is none."""
     return next((ours for ours in VALUES.get(_plain(word), ()) if ours in known), "")
 
 

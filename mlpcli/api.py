@@ -1,4 +1,4 @@
-"""mlpcli from Python: train on a data frame, load a model, predict, judge."""
+"""The Python interface: train on a data frame, load a model, predict, evaluate."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,11 +27,12 @@ from mlpcli.storage.atomic import write_file
 from mlpcli.storage.model.model_file import encode_model, load_model
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.evaluate import check_gates, evaluate_table
-from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.evaluate import evaluate_table
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.preparing.rows.tables import training_frame
+from mlpcli.workflows.reading.tables import describe_counts
+from mlpcli.workflows.scoring.gates import check_gates
 from mlpcli.workflows.training.budget import Budget
 from mlpcli.workflows.training.divergence import format_rate, highest_stable_rate
 from mlpcli.workflows.training.estimates.memory import refuse_over_budget
@@ -41,17 +42,17 @@ from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.recording.journal import history_row, initial_row
 from mlpcli.workflows.training.recording.recorded_training import DATA_FRAME
 
-# What `score` gives where no metric is asked for; what scikit-learn's estimators give, too.
-USUAL_METRIC = {"classification": "accuracy", "regression": "r2", "multilabel": "subset_accuracy"}
+# The default metric of `score`, as in scikit-learn.
+DEFAULT_METRIC = {"classification": "accuracy", "regression": "r2", "multilabel": "subset_accuracy"}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What rows with a known truth say of a model.
+    """The scores of a model on rows with known targets.
 
-    `scores` has a row per metric and the columns `score`, `low` and `high`: the ends of the interval at `confidence`,
-    NaN where there is none. `confusion` has a row per true class and a column per predicted one; None for other tasks.
-    `gate_results` has one entry per gate, with `passed`. `notes` holds what the user should know of the rows.
+    `scores` has a row per metric and the columns `score`, `low` and `high`, the ends of its interval at `confidence`
+    (NaN if it has none). `confusion` has a row per true class and a column per predicted class; None for other tasks.
+    `gate_results` has one entry per gate, with `passed`. `notes` are remarks on the rows.
     """
 
     n_rows: int
@@ -68,15 +69,15 @@ class Evaluation:
 
 
 class TrainedModel:
-    """A model, as `load` and `train` give it; rows are given with the columns it was trained on, in any order.
+    """A trained model, made by `load` or `train`.
 
-    Rows are a data frame, columns by name (a mapping of arrays, an array with named fields), or an array (n_rows,
-    n_columns) whose columns are those of `columns`, in this order.
+    Rows are a data frame, a mapping of column names to arrays, or a structured array, with the input columns in any
+    order; or an array (n_rows, n_columns) with the columns in the order of `columns`.
 
-    Predicting gives an `MlpWarning` where cells have a level that training did not see or saw rarely, and where cells
-    are missing in a column without missing cells in training. After `train`, `notes` holds what the user should know of
-    the data, `gate_results` has one entry per gate of `expect`, with `passed`, and `history` a row per epoch. A model
-    that was loaded has none of them (the run folder keeps its history in history.csv).
+    Predictions issue an `MlpWarning` for levels that were unseen or rare in training, and for missing cells in a column
+    that had none in training. After `train`, `notes` are remarks on the data, `gate_results` has one entry per gate of
+    `expect`, with `passed`, and `history` has a row per epoch. A loaded model has none of these (the history is in
+    history.csv of the run folder).
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class TrainedModel:
         return pd.DataFrame(columns)
 
     def predict_proba(self, rows: Rows) -> NDArray[np.float64]:
-        """Probabilities (n_rows, n_classes) in the order of `classes`; for boolean targets of yes (n_rows, n_targets).
+        """Probabilities (n_rows, n_classes) in the order of `classes`, or of 1 in each target (n_rows, n_targets).
 
         Raises MlpError for a regression model.
         """
@@ -116,10 +117,10 @@ class TrainedModel:
         return self._predictions(self._frame(rows))
 
     def predict_interval(self, rows: Rows, level: float = 0.9) -> pd.DataFrame:
-        """What holds the truth as often as `level`, from 0.5 to below 1, as `mlp predict --interval` gives it.
+        """Predictions with prediction intervals or sets at confidence `level` (0.5 <= level < 1), as `--interval`.
 
-        Of numbers the columns TARGET, TARGET_low and TARGET_high; of classes and boolean columns TARGET and TARGET_set,
-        a tuple of labels. Raises MlpError for a model without calibration rows, or with too few of them; DataError.
+        The columns are TARGET, TARGET_low and TARGET_high for numbers, TARGET and TARGET_set (a tuple of labels) for
+        classes and boolean targets. Raises MlpError for a model with no or too few calibration rows, and DataError.
         """
         frame, conformal = self._frame(rows), ConformalPredictor(self._model, level)
         needed = {schema.name for schema in self._model.preprocessor.schemas} | conformal.columns
@@ -129,16 +130,16 @@ class TrainedModel:
         return pd.DataFrame(conformal.data_columns(predictions, regions), index=frame.index)
 
     def score(self, rows: Rows, truth: Any = None, metric: str | None = None) -> float:
-        """One score of rows whose truth is known: accuracy, R2, or for several boolean targets the subset accuracy.
+        """A score on rows with known targets: by default accuracy, R2, or for multilabel targets subset accuracy.
 
-        `metric` names another one, as in the output of `mlp eval`. `truth` is the target where it is no column of
-        `rows`: (n_rows,) or (n_rows, n_targets). Raises MlpError for a metric that the model does not have; DataError.
+        `metric` is a name from the output of `mlp eval`. `truth` are the targets if they are not columns of `rows`:
+        (n_rows,) or (n_rows, n_targets). Raises MlpError for an unknown metric, and DataError.
         """
         task, names = self._model.target.task, prediction_names(self._model.target)
-        key = USUAL_METRIC[task] if metric is None else metric
-        known = gate_names(task, names)
-        if key not in known:
-            raise MlpError(explain_unknown_metric(key, known))
+        key = DEFAULT_METRIC[task] if metric is None else metric
+        metrics = gate_names(task, names)
+        if key not in metrics:
+            raise MlpError(explain_unknown_metric(key, metrics))
         intervals = [] if key == without_end(key) else [without_end(key)]
         table = self._scored_table(rows, truth)
         return evaluate_table(self._model, table, interval_keys=intervals).scored.gate_values[key]
@@ -153,11 +154,11 @@ class TrainedModel:
         minimum: Mapping[str, float] | None = None,
         maximum: Mapping[str, float] | None = None,
     ) -> Evaluation:
-        """Every score of rows whose truth is known, with its interval, as `mlp eval` gives them.
+        """Every score on rows with known targets, with its interval, as in `mlp eval`; `truth` as in `score`.
 
-        `truth` as in `score`. `minimum` and `maximum` are gates: bounds by metric, such as {"accuracy": 0.9} or
-        {"accuracy.low": 0.85}. With `level` intervals or sets at that level are scored too: `coverage` and `mean_width`
-        or `mean_set_size`. Raises MlpError for a gate on a metric that the model does not have; DataError.
+        `minimum` and `maximum` are gates: bounds by metric, such as {"accuracy": 0.9} or {"accuracy.low": 0.85}. With
+        `level`, prediction intervals or sets at that level are scored too: `coverage` and `mean_width` or
+        `mean_set_size`. Raises MlpError for a gate on an unknown metric, and DataError.
         """
         if not 0.0 < confidence < 1.0:
             raise MlpError(f"confidence: must be between 0 and 1, got {confidence}.")
@@ -197,16 +198,16 @@ class TrainedModel:
         return predictions
 
     def _warn(self, counts: TransformCounts, notes: Sequence[str], stacklevel: int = 3) -> None:
-        """Give `notes`, and what was odd in the rows, as warnings."""
-        known = {feature.name for feature in self._model.preprocessor.columns if feature.n_missing}
-        odd = {name: n for name, n in counts.n_missing.items() if name not in known}
-        for note in (*notes, describe_counts(TransformCounts(odd, counts.n_unseen))):
+        """Issue `notes`, and counts of unusual cells, as warnings."""
+        had_missing = {feature.name for feature in self._model.preprocessor.columns if feature.n_missing}
+        n_missing = {name: n for name, n in counts.n_missing.items() if name not in had_missing}
+        for note in (*notes, describe_counts(TransformCounts(n_missing, counts.n_unseen))):
             if note:
                 warnings.warn(note, MlpWarning, stacklevel=stacklevel)
 
     @property
     def task(self) -> str:
-        """classification, regression or multilabel."""
+        """The task: classification, regression or multilabel."""
         return self._model.target.task
 
     @property
@@ -222,39 +223,39 @@ class TrainedModel:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of what is predicted."""
+        """Names of the target columns."""
         return self._model.target.names
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class labels as they stood in the data; empty for a model that is not of classes."""
+        """Class labels as texts; empty for other tasks."""
         target = self._model.target
         return target.labels if isinstance(target, ClassTarget) else ()
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
-        """W1 (N, n), b1 (N,), W2 (M, N), b2 (M,), ... as in the formula, of members with a prefix (m1.W1); copies."""
+        """Copies of W1 (N, n), b1 (N,), W2 (M, N), b2 (M,), ...; of several members with a prefix (m1.W1)."""
         tensors = self._model.ensemble.tensors()
         return {name: tensor.copy() for name, tensor in tensors.items() if name.rpartition(".")[2][0] in "Wb"}
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Sizes n, N, ..., M."""
+        """Layer sizes n, N, ..., M of the first member."""
         return self._model.ensemble.first.sizes
 
     @property
     def scores(self) -> dict[str, float | None]:
-        """Scores of the training, `validation.log_loss` and so on; None where one is not defined."""
+        """The recorded scores by split and metric (`validation.log_loss`); None for a score that is not defined."""
         return dict(self._model.scores)
 
     @property
     def chosen(self) -> dict[str, list[str]]:
-        """What was chosen on the rows of a split, `{"validation": ["epoch"]}`: its scores are optimistic for that."""
-        found: dict[str, list[str]] = dict(self._model.record.get("chosen", {}))
-        return found
+        """What was chosen on the rows of a split, such as {"validation": ["epoch"]}; scores on it are optimistic."""
+        chosen: dict[str, list[str]] = dict(self._model.record.get("chosen", {}))
+        return chosen
 
     def save(self, path: str) -> None:
-        """Write weights.npz; raises OutputError."""
+        """Write the model file (weights.npz); raises OutputError."""
         write_file(path, encode_model(self._model))
 
 
@@ -270,10 +271,10 @@ def train(
     columns: Sequence[str] | None = None,
     progress: bool = False,
 ) -> TrainedModel:
-    """Train what a config (a mapping, or the path of a YAML file) says and return the model; no file is written.
+    """Train by a config (a mapping, or the path of a YAML file) and return the model; writes no file.
 
-    `rows` take the place of `data.train`, which may then be left out; `columns` names the columns of an array (n_rows,
-    n_columns), the target's among them. `progress` shows on standard error what `mlp train` shows.
+    `rows` replaces `data.train`, which may then be omitted. `columns` names the columns of an array (n_rows,
+    n_columns), including the target. `progress` shows the progress of `mlp train` on standard error.
     Raises ConfigError, DataError and Diverged.
     """
     started = monotonic()
@@ -294,8 +295,8 @@ def train(
             budget.refuse_untrained(state)
             outcome = finalize(prepared, state, budget.reason)
     except NonFiniteLoss as fault:
-        found = highest_stable_rate(prepared, fault.epoch, lambda: False)
-        rate = "" if found is None else f" At {format_rate(found[0])}, {found[1]} steps did not diverge."
+        stable = highest_stable_rate(prepared, fault.epoch, lambda: False)
+        rate = "" if stable is None else f" At {format_rate(stable[0])}, {stable[1]} steps did not diverge."
         raise Diverged(f"{fault}. Try a smaller training.optimizer.learning_rate.{rate}") from fault
     finally:
         view.ended()

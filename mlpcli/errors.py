@@ -5,9 +5,9 @@
     ├── DataError       2   a table, or a table that does not fit the config or the model
     ├── ModelFileError  2   weights.npz or checkpoint.npz
     ├── OutputError     2   a file or folder that cannot be written
-    ├── GateMissed      1   ran, and the answer is no
+    ├── GateMissed      1   the command ran, and its verdict is negative
     ├── Diverged        3   the loss is no longer finite
-    ├── ClusterLost     3   a cluster cannot go on with a training; what was done is saved
+    ├── ClusterLost     3   a cluster cannot continue a training; a checkpoint is saved
     └── Interrupted   130   stopped by a signal (143 for SIGTERM), checkpoint saved
 
 A message is one to three lines: what, where, what to do. Anything that is not an `MlpError` is a bug in mlpcli (exit
@@ -17,32 +17,35 @@ code 70).
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-# Characters of a name that is listed in a message.
+# Longer names are cut in messages.
 LONGEST_NAME = 60
 
 
 class MlpError(Exception):
-    """A mistake the user can repair; `str(error)` is the whole message."""
+    """An error that the user can correct; `str(error)` is the whole message."""
 
     exit_code = 2
 
 
 class MlpWarning(UserWarning):
-    """What is odd in rows that are answered all the same, from Python; the command line writes notes."""
+    """A warning of the Python interface on rows that are predicted although they are unusual.
+
+    The command line writes notes instead.
+    """
 
 
 class ConfigError(MlpError):
-    """The config file or a `--set` is wrong."""
+    """The config file or a `--set` is invalid."""
 
 
 class DataError(MlpError):
     """A table cannot be read, or does not fit the config or the model."""
 
-    names_config = False  # whether the message says where the config names the table
+    names_config = False  # whether the message already has the line of the config that names the table
 
 
 class IndivisibleRows(DataError):
-    """Rows cannot be divided into training and validation as asked; the message does not name their table."""
+    """Rows cannot be split into training and validation as configured; the message does not name their table."""
 
 
 class ModelFileError(MlpError):
@@ -54,25 +57,25 @@ class OutputError(MlpError):
 
 
 class GateMissed(MlpError):
-    """The work was done and the verdict is no."""
+    """The command completed, and a gate is missed or a check failed."""
 
     exit_code = 1
 
 
 class Diverged(MlpError):
-    """The loss stopped being a finite number."""
+    """The loss is no longer finite."""
 
     exit_code = 3
 
 
 class ClusterLost(MlpError):
-    """The scheduler is gone, or no worker is left that can do the work."""
+    """The scheduler cannot be reached, or no worker is left."""
 
     exit_code = 3
 
 
 class Interrupted(MlpError):
-    """A signal ended the work; what was done is saved.
+    """A signal ended the command after its state was saved.
 
     `exit_code` is 130 for Ctrl-C (SIGINT) and 143 for SIGTERM.
     """
@@ -83,17 +86,17 @@ class Interrupted(MlpError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that a misspelt one may mean, or ""."""
+    """The known name closest to a misspelt one, "" if none is close."""
     names = list(known)
-    same = [one for one in names if one.casefold() == name.casefold()]
+    same = [other for other in names if other.casefold() == name.casefold()]
     return next(iter(same or get_close_matches(name, names, n=1, cutoff=0.7)), "")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """What a message on an unknown name ends with, led by a space: the nearest of the known names, or some of them."""
+    """The end of a message on an unknown name, with a leading space: the nearest known name, or the first eight."""
     names = list(known)
     if near := nearest(name, names):
         return f" Did you mean {near}?"
-    shown = [one if len(one) <= LONGEST_NAME else one[: LONGEST_NAME - 3] + "..." for one in names[:8]]
+    shown = [other if len(other) <= LONGEST_NAME else other[: LONGEST_NAME - 3] + "..." for other in names[:8]]
     more = f", and {len(names) - 8} more" if len(names) > 8 else ""
     return f" There is: {', '.join(shown)}{more}." if names else ""

@@ -1,4 +1,4 @@
-"""A server that forks processes: it has imported what they need, once, and has no thread or lock of this process."""
+"""The server that forks worker processes: it imports their modules once, and inherits no threads or locks from us."""
 
 import os
 import signal
@@ -8,41 +8,41 @@ from multiprocessing import get_all_start_methods, get_context, parent_process, 
 from multiprocessing.forkserver import ensure_running
 from typing import Any
 
-METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"  # each process by itself, under Windows
-STEPS_PER_LOOK = 64
-# Each process computes on one core: the threads of a matrix product would wait for each other.
+METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"  # Windows has no fork
+STEPS_PER_CHECK = 64
+# Worker processes use one core each; more BLAS threads than cores would wait for each other.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def context() -> Any:
-    """How processes are started."""
+    """The multiprocessing context that starts worker processes."""
     return get_context(METHOD)
 
 
 def start_server(*modules: str) -> None:
-    """Have the server import these modules while this process does something else; one that runs stays as it is."""
+    """Start the server, which imports these modules in parallel with this process; no effect if it already runs."""
     if METHOD == "forkserver":
         context().set_forkserver_preload([*modules])
-        resource_tracker.ensure_running()  # else the server starts it, and signals are heard again behind that
-        with one_thread_each(), _deaf_to_ctrl_c():
+        resource_tracker.ensure_running()  # otherwise the server starts it, which unblocks SIGINT
+        with single_threaded_blas(), _blocked_sigint():
             ensure_running()
 
 
 def orphan_check() -> Callable[[], bool]:
-    """Whether the process that started this one is gone, to be asked between steps: it looks at one in 64."""
-    parent, n_asked = parent_process(), 0
+    """A function that tells whether the parent process has ended; it checks only every STEPS_PER_CHECK-th call."""
+    parent, n_calls = parent_process(), 0
 
     def is_orphan() -> bool:
-        nonlocal n_asked
-        n_asked += 1
-        return n_asked % STEPS_PER_LOOK == 0 and parent is not None and not parent.is_alive()
+        nonlocal n_calls
+        n_calls += 1
+        return n_calls % STEPS_PER_CHECK == 0 and parent is not None and not parent.is_alive()
 
     return is_orphan
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Within, processes that are started have one thread for matrix products."""
+def single_threaded_blas() -> Iterator[None]:
+    """A context in which started processes get one BLAS thread each, by environment variables."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     try:
@@ -56,8 +56,8 @@ def one_thread_each() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Within, what is started does not hear Ctrl-C, which reaches all processes of a terminal; this one decides."""
+def _blocked_sigint() -> Iterator[None]:
+    """A context in which started processes ignore Ctrl-C, which a terminal sends to all of its processes."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the machine offers to this process."""
+"""Cores and memory that are available to this process, and those it uses."""
 
 import contextlib
 import ctypes
@@ -15,7 +15,7 @@ except ImportError:  # Windows has no such module
     resource = None  # type: ignore[assignment]
 
 PROC, CONTROL_GROUPS = "/proc", "/sys/fs/cgroup"
-# Of the C library's <malloc.h>.
+# Parameters of mallopt in <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
@@ -40,7 +40,7 @@ def limited_cores(n_cores: int) -> Iterator[None]:
 
 @cache
 def _core_quota() -> float:
-    """How much processor time its control groups grant a process in a second (Linux), else infinity."""
+    """The CPU quota of the process's control groups in cores (Linux), infinity without one."""
     quotas = [math.inf]
     for folder in _control_groups():
         with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # "max": no quota
@@ -53,7 +53,7 @@ def _core_quota() -> float:
 
 
 def _control_groups() -> Iterator[str]:
-    """The folders of this process's control group and of those around it; a limit of any of them holds."""
+    """The folders of this process's control group and its ancestors; the limits of all of them apply."""
     try:
         with open(f"{PROC}/self/cgroup", encoding="utf-8") as file:
             lines = [line.rstrip("\n").split(":", 2) for line in file]
@@ -73,7 +73,7 @@ def _words(path: str) -> list[str]:
 
 
 def _status(field: bytes) -> int | None:
-    """An amount of memory of this process, in bytes, as Linux tells it."""
+    """A memory size from /proc/self/status (Linux) in bytes, None if it is not available."""
     try:
         with open(f"{PROC}/self/status", "rb") as file:
             return int(next(line for line in file if line.startswith(field)).split()[1]) * 1024
@@ -82,14 +82,14 @@ def _status(field: bytes) -> int | None:
 
 
 def held_memory() -> int:
-    """The memory this process holds, in bytes; the most it has held where the system does not tell."""
+    """The resident memory of this process in bytes; the peak if the system does not report the current value."""
     held = _status(b"VmRSS:")
     return peak_memory() if held is None else held
 
 
 def peak_memory() -> int:
-    """The most memory this process has held, in bytes; 0 where the system does not tell."""
-    peak = _status(b"VmHWM:")  # what the resource module says on Linux can be that of the parent process
+    """The peak resident memory of this process in bytes; 0 if the system does not report it."""
+    peak = _status(b"VmHWM:")  # on Linux, the value of the resource module can be that of the parent process
     if peak is not None:
         return peak
     if resource is None:
@@ -98,10 +98,10 @@ def peak_memory() -> int:
 
 
 def keep_freed_memory(n_bytes: int) -> None:
-    """Have the C library keep freed blocks of up to `n_bytes`, twice as much in all per thread, for what comes next.
+    """Make glibc keep freed blocks of up to `n_bytes`, at most twice as much per thread, for later allocations.
 
-    glibc gives blocks of 128 kB and more back at once, and the system clears each page of the next one anew: a fifth of
-    the time of work that goes through megabytes again and again. Other libraries stay as they are.
+    By default glibc returns blocks from 128 kB on to the system at once, which clears each page of the next one. That
+    takes a fifth of the time of work that allocates megabytes again and again. No effect with other C libraries.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -112,7 +112,7 @@ def keep_freed_memory(n_bytes: int) -> None:
 
 
 def return_freed_memory() -> None:
-    """Have the C library give the system what it keeps of freed memory, where it can be asked (glibc)."""
+    """Make glibc return freed memory to the system; no effect with other C libraries."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # another C library
@@ -121,12 +121,12 @@ def return_freed_memory() -> None:
 
 
 def memory_of_machine() -> int | None:
-    """Bytes that this process may hold at most: what its container allows, else what the machine has; None: unknown."""
+    """The memory limit of this process in bytes: that of its container or of the machine; None if unknown."""
     limits: list[int] = []
     for folder in _control_groups():
         for name in ("memory.max", "memory.limit_in_bytes"):
             with contextlib.suppress(OSError, ValueError):  # no limit, or "max"
                 limits += map(int, _words(f"{folder}/{name}"))
-    with contextlib.suppress(AttributeError, ValueError, OSError):  # not every system tells
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # not available on every system
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min(limits, default=None)

@@ -23,7 +23,7 @@ ROWS = (
     ("compiled", "storage", "explain", "doctor", "export", "report", "search", "cluster", "tracking"),
     ("model", "config", "training"),
     ("data", "nn", "evaluation"),
-    ("errors", "options", "machine", "fork_server", "messages", "aliases", "watching", "probabilities"),
+    ("errors", "options", "machine", "fork_server", "messages", "aliases", "progress", "probabilities"),
 )
 LEVELS = {name: level for level, row in enumerate(reversed(ROWS)) for name in row}
 LIBRARIES = {
@@ -53,7 +53,7 @@ LIBRARIES = {
     "fork_server": set(),
     "messages": set(),
     "probabilities": {"numpy"},
-    "watching": set(),
+    "progress": set(),
     "__main__": set(),
     "__init__": set(),
 }

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mlpcli.fork_server import METHOD, ONE_THREAD, context, one_thread_each, start_server
+from mlpcli.fork_server import METHOD, ONE_THREAD, context, single_threaded_blas, start_server
 
 pytestmark = pytest.mark.skipif(METHOD != "forkserver", reason="no fork here")
 
@@ -35,7 +35,7 @@ def test_a_process_has_one_thread_the_folder_of_now_and_does_not_hear_ctrl_c(tmp
 def test_the_environment_is_as_it_was_after_a_start(monkeypatch):
     monkeypatch.setenv(ONE_THREAD[0], "7")
     monkeypatch.delenv(ONE_THREAD[1], raising=False)
-    with one_thread_each():
+    with single_threaded_blas():
         assert {os.environ[name] for name in ONE_THREAD} == {"1"}
     assert os.environ[ONE_THREAD[0]] == "7"
     assert ONE_THREAD[1] not in os.environ

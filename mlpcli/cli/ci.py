@@ -40,7 +40,7 @@ def junit_xml(gate_results: Sequence[GateResult], seconds: float) -> bytes:
     return document + b"\n"
 
 
-def report(result: "EvalResult", shown: Document, junit: str) -> None:
+def report(result: "EvalResult", document: Document, junit: str) -> None:
     """Write the JUnit file, and annotations and summary on GitHub Actions; raises OutputError."""
     if junit:
         write_file(junit, junit_xml(result.gate_results, result.seconds))
@@ -51,7 +51,7 @@ def report(result: "EvalResult", shown: Document, junit: str) -> None:
             sys.stderr.write(annotation("gate missed", text) + "\n")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
-            _append(summary, markdown(shown) + "\n\n")
+            _append(summary, markdown(document) + "\n\n")
 
 
 def annotation(title: str, text: str) -> str:

@@ -50,6 +50,6 @@ def cluster_at(cluster: str, security: str) -> ClusterAddress | None:
 
 def cluster_arguments(cluster: str, security: str, local_steps: int | None = None) -> list[str]:
     """The options as command-line arguments."""
-    found = ["--cluster", cluster] if cluster else []
-    found += [] if local_steps is None else ["--local-steps", str(local_steps)]
-    return found + (["--cluster-security", security] if security else [])
+    arguments = ["--cluster", cluster] if cluster else []
+    arguments += [] if local_steps is None else ["--local-steps", str(local_steps)]
+    return arguments + (["--cluster-security", security] if security else [])

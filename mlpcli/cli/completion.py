@@ -15,24 +15,26 @@ def complete_setting(incomplete: str) -> Completions:
     """`KEY=` with its description for each matching key; values after an equals sign, or if only one key matches."""
     from mlpcli.config.schema.published import Key, keys
 
-    known = keys()
+    all_keys = keys()
     if key := os.environ.get(KEY_VARIABLE):
-        return [(value, "") for value in known.get(key, Key("", ())).values]
+        return [(value, "") for value in all_keys.get(key, Key("", ())).values]
     key, equals, _ = incomplete.partition("=")
-    found = [name for name in known if name.startswith(key)]
+    names = [name for name in all_keys if name.startswith(key)]
     if equals:
-        return [(f"{key}={value}", "") for value in known.get(key, Key("", ())).values]
+        return [(f"{key}={value}", "") for value in all_keys.get(key, Key("", ())).values]
     # The shell would add a space after a single completion.
-    more = [(f"{name}={value}", "") for name in found[:1] for value in known[name].values] if len(found) == 1 else []
-    return [*((f"{name}=", known[name].description) for name in found), *more]
+    values = (
+        [(f"{name}={value}", "") for name in names[:1] for value in all_keys[name].values] if len(names) == 1 else []
+    )
+    return [*((f"{name}=", all_keys[name].description) for name in names), *values]
 
 
 def complete_metric(incomplete: str) -> Completions:
     """`METRIC=` for each metric, and `METRIC.low=` for the lower end of its interval."""
     from mlpcli.evaluation.metrics.registry import METRICS
 
-    found = [(f"{name}=", metric.doc) for name, metric in METRICS.items()]
-    return found + [(f"{name}.low=", metric.doc) for name, metric in METRICS.items() if metric.has_interval]
+    completions = [(f"{name}=", metric.doc) for name, metric in METRICS.items()]
+    return completions + [(f"{name}.low=", metric.doc) for name, metric in METRICS.items() if metric.has_interval]
 
 
 def complete_recipe(incomplete: str) -> list[str]:

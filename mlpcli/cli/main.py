@@ -88,8 +88,8 @@ app.command("schema", cls=TextVerb)(schema)
 app.command("help", cls=Verb)(show_help)
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"mlp {__version__}")
         raise typer.Exit
 

@@ -53,13 +53,13 @@ def manual_text() -> str:
 def _verb(name: str, command: Any) -> Iterator[str]:
     arguments, options = parameters(command)
     yield f".SS mlp {name}"
-    yield rf"\fBmlp {' '.join([name, *(_escaped(usage(one)) for one in arguments)])}\fR [\fIOPTION\fR ...]"
+    yield rf"\fBmlp {' '.join([name, *(_escaped(usage(argument)) for argument in arguments)])}\fR [\fIOPTION\fR ...]"
     yield ".PP"
     yield from _text(sentence(command))
-    for one in arguments:
-        yield from _item(str(one.metavar), one.help)
-    for one in options:
-        yield from _item(spelling(one).replace("`", ""), f"{one.help}{default_of(one)}")
+    for argument in arguments:
+        yield from _item(str(argument.metavar), argument.help)
+    for option in options:
+        yield from _item(spelling(option).replace("`", ""), f"{option.help}{default_of(option)}")
     yield ".PP"
     yield from _text(REMARKS[name])
     yield from (".PP", "Example:", ".PP", ".EX", f"    {_escaped(example(command))}", ".EE")
@@ -87,11 +87,11 @@ def _text(markdown: str) -> Iterator[str]:
 def _inline(text: str) -> str:
     """Inline Markdown: code and bold text in bold, links as their text."""
     done, end = "", 0
-    for found in _MARKDOWN.finditer(text):
-        code, link, bold = found.groups()
-        done += _escaped(text[end : found.start()])
+    for markup in _MARKDOWN.finditer(text):
+        code, link, bold = markup.groups()
+        done += _escaped(text[end : markup.start()])
         done += _inline(link) if link is not None else rf"\fB{_escaped(code if code is not None else bold)}\fR"
-        end = found.end()
+        end = markup.end()
     done += _escaped(text[end:])
     return rf"\&{done}" if done.startswith((".", "'")) else done
 

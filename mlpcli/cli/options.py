@@ -86,10 +86,10 @@ Html = Annotated[bool, typer.Option("--html", help="Write the result as an HTML 
 def form_of(json: bool = False, markdown: bool = False, html: bool = False) -> Form:
     """The output format that the flags select; raises MlpError for more than one."""
     forms: tuple[tuple[Form, bool], ...] = (("json", json), ("markdown", markdown), ("html", html))
-    asked = [form for form, is_asked in forms if is_asked]
-    if len(asked) > 1:
-        raise MlpError(f"--{asked[0]} and --{asked[1]}: cannot be combined. Choose one format.")
-    return asked[0] if asked else "text"
+    selected = [form for form, is_selected in forms if is_selected]
+    if len(selected) > 1:
+        raise MlpError(f"--{selected[0]} and --{selected[1]}: cannot be combined. Choose one format.")
+    return selected[0] if selected else "text"
 
 
 def parse_number(option: str, text: str, above: float | None = None) -> float:

@@ -17,25 +17,25 @@ class Limits:
 
     def overrides(self) -> list[str | Override]:
         """The limits as overrides of the config."""
-        given: list[tuple[str, Any, str]] = [
+        limits: list[tuple[str, Any, str]] = [
             ("budget.seconds", self.seconds, "--max-seconds"),
             ("training.early_stopping.patience", self.epochs_without_gain, "--max-epochs-without-gain"),
             ("budget.memory", self.memory, "--max-memory"),
         ]
-        found = [Override(key, value, f"{option} {value}") for key, value, option in given if value is not None]
+        overrides = [Override(key, value, f"{option} {value}") for key, value, option in limits if value is not None]
         if self.epochs_without_gain is not None:  # the limit must not grow with the best epoch
             text = f"--max-epochs-without-gain {self.epochs_without_gain}"
-            found.append(Override("training.early_stopping.patience_factor", 1.0, text))
-        return list(found)
+            overrides.append(Override("training.early_stopping.patience_factor", 1.0, text))
+        return list(overrides)
 
     def arguments(self) -> list[str]:
         """The options as command-line arguments."""
-        named = {
+        arguments = {
             "--max-seconds": None if self.seconds is None else f"{self.seconds:g}",
             "--max-epochs-without-gain": self.epochs_without_gain,
             "--max-memory": self.memory,
         }
-        return [word for option, value in named.items() if value is not None for word in (option, str(value))]
+        return [word for option, value in arguments.items() if value is not None for word in (option, str(value))]
 
 
 def config_overrides(settings: list[str] | None, output: str | None, seed: int | None) -> list[str | Override]:

@@ -252,23 +252,25 @@ def _verb(name: str, command: Any) -> Iterator[str]:
     yield f"Example: `{example(command)}`\n"
     yield "| argument or option | meaning |"
     yield "|---|---|"
-    for one in arguments:
-        yield f"| `{one.metavar}` | {_cell(one.help)} |"
-    for one in options:
-        yield f"| {spelling(one)} | {_cell(one.help)}{default_of(one)} |"
+    for argument in arguments:
+        yield f"| `{argument.metavar}` | {_cell(argument.help)} |"
+    for option in options:
+        yield f"| {spelling(option)} | {_cell(option.help)}{default_of(option)} |"
     yield f"\n{REMARKS[name]}\n"
 
 
 def parameters(command: Any) -> tuple[list[Any], list[Any]]:
     """The arguments and the options of a verb."""
-    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
-    return [one for one in command.params if one.param_type_name == "argument"], options
+    options = [
+        parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden
+    ]
+    return [parameter for parameter in command.params if parameter.param_type_name == "argument"], options
 
 
 def verbs() -> dict[str, Any]:
     """The Click commands by name."""
-    found: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
-    return found
+    commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    return commands
 
 
 def sentence(command: Any) -> str:
@@ -313,8 +315,8 @@ def _metrics() -> Iterator[str]:
     yield "| metric | of the whole | per `[NAME]` | better | meaning |"
     yield "|---|---|---|---|---|"
     for metric in (*METRICS.values(), *INTERVAL_METRICS.values()):
-        of = ", ".join(metric.overall) + " of two classes" * metric.needs_two_classes
-        whole = of or "[intervals](intervals.md#coverage-and-width)"
+        averaged = ", ".join(metric.overall) + " of two classes" * metric.needs_two_classes
+        whole = averaged or "[intervals](intervals.md#coverage-and-width)"
         better = "higher" if metric.higher_is_better else "lower"
         yield f"| `{metric.name}` | {whole} | {', '.join(metric.per_output)} | {better} | {_cell(metric.doc)} |"
     yield ""

@@ -71,40 +71,42 @@ def _placeholder(parameter: Any) -> str:
 def _extra_arguments(words: str, verb: Any, arguments: Sequence[str]) -> str:
     """The message for extra arguments `words`: a value after a flag, or more than the verb takes."""
     first = words.partition(" ")[0]
-    before = [one for one, word in pairwise(arguments) if word == first][-1:]
-    flags = {name for one in verb.params if getattr(one, "is_flag", False) for name in one.opts}
+    before = [previous for previous, word in pairwise(arguments) if word == first][-1:]
+    flags = {name for parameter in verb.params if getattr(parameter, "is_flag", False) for name in parameter.opts}
     if flags.intersection(before):
         return f"{before[0]} takes no value, got {words}."
-    taken = [one.metavar for one in verb.params if not any(name.startswith("-") for name in one.opts)]
-    return f"{words}: no more arguments are taken{' after ' if taken else ''}{' '.join(taken)}."
+    arguments_of_verb = [
+        parameter.metavar for parameter in verb.params if not any(name.startswith("-") for name in parameter.opts)
+    ]
+    return f"{words}: no more arguments are taken{' after ' if arguments_of_verb else ''}{' '.join(arguments_of_verb)}."
 
 
 def _constraint(rule: str) -> str:
     """The rule for a value, in the words of our messages instead of pydantic's."""
     rule = rule.rstrip(".")
-    for theirs, ours in (
+    for pydantic_text, our_text in (
         ("Input should be a valid integer", "must be an integer."),
         ("Input should be a valid number", "must be a number."),
         ("Input should be greater than or equal to ", "must be at least {}."),
         ("Input should be less than or equal to ", "must be at most {}."),
         ("Input should be greater than ", "must be greater than {}."),
     ):
-        if rule.startswith(theirs):
-            return ours.format(rule.removeprefix(theirs))
+        if rule.startswith(pydantic_text):
+            return our_text.format(rule.removeprefix(pydantic_text))
     return f"{rule}."
 
 
 def _unknown_option(option: str, verb: Any, path: str, arguments: Sequence[str]) -> str:
     """The message for an unknown option: a config key of this name if the verb has `--set`, else the nearest option."""
-    known = [name for parameter in verb.params for name in parameter.opts if name.startswith("--")]
+    options = [name for parameter in verb.params for name in parameter.opts if name.startswith("--")]
     word = option.lstrip("-")
     near_keys = get_close_matches(word.replace("-", "_"), list(CONFIG_KEYS), 1, 0.8)
     key = key_of(word) or (CONFIG_KEYS[near_keys[0]] if near_keys else "")
-    if near := get_close_matches(option, known, 1, 0.8):
+    if near := get_close_matches(option, options, 1, 0.8):
         return f"No such option: {option}. Did you mean {near[0]}? See: {path} --help"
     if key and any(parameter.name == "settings" for parameter in verb.params):
         return f"No such option: {option}. Set the config key: --set {key}={_value_of(option, arguments)}"
-    near = get_close_matches(option, known, 1)
+    near = get_close_matches(option, options, 1)
     return f"No such option: {option}.{f' Did you mean {near[0]}?' if near else ''} See: {path} --help"
 
 
@@ -122,7 +124,7 @@ def unknown_verb(word: str, verbs: Sequence[str], arguments: Sequence[str]) -> s
     """The message for a verb of another program, a misspelt verb, or a file without a verb."""
     meant = VERBS.get(word.lower()) or next(iter(get_close_matches(word, list(verbs), 1)), "")
     if meant:
-        words = [meant if one == word else one for one in arguments]
+        words = [meant if other == word else other for other in arguments]
         return f"No such command '{word}'. Did you mean: {shlex.join(['mlp', *words])}"
     if word.endswith(CONFIG_ENDINGS):
         return f"No such command '{word}'. A config is trained with: mlp train {shlex.quote(word)}"

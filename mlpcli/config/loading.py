@@ -73,9 +73,9 @@ class LoadedConfig:
             origin = self.source_map.origin(tuple(key.split(".")))
             if error.names_config or origin.where == self.source_map.name:  # a mapping made in Python has no lines
                 raise
-            named = DataError(f"{error} ({origin.where if origin.key else f'{key}, {origin.where}'})")
-            named.names_config = True
-            raise named from error
+            located_error = DataError(f"{error} ({origin.where if origin.key else f'{key}, {origin.where}'})")
+            located_error.names_config = True
+            raise located_error from error
 
     def message(self, key: str, text: str) -> str:
         """The text of `error(key, text)`."""

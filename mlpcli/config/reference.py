@@ -67,9 +67,9 @@ def _choices(key: str, spec: FieldSpec) -> Iterator[str]:
             yield from _table("", choice, {}, without=("name",))
 
 
-def _table(key: str, spec: FieldSpec, given: dict[str, Any], without: tuple[str, ...] = ()) -> Iterator[str]:
-    """The keys of an object. `given` holds defaults of its parent, which replace its own."""
-    defaults = {name: inner.default for name, inner in spec.keys.items() if name not in spec.required} | given
+def _table(key: str, spec: FieldSpec, parent_defaults: dict[str, Any], without: tuple[str, ...] = ()) -> Iterator[str]:
+    """The keys of an object. `parent_defaults` holds defaults of its parent, which replace its own."""
+    defaults = {name: inner.default for name, inner in spec.keys.items() if name not in spec.required} | parent_defaults
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
     for name, inner in spec.keys.items():

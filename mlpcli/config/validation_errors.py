@@ -45,10 +45,10 @@ def config_error(error: ValidationError, spec: FieldSpec, source_map: SourceMap)
     outer = {path[:end] for path in by_path for end in range(len(path))}
     ranks = {path: rank for rank, path in enumerate(source_map.origins)}
     errors = sorted(
-        (one for path, one in by_path.items() if path not in outer),
-        key=lambda one: ranks.get(one.path, len(ranks)),
+        (error for path, error in by_path.items() if path not in outer),
+        key=lambda error: ranks.get(error.path, len(ranks)),
     )
-    lines = [source_map.message(one.path, one.text()) for one in errors[:MAX_LINES]]
+    lines = [source_map.message(error.path, error.text()) for error in errors[:MAX_LINES]]
     more = f" (and {len(errors) - MAX_LINES} more)" if len(errors) > MAX_LINES else ""
     return ConfigError("\n".join(lines) + more)
 
@@ -108,9 +108,11 @@ class _Translator:
     def unknown(self, section: FieldSpec, key: str, path: Path) -> str:
         """The message for a key that does not exist in `section`."""
         keys = list(section.keys)
-        here = path_text((*path, key))
-        elsewhere = [path_text(known) for known in all_keys(self.root) if nearest(key, known[-1:], cutoff=0.85)]
-        elsewhere = [known for known in dict.fromkeys(elsewhere) if known != here]
+        path_here = path_text((*path, key))
+        elsewhere = [
+            path_text(key_path) for key_path in all_keys(self.root) if nearest(key, key_path[-1:], cutoff=0.85)
+        ]
+        elsewhere = [other for other in dict.fromkeys(elsewhere) if other != path_here]
         meant = nearest(key, keys, cutoff=0.8) or self.translated(key, path) or " or ".join(elsewhere[:2])
         meant = meant or nearest(key, keys)
         if meant:
@@ -120,11 +122,11 @@ class _Translator:
 
     def translated(self, key: str, path: Path) -> str:
         """Our key for another library's name, relative to the section `path`; "" if there is none."""
-        ours = key_of(key)
-        if not ours or ours == path_text((*path, key)):
+        our_key = key_of(key)
+        if not our_key or our_key == path_text((*path, key)):
             return ""
-        section, _, name = ours.rpartition(".")
-        return name if section == path_text(path) else ours
+        section, _, name = our_key.rpartition(".")
+        return name if section == path_text(path) else our_key
 
 
 def nearest(text: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -177,7 +179,12 @@ def _advice(spec: FieldSpec, value: Any, source: str | None) -> str:
     if isinstance(value, str):
         return _advice_for_text(value, spec, kinds)
     if isinstance(value, dict):
-        names = [name for one in spec.objects if value.keys() <= one.keys.keys() for name in one.names]
+        names = [
+            name
+            for object_spec in spec.objects
+            if value.keys() <= object_spec.keys.keys()
+            for name in object_spec.names
+        ]
         return f" Give it a name: {{name: {names[0]}, ...}}." if names else ""
     is_scalar = isinstance(value, int | float)
     text = shortened(escaped(source)) if source else shown(value)

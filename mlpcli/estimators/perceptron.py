@@ -259,10 +259,10 @@ def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None
     return weights
 
 
-def _merged(config: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """The config updated with the keys of `more`, recursively."""
+def _merged(config: dict[str, Any], updates: Mapping[str, Any]) -> dict[str, Any]:
+    """The config updated with the keys of `updates`, recursively."""
     merged = dict(config)
-    for key, value in more.items():
+    for key, value in updates.items():
         inner = merged.get(key)
         merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
     return merged

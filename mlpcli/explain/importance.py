@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlpcli.evaluation.metrics.scores import find_metric, metric_function, score_inputs
 from mlpcli.evaluation.uncertainty.paired import MIN_ROWS, Truth
 from mlpcli.evaluation.uncertainty.skewed_means import student_quantile
-from mlpcli.watching import tell
+from mlpcli.progress import report_progress
 
 Inputs = NDArray[np.floating[Any]]
 Values = NDArray[np.float64]
@@ -83,7 +83,7 @@ def permutation_importance(
     for number, (columns, indices) in enumerate(chain.from_iterable(repeat(groups.items(), repeats))):
         if must_stop():
             break
-        tell("stage", "shuffling", number, repeats * len(groups))
+        report_progress("stage", "shuffling", number, repeats * len(groups))
         original = X[:, indices]
         X[:, indices] = original[_shuffled(blocks, scorer.truth.weights, rng)]
         try:

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from mlpcli.fork_server import context, one_thread_each, orphan_check
+from mlpcli.fork_server import context, orphan_check, single_threaded_blas
 
 POLL_SECONDS = 0.1  # seconds between two looks at whether to stop
 EXIT_SECONDS = 2.0  # seconds for a process to end by itself
@@ -85,7 +85,7 @@ def run_tasks(
     """
     workers: list[_Worker] = []
     try:
-        with one_thread_each():
+        with single_threaded_blas():
             while len(workers) < n_processes and (task := tasks.next()) is not None:
                 workers.append(_start_worker(serve, setup, task))
         while any(one.task is not None for one in workers) and not must_stop():
@@ -98,7 +98,7 @@ def run_tasks(
                     goes_on = tasks.died(worker.task, reason)
                     task = tasks.next() if goes_on else None
                     if task is not None:
-                        with one_thread_each():
+                        with single_threaded_blas():
                             workers.append(_start_worker(serve, setup, task))
     finally:
         _stop_workers(workers)

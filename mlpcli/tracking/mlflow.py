@@ -45,14 +45,14 @@ class MLflow:
         if self._run_id:
             self._client.update_run(self._run_id, status="RUNNING")
             return
-        made = self._client.create_run(experiment, run_name=os.path.basename(run), tags={RUN_TAG: run})
-        self._run_id = made.info.run_id
+        new_run = self._client.create_run(experiment, run_name=os.path.basename(run), tags={RUN_TAG: run})
+        self._run_id = new_run.info.run_id
         params = [
             self._entities.Param(_allowed(name), str(value)[:MAX_PARAM_LENGTH])
             for name, value in training.config.items()
         ]
-        for some in _batches(params, MAX_PARAMS):
-            self._client.log_batch(self._run_id, params=some)
+        for batch in _batches(params, MAX_PARAMS):
+            self._client.log_batch(self._run_id, params=batch)
 
     def epoch(self, epoch: int, time: float, row: Row) -> None:
         """Log a metric for each number, with the epoch as step; batched."""
@@ -63,8 +63,8 @@ class MLflow:
     def flush(self) -> None:
         """Send pending metrics."""
         waiting, self._waiting = self._waiting, []
-        for some in _batches(waiting, MAX_METRICS):
-            self._client.log_batch(self._run_id, metrics=some)
+        for batch in _batches(waiting, MAX_METRICS):
+            self._client.log_batch(self._run_id, metrics=batch)
 
     def end(self, ending: Ending, scores: Row, model_file: str) -> None:
         """Send the scores and the path of the model, and end the run."""
@@ -79,16 +79,16 @@ class MLflow:
         return self._entities.Metric(_allowed(name), value, round(1000 * time), step)
 
     def _experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        return str(self._client.create_experiment(name) if found is None else found.experiment_id)
+        experiment = self._client.get_experiment_by_name(name)
+        return str(self._client.create_experiment(name) if experiment is None else experiment.experiment_id)
 
     def _interrupted(self, experiment: str, run: str) -> str:
         """The last interrupted run of this training, "" for none."""
         if "'" in run:  # the query language has no escape for it
             return ""
         query = f"tags.`{RUN_TAG}` = '{run}' and attributes.status = 'KILLED'"
-        found = self._client.search_runs([experiment], query, order_by=["attributes.start_time DESC"], max_results=1)
-        return str(found[0].info.run_id) if found else ""
+        runs = self._client.search_runs([experiment], query, order_by=["attributes.start_time DESC"], max_results=1)
+        return str(runs[0].info.run_id) if runs else ""
 
 
 def _allowed(name: str) -> str:
@@ -99,5 +99,5 @@ def _allowed(name: str) -> str:
 
 def _batches(entries: Sequence[Any], size: int) -> Iterator[list[Any]]:
     left = iter(entries)
-    while some := list(islice(left, size)):
-        yield some
+    while batch := list(islice(left, size)):
+        yield batch

@@ -12,7 +12,7 @@ from mlpcli.tracking.tracker import Ending, Row, Training
 
 FOLDER = "tensorboard"
 SUFFIX = ".mlp"  # of files written by mlp
-PARTS = ("train", "validation")
+SPLITS = ("train", "validation")
 
 
 def log_folder(run: str) -> str:
@@ -23,8 +23,8 @@ def log_folder(run: str) -> str:
 
 def tag_of(column: str) -> str:
     """`log_loss/validation` for `validation_log_loss`, so that TensorBoard groups both curves; without brackets."""
-    part, _, metric = column.partition("_")
-    tag = f"{metric}/{part}" if part in PARTS else column
+    split, _, metric = column.partition("_")
+    tag = f"{metric}/{split}" if split in SPLITS else column
     return tag.replace("[", "/").replace("]", "")
 
 
@@ -70,10 +70,10 @@ class TensorBoard:
         self._add(self._summary.text("scores", "\n".join([head, "", *lines])), step)
         if ending == "finished":
             options = {name: _plain(value) for name, value in self._training.config.items() if value is not None}
-            named = {f"scores/{name}": value for name, value in scores.items() if "[" not in name}
-            for name, value in named.items():
+            plain_scores = {f"scores/{name}": value for name, value in scores.items() if "[" not in name}
+            for name, value in plain_scores.items():
                 self._add(self._summary.scalar(name, value), step)
-            for summary in self._summary.hparams(options, named):
+            for summary in self._summary.hparams(options, plain_scores):
                 self._add(summary, step)
         with contextlib.closing(self._writer):
             self.flush()

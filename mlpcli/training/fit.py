@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.progress import has_listeners, report_progress
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.ensemble import Evaluator, run_epoch
 from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLoss, NumpyTrainer, Trainer, TrainingSpec
-from mlpcli.watching import is_watched, tell
 
 Array = NDArray[np.floating[Any]]
 MakeTrainer = Callable[[Member, Dataset, TrainingSpec, MemberState], Trainer]
@@ -163,12 +163,12 @@ def _reporting_steps(
     members: Sequence[Member], spec: TrainingSpec, working: Sequence[MemberState], must_stop: Callable[[], bool]
 ) -> Callable[[], bool]:
     """`must_stop`, wrapped to report the steps of the epoch, summed over members, to listeners."""
-    if not is_watched():
+    if not has_listeners():
         return must_stop
     total, before = sum(member.n_steps(spec) for member in members), sum(own.n_steps for own in working)
 
     def report_and_ask() -> bool:
-        tell("steps", "", sum(own.n_steps for own in working) - before, total)
+        report_progress("steps", "", sum(own.n_steps for own in working) - before, total)
         return must_stop()
 
     return report_and_ask

@@ -1,4 +1,4 @@
-"""`mlp check`: everything a training does before its first step, and what it would cost."""
+"""`mlp check`: everything a training does before its first step, with an estimate of its duration and memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ from mlpcli.workflows.training.recording.trackers import require_trackers
 
 @dataclass(frozen=True)
 class CheckResult:
-    """A config that would train, with warnings and an estimate.
+    """A valid config with its data prepared, warnings, and an estimate of the cost.
 
-    `class_counts` is by part and class; `n_bytes` is the peak of the process in memory, which `budget.memory` bounds;
-    `seconds` is for all epochs, without early stopping.
+    `class_counts` maps split and class to the number of rows. `n_bytes` is the peak memory of the process, the quantity
+    that `budget.memory` limits. `seconds` is the duration of all epochs, without early stopping.
     """
 
     prepared: Prepared
@@ -40,19 +40,22 @@ class CheckResult:
     seconds: float
     output: str
 
-    def resolved(self, shown: Callable[[Any], Any]) -> list[tuple[str, Any, str]]:
-        """Every key of the config with its value, made into what is shown, and where it was written."""
-        found = []
+    def resolved(self, convert: Callable[[Any], Any]) -> list[tuple[str, Any, str]]:
+        """Every key of the config, its value after `convert`, and the origin of the value."""
+        resolved = []
         for key, origin in self.prepared.loaded.origins.items():
             value: Any = self.prepared.loaded.config
             for name in key.split("."):
                 value = getattr(value, name)
-            found.append((key, shown(as_plain(value)), origin))
-        return found
+            resolved.append((key, convert(as_plain(value)), origin))
+        return resolved
 
 
 def check(loaded: LoadedConfig) -> CheckResult:
-    """Prepare, look for what is suspicious, and time a few steps; raises what `train` would raise before it starts."""
+    """Prepare a training, collect warnings, and time a few steps.
+
+    Raises MlpError, ConfigError and DataError where `train` raises them before its first step.
+    """
     RunDirectory(default_output(loaded)).check()
     if loaded.config.search is not None:
         space_of(loaded)
@@ -71,13 +74,13 @@ def check(loaded: LoadedConfig) -> CheckResult:
         for profile in profile_columns(table, targets, config.data.columns, writing_of(loaded))
         if profile.name in features
     ]
-    parts = [part for part in prepared.splits if prepared.folds is None or part is not prepared.validation]
-    counts = {part.name: _class_counts(prepared, part) for part in parts}
+    splits = [split for split in prepared.splits if prepared.folds is None or split is not prepared.validation]
+    counts = {split.name: _class_counts(prepared, split) for split in splits}
     warnings = _useless_columns(profiles)
     has_copies = any("copies of training rows" in note for note in prepared.notes)
     is_cut = prepared.validation is not None and prepared.folds is None and "validation" not in prepared.data_sha256
     if prepared.validation is not None and is_cut and not has_copies:
-        # Held out of the training file; a file of its own is looked at by every training.
+        # These rows were split off the training file; preparation checks a separate validation file for copies.
         warnings += duplicate_notes("validation", prepared.train.samples.X, prepared.validation.samples.X)
     if counts["train"] and config.training.class_weights is None:
         rarest = rarest_class(list(counts["train"]), list(counts["train"].values()))
@@ -88,7 +91,7 @@ def check(loaded: LoadedConfig) -> CheckResult:
     n_train, n_inputs = prepared.train.samples.X.shape
     if n_inputs > n_train:
         warnings.append(f"{n_inputs} inputs for {n_train} training rows: expect overfitting.")
-    seconds = expected_seconds(prepared)  # of real steps, which show what they take in memory
+    seconds = expected_seconds(prepared)  # before peak_memory, because it runs real steps
     return CheckResult(
         prepared,
         tuple(profiles),
@@ -101,9 +104,9 @@ def check(loaded: LoadedConfig) -> CheckResult:
 
 
 def _useless_columns(profiles: Sequence[ColumnProfile]) -> list[str]:
-    """A line per column that is of no use; columns with the very same fault share one.
+    """One warning per reason to drop columns, with the names of those columns.
 
-    Ids and texts that are nearly all distinct are among the notes of every training.
+    Ids and texts that are nearly all distinct are omitted, because the notes of preparation name them.
     """
     by_reason: dict[str, list[str]] = {}
     for profile in profiles:
@@ -116,8 +119,9 @@ def _useless_columns(profiles: Sequence[ColumnProfile]) -> list[str]:
     return lines
 
 
-def _class_counts(prepared: Prepared, part: Split) -> dict[str, int]:
+def _class_counts(prepared: Prepared, split: Split) -> dict[str, int]:
+    """The number of rows of each class in a split; empty unless the task has classes."""
     if not isinstance(prepared.target, ClassTarget):
         return {}
-    counted = count_codes(part.truth, len(prepared.target.labels)).tolist()
-    return dict(zip(prepared.target.labels, counted, strict=True))
+    counts = count_codes(split.truth, len(prepared.target.labels)).tolist()
+    return dict(zip(prepared.target.labels, counts, strict=True))

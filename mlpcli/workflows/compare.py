@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mlpcli.data.features.preprocessor import require_columns
 from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
-from mlpcli.data.targets.target import BooleanTarget, ClassTarget, prediction_names
+from mlpcli.data.targets.target import prediction_names
 from mlpcli.errors import DataError, MlpError
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
 from mlpcli.evaluation.uncertainty.paired import (
@@ -24,13 +23,13 @@ from mlpcli.evaluation.uncertainty.paired import (
 from mlpcli.evaluation.undefined_scores import undefined_reason
 from mlpcli.messages import format_list
 from mlpcli.model import Model
+from mlpcli.progress import report_progress
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
-from mlpcli.watching import tell
 from mlpcli.workflows.cross_validation.comparing import compare_cross_validations, is_cross_validation
-from mlpcli.workflows.predict import describe_counts
-from mlpcli.workflows.reading.tables import cast_scored, format_of, read_columns
+from mlpcli.workflows.reading.tables import cast_scored, describe_counts, format_of, read_columns
 from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
+from mlpcli.workflows.scoring.comparable import common_weight, refuse_other_task
 from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
@@ -38,7 +37,10 @@ from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Two models, the rows, and what counts as worse: by more than `margin` in `metric` ("" for the default)."""
+    """The model files `old` and `new`, the table, and the criterion.
+
+    The new model is worse if `metric` ("" for the default) is worse by more than `margin`, in the unit of the metric.
+    """
 
     old: str
     new: str
@@ -52,9 +54,9 @@ class CompareRequest:
 
 @dataclass(frozen=True)
 class CompareResult:
-    """The difference of each score; `metric` decides.
+    """The differences between the scores of two models; that of `metric` decides.
 
-    `model` is the new model, None for two cross-validations, which have `n_scores` folds.
+    `model` is the new model. It is None for two cross-validations, whose number of folds is `n_scores`.
     """
 
     request: CompareRequest
@@ -68,8 +70,8 @@ class CompareResult:
 
     @property
     def decisive(self) -> Difference:
-        """The difference that decides."""
-        return next(one for one in self.differences if one.metric == self.metric)
+        """The difference in the deciding metric."""
+        return next(difference for difference in self.differences if difference.metric == self.metric)
 
     @property
     def passed(self) -> bool:
@@ -92,12 +94,12 @@ def compare(request: CompareRequest) -> CompareResult:
     refuse_other_task(request.old, request.new, old, new)
     target = new.target
     names = prediction_names(target)
-    known = metric_names(target.task, names)
+    metrics_of_task = metric_names(target.task, names)
     metric = request.metric or decisive_metric(target.task, names)
-    if metric not in known:
-        raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, known)}")
+    if metric not in metrics_of_task:
+        raise MlpError(f"--metric {metric}: {explain_unknown_metric(metric, metrics_of_task)}")
     if not has_interval(metric):
-        others = ", ".join(key for key in known if "[" not in key and has_interval(key))
+        others = ", ".join(key for key in metrics_of_task if "[" not in key and has_interval(key))
         raise MlpError(
             f"--metric {metric}: has no interval and no verdict: it {NO_INTERVAL_REASONS[find_metric(metric).name]}.\n"
             f"mlp eval shows it for each model. Metrics that can decide: {others}"
@@ -120,13 +122,13 @@ def compare(request: CompareRequest) -> CompareResult:
     notes += _merged_notes(odd_before, odd_after)
     weights = row_weights(tables[1], weight, rows) if weight else None
     truth = Truth(target.task, true_values(target, tables[1], rows), names, weights)
-    tell("stage", "comparing", 0)
+    report_progress("stage", "comparing", 0)
     with blas_threads(1):  # resampling products are small, and one thread is reproducible on every machine
-        found = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
-    notes += _far_worse("old", old, {one.metric: one.old for one in found}, truth)
-    notes += _far_worse("new", new, {one.metric: one.new for one in found}, truth)
-    notes += worse_targets(found, metric)
-    result = CompareResult(request, target.task, new, len(rows), metric, tuple(found), tuple(notes))
+        differences = compare_scores(truth, before, after, metrics, request.confidence, {metric: request.margin})
+    notes += _far_worse("old", old, {difference.metric: difference.old for difference in differences}, truth)
+    notes += _far_worse("new", new, {difference.metric: difference.new for difference in differences}, truth)
+    notes += worse_targets(differences, metric)
+    result = CompareResult(request, target.task, new, len(rows), metric, tuple(differences), tuple(notes))
     if math.isnan(result.decisive.difference):
         reason = undefined_reason(target.task, truth.y, names, weights)
         text = f"{metric} is not defined on these rows{f' ({reason})' if reason else ''}. Choose another --metric."
@@ -135,18 +137,22 @@ def compare(request: CompareRequest) -> CompareResult:
 
 
 def _compare_folds(request: CompareRequest) -> CompareResult:
+    """Compare two folders of `mlp cv` fold by fold; raises MlpError for any other path."""
     for folder in (request.old, request.new):
         if not is_cross_validation(folder):
             raise MlpError(
                 f"{folder}: TEST is missing. Only folders of mlp cv are compared without it, and this is not one."
             )
-    found = compare_cross_validations(request.old, request.new, request.metric, request.margin, request.confidence)
-    return CompareResult(request, found.task, None, found.n_rows, found.metric, found.differences, (), found.n_scores)
+    comparison = compare_cross_validations(request.old, request.new, request.metric, request.margin, request.confidence)
+    return CompareResult(
+        request, comparison.task, None, comparison.n_rows, comparison.metric, comparison.differences, (),
+        comparison.n_scores,
+    )  # fmt: skip
 
 
-def worse_targets(found: Sequence[Difference], metric: str) -> list[str]:
-    """A note if single targets got worse, but not their mean, which decides."""
-    worse = [one.metric for one in found if one.verdict == "worse"]
+def worse_targets(differences: Sequence[Difference], metric: str) -> list[str]:
+    """A note if `metric`, the mean over targets, is not worse although that of single targets is."""
+    worse = [difference.metric for difference in differences if difference.verdict == "worse"]
     of_targets = [key for key in worse if key.startswith(f"{metric}[")]
     if metric in worse or not of_targets:
         return []
@@ -163,50 +169,20 @@ def _far_worse(role: str, model: Model, scores: dict[str, float], truth: Truth) 
 def _merged_notes(before: Sequence[str], after: Sequence[str]) -> list[str]:
     """Merge notes: those on both models once, then those on one of them."""
     return [
-        *(one for one in before if one in after),
-        *(f"old model: {one}" for one in before if one not in after),
-        *(f"new model: {one}" for one in after if one not in before),
+        *(note for note in before if note in after),
+        *(f"old model: {note}" for note in before if note not in after),
+        *(f"new model: {note}" for note in after if note not in before),
     ]
 
 
 def _predict(model: Model, table: Table, rows: Rows) -> tuple[Prediction, list[str]]:
     """The predictions of one model, and notes on the rows."""
     with blas_threads(1):
-        tell("stage", "predicting", 0)
+        report_progress("stage", "predicting", 0)
         predictions, counts = model.predict(table, rows)
-    odd = describe_counts(counts)
-    found = [*([odd] if odd else []), *notes_on_trained_rows(model, table, rows)]
-    return Prediction(predictions, model.threshold), found
-
-
-def refuse_other_task(old_path: str, new_path: str, old: Model, new: Model) -> None:
-    """Raise MlpError unless both models have the same task, targets and classes."""
-    before, after = old.target, new.target
-    both = f"{old_path} and {new_path}"
-    if before.task != after.task:
-        raise MlpError(f"{both}: one is for {before.task}, the other for {after.task}: the models cannot be compared.")
-    if before.names != after.names:
-        texts = f"{', '.join(before.names)} and {', '.join(after.names)}"
-        raise MlpError(f"{both}: their targets differ: {texts}. Compare models with the same targets.")
-    before_labels, after_labels = (_possible_labels(target) for target in (before, after))
-    if before_labels != after_labels:
-        odd = sorted(set(before_labels) ^ set(after_labels))
-        which = f" (not in both: {', '.join(odd[:6])}{', ...' if len(odd) > 6 else ''})" if odd else ""
-        raise MlpError(f"{both}: their classes differ{which}. Train both on data with the same classes.")
-
-
-def _possible_labels(target: Any) -> tuple[str, ...]:
-    """Every label that a model can predict, in order; none for regression."""
-    if isinstance(target, ClassTarget):
-        return target.labels
-    return tuple(text for texts in target.levels for text in texts) if isinstance(target, BooleanTarget) else ()
-
-
-def common_weight(old: Model, new: Model) -> tuple[str, list[str]]:
-    """The weight column of both models, or "" and a note if they differ."""
-    if old.weight_column == new.weight_column:
-        return new.weight_column, []
-    return "", ["the models were trained with different sample weights: the scores are not weighted."]
+    counts_note = describe_counts(counts)
+    notes = [*([counts_note] if counts_note else []), *notes_on_trained_rows(model, table, rows)]
+    return Prediction(predictions, model.threshold), notes
 
 
 def _read(request: CompareRequest, models: tuple[Model, Model], weight: str) -> tuple[Table, Table]:
@@ -220,8 +196,8 @@ def _read(request: CompareRequest, models: tuple[Model, Model], weight: str) -> 
         raise MlpError("-: the models read tables differently (data.missing, data.header). Name a file.")
     else:
         tables = [read_columns(request.source, *pair) for pair in zip(readings, schemas, strict=True)]
-    found = []
-    for model, table, own in zip(models, tables, schemas, strict=True):
-        found.append(cast_scored(table, own, model.target.names, weight))
-        require_columns(found[-1], [column.name for column in model.preprocessor.columns])
-    return found[0], found[1]
+    cast = []
+    for model, table, schemas_of_model in zip(models, tables, schemas, strict=True):
+        cast.append(cast_scored(table, schemas_of_model, model.target.names, weight))
+        require_columns(cast[-1], [column.name for column in model.preprocessor.columns])
+    return cast[0], cast[1]

@@ -1,4 +1,4 @@
-"""`mlp cv`: a training for each fold, a score for each, their mean, and how sure that is."""
+"""`mlp cv`: train and score a model for each fold; the mean of the scores and its confidence interval."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,20 +44,21 @@ from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.splitting import labeled_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, resolve_columns
 from mlpcli.workflows.scoring.predictions import notes_on_bounds
-from mlpcli.workflows.train import SEARCHES_NOTHING, default_output
+from mlpcli.workflows.train import SEARCH_IGNORED, default_output
 from mlpcli.workflows.training.estimates.timing import expected_seconds
 from mlpcli.workflows.training.interruption import Interruption
 
-# Expected seconds of all folds from which processes are worth their start: about one second each.
+# Expected seconds of all folds that justify starting processes, which takes about one second each.
 MIN_SECONDS_FOR_PROCESSES = 6.0
 
 
 @dataclass(frozen=True)
 class CvRequest:
-    """What to do, in the folder `output` ("": beside that of the training).
+    """The folds, the gates on their mean scores, and the output folder ("": the run folder's name with the ending -cv).
 
-    `n_jobs` are the processes (0: as many as pay), `ids` columns to copy. With `resume` an unfinished one is gone on
-    with; with `replaces_any` one of another config is not kept. On a `cluster` its workers train the folds.
+    `n_jobs` is the number of processes (0: chosen by the expected duration), `ids` names columns to copy to the
+    out-of-fold predictions. `resume` continues an unfinished cross-validation. `replaces_any` replaces a complete
+    one of another config instead of keeping it. With `cluster`, its workers train the folds.
     """
 
     output: str
@@ -72,24 +73,24 @@ class CvRequest:
 
 
 class Observer(Protocol):
-    """Who watches: the terminal, or nobody."""
+    """Receives the progress of a cross-validation."""
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """Called with each note for the user."""
 
     def began(self, n_rows: int, n_done: int, n_all: int, n_jobs: int) -> None:
-        """So many folds are done already; so many processes train the others, 1 being this one."""
+        """Called before the first training: `n_done` of `n_all` folds exist, `n_jobs` processes train the others."""
 
     def fold(self, record: FoldRecord, name: str) -> None:
-        """A fold is done."""
+        """Called after each fold."""
 
     def ended(self) -> None:
-        """No more folds will come."""
+        """Called once after the last fold, also after an error."""
 
 
 @dataclass(frozen=True)
 class _CvSetup:
-    """All that is known before the first fold is trained; `job` is what other processes need of it."""
+    """Everything prepared before the first fold is trained; `job` is the part that other processes receive."""
 
     job: CvJob
     training_table: TrainingTable
@@ -102,10 +103,10 @@ class _CvSetup:
 
 
 def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer, resume_command: str = "") -> CvResult:
-    """Train and score every fold, and leave a folder with what came out.
+    """Train and score every fold, and write the results to a folder.
 
-    Raises MlpError, ConfigError and DataError before anything is touched; Diverged, Interrupted and what a fold raises
-    with the folds that are done kept in `<output>.partial/`.
+    Raises MlpError, ConfigError and DataError before any file is written. Diverged, Interrupted and errors of a fold
+    leave the finished folds in `<output>.partial/`.
     """
     started = perf_counter()
     request = request if request.output else replace(request, output=f"{default_output(loaded)}-cv")
@@ -113,8 +114,8 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
     setup = _prepare(loaded, request)
     with Interruption() as interruption, RunDirectory(request.output, request.replaces_any, CROSS_VALIDATION) as run:
         folder = CvFolder(run, setup.job.fold_config, request.options, setup.folds, setup.job.data_sha256)
-        done, said = folder.begin(request.resume)
-        for note in (*setup.notes, *said):
+        done, folder_notes = folder.begin(request.resume)
+        for note in (*setup.notes, *folder_notes):
             observer.note(note)
         try:
             _train(setup, done, folder, request, observer, interruption.is_set)
@@ -137,7 +138,7 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
 
 
 def _prepare(loaded: LoadedConfig, request: CvRequest) -> _CvSetup:
-    """Read the table, settle its columns, and draw the folds; raises MlpError for all that can be wrong."""
+    """Read the table, resolve its columns, and assign rows to folds; raises MlpError for invalid options or data."""
     options = request.options
     check_options(options)
     if not 0.0 < request.confidence < 1.0:
@@ -163,10 +164,10 @@ def _prepare(loaded: LoadedConfig, request: CvRequest) -> _CvSetup:
 
 
 def _notes_on_config(loaded: LoadedConfig) -> list[str]:
-    """What of the config a cross-validation leaves alone."""
+    """Notes on sections of the config that a cross-validation ignores."""
     config = loaded.config
-    of_test = ["data.test is not used: each fold is scored on its own rows."] if config.data.test else []
-    return of_test if config.search is None else [*of_test, SEARCHES_NOTHING]
+    notes = ["data.test is not used: each fold is scored on its own rows."] if config.data.test else []
+    return notes if config.search is None else [*notes, SEARCH_IGNORED]
 
 
 def _train(
@@ -177,7 +178,7 @@ def _train(
     observer: Observer,
     must_stop: Callable[[], bool],
 ) -> None:
-    """Train the folds that are not in `done`, which takes them in, and keep each."""
+    """Train the folds that are not in `done`, write each to the folder, and add it to `done`."""
     n_all, n_folds = len(setup.folds.rows), request.options.n_folds
     numbers = [number for number in range(n_all) if number not in done]
     if not numbers:
@@ -196,9 +197,9 @@ def _train(
         return
     if n_jobs > 1:
         del first
-        for found in train_in_processes(setup.job, numbers, n_jobs, must_stop):
-            if found is not None:
-                keep(found)
+        for trained in train_in_processes(setup.job, numbers, n_jobs, must_stop):
+            if trained is not None:
+                keep(trained)
         return
     try:
         for trained in train_sequentially(setup.job, setup.training_table, setup.folds, numbers, first, must_stop):
@@ -208,9 +209,9 @@ def _train(
 
 
 def _jobs(request: CvRequest, setup: _CvSetup, numbers: Sequence[int]) -> tuple[int, Prepared | None]:
-    """How many folds are trained at a time, and the first of them, unless processes prepare it.
+    """The number of processes, and the prepared first fold, None if a process prepares it.
 
-    It is the user's number, else as many as there are cores, where that pays.
+    It is as requested, by default the number of cores if the expected duration exceeds MIN_SECONDS_FOR_PROCESSES.
     """
     source, n_left, n_folds = setup.job.fold_config.config.data.train, len(numbers), request.options.n_folds
     is_alone = n_left == 1 or "-" in source or setup.training_table.table.n_buckets > 1
@@ -218,7 +219,7 @@ def _jobs(request: CvRequest, setup: _CvSetup, numbers: Sequence[int]) -> tuple[
         return min(request.n_jobs, n_left), None
     fold = setup.folds.rows[numbers[0]]
     first = prepare_fold_task(FoldTask(setup.job.fold_config, setup.training_table, fold, numbers[0], n_folds))
-    if is_alone or request.n_jobs:  # standard input cannot be read twice; rows on disk are a budget of memory
+    if is_alone or request.n_jobs:  # standard input cannot be read twice; rows on disk mean that memory is limited
         return 1, first
     n_cores = min(available_cores(), n_left)
     if n_cores == 1 or expected_seconds(first) * n_left < MIN_SECONDS_FOR_PROCESSES:
@@ -233,13 +234,13 @@ def _result(setup: _CvSetup, request: CvRequest, records: tuple[FoldRecord, ...]
     n_train = round(float(np.mean([len(fold.train) for fold in setup.folds.rows])))
     return CvResult(
         setup.target, request.options, confidence, len(setup.labeled), n_train, setup.folds.is_forward, ratio, records,
-        scores, {key: one.mean for key, one in constants.items()}, tuple(check_mean_gates(setup.gates, scores)), folder,
-        request.options.keeps,
+        scores, {key: summary.mean for key, summary in constants.items()},
+        tuple(check_mean_gates(setup.gates, scores)), folder, request.options.keeps,
     )  # fmt: skip
 
 
 def _name(number: int, n_folds: int, n_all: int) -> str:
-    """`fold 3`, of several repeats `repeat 2 fold 3`."""
+    """Such as `fold 3`, or with several repeats `repeat 2 fold 3`."""
     repeat, fold = divmod(number, n_folds)
     return f"repeat {repeat + 1} fold {fold + 1}" if n_all > n_folds else f"fold {fold + 1}"
 

@@ -51,8 +51,8 @@ class Change:
 class DiffResult:
     """All differences between two models; `arrays` has the arrays that are not equal.
 
-    `main_metrics` are the keys of the scores shown first; `chosen` is, for old and new, what was chosen on the rows of
-    each split.
+    `main_metrics` are the keys of the scores shown first. `chosen` maps, for the old and the new model, each split to
+    the quantities that were chosen on its rows, such as the epoch.
     """
 
     old: str
@@ -170,12 +170,12 @@ def _changes(old: Sections, new: Sections) -> Iterator[Change]:
 def _column_text(column: Feature) -> str:
     """The properties of a column that are not empty, zero or false: `category, levels Biscoe Dream Torgersen`."""
     plain = column_record(column)
-    parts = [
+    properties = [
         f"{key} {' '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in plain.items()
         if key not in ("name", "role", "reason", "number") and value not in (None, False, 0, "", [])
     ]
-    return ", ".join([plain["role"], *parts])
+    return ", ".join([plain["role"], *properties])
 
 
 def _sha256(model: Model) -> str:

@@ -59,15 +59,16 @@ def examine(run: str, data: Sequence[str] = ()) -> Diagnosis:
 
     `run` is the folder of a run, complete or not, or a model file. Raises MlpError if there is no model.
     """
-    found = read_run(run, data)
+    examined = read_run(run, data)
     with blas_threads(1), np.errstate(all="ignore"):
-        checks = tuple(_checked(name, CHECKS[name], found) for name in NAMES)
-    return Diagnosis(found.name, found.model, checks)
+        checks = tuple(_run_check(name, CHECKS[name], examined) for name in NAMES)
+    return Diagnosis(examined.name, examined.model, checks)
 
 
-def _checked(name: str, check: "Callable[[ExaminedRun], Sequence[Finding] | str]", run: ExaminedRun) -> Check:
-    found = check(run)
-    return Check(name, skipped=found) if isinstance(found, str) else Check(name, tuple(found))
+def _run_check(name: str, check: "Callable[[ExaminedRun], Sequence[Finding] | str]", run: ExaminedRun) -> Check:
+    """The findings of one check; a text instead of findings is the reason why it is skipped."""
+    result = check(run)
+    return Check(name, skipped=result) if isinstance(result, str) else Check(name, tuple(result))
 
 
 def _rate(run: ExaminedRun) -> Sequence[Finding] | str:
@@ -114,23 +115,23 @@ def _gradient(run: ExaminedRun) -> Sequence[Finding] | str:
 
 
 def _losses(run: ExaminedRun) -> Losses | str:
-    """The log loss or the unexplained variance from the scores in the model, or why it is not defined."""
+    """The log loss, or for numbers the unexplained variance, from the scores in the model; or why it is not defined."""
     scores = run.model.scores
-    parts = [split_scores(scores, part) for part in ("train", "test", "validation", "constant")]
-    train, constant = parts[0], parts[3]
-    part, held_out = ("test", parts[1]) if parts[1] else ("validation", parts[2])
+    scores_by_split = [split_scores(scores, split) for split in ("train", "test", "validation", "constant")]
+    train, constant = scores_by_split[0], scores_by_split[3]
+    part, held_out = ("test", scores_by_split[1]) if scores_by_split[1] else ("validation", scores_by_split[2])
     if not held_out:
         return NO_HELD_OUT_ROWS
     metric = "r2" if isinstance(run.model.target, NumberTarget) else "log_loss"
-    values = [of.get(metric) for of in (train, held_out, constant)]
+    values = [split_scores.get(metric) for split_scores in (train, held_out, constant)]
     if any(value is None for value in values):
         return f"{metric} is not defined on the {part} rows"
     sign, origin = (-1.0, 1.0) if metric == "r2" else (1.0, 0.0)
     losses = [origin + sign * float(value) for value in values if value is not None]
     error = float("nan")
     if not isinstance(run.rows, str) and run.rows.held_out is not None:
-        each = run.rows.row_losses()
-        error = float(each.std() / np.sqrt(len(each)))
+        losses_of_rows = run.rows.row_losses()
+        error = float(losses_of_rows.std() / np.sqrt(len(losses_of_rows)))
     return Losses(metric, part, losses[0], losses[1], losses[2], error)
 
 
@@ -154,14 +155,14 @@ def _classes(run: ExaminedRun) -> Sequence[Finding] | str:
         return "the target is a number"
     if isinstance(run.rows, str):
         return run.rows
-    target, ways = run.model.target, list[str]()
+    target, remedies = run.model.target, list[str]()
     if isinstance(target, ClassTarget) and not run.key("training.class_weights"):
-        ways.append("training.class_weights: balanced")
+        remedies.append("training.class_weights: balanced")
     if isinstance(target, BooleanTarget):
-        ways.append("postprocess.threshold: f1")
+        remedies.append("postprocess.threshold: f1")
     elif len(target.labels) == 2:
-        ways.append("postprocess.threshold: balanced_accuracy")
-    return never_predicted(*run.rows.label_counts(), ", or ".join(ways) or "more rows of it")
+        remedies.append("postprocess.threshold: balanced_accuracy")
+    return never_predicted(*run.rows.label_counts(), ", or ".join(remedies) or "more rows of it")
 
 
 def _leaks(run: ExaminedRun) -> Sequence[Finding] | str:
@@ -178,20 +179,20 @@ def _copies(run: ExaminedRun) -> Sequence[Finding] | str:
     if run.rows.held_out is None:
         return NO_HELD_OUT_ROWS
     leaks = run.rows.prepared.leaks
-    found = [Finding(leak.fact, f"So {leak.effect}.", leak.remedy) for leak in leaks]
-    part = run.rows.part
-    if part not in run.rows.prepared.data_sha256:
-        return found
+    findings = [Finding(leak.fact, f"So {leak.effect}.", leak.remedy) for leak in leaks]
+    split = run.rows.split_name
+    if split not in run.rows.prepared.data_sha256:
+        return findings
     X, others = run.rows.train.samples.X, run.rows.held_out.samples.X
     n, n_rows = count_shared_rows(X, others), len(others)
     if n < max(MIN_COPIES * n_rows, 1) or not are_duplicates(_hashed(X), _hashed(others)):
-        return found
+        return findings
     return [
-        *found,
+        *findings,
         Finding(
-            f"{n} of {n_rows} {part} rows ({n / n_rows:.1%}) have the inputs of a training row",
+            f"{n} of {n_rows} {split} rows ({n / n_rows:.1%}) have the inputs of a training row",
             "Scores on training rows are optimistic.",
-            f"Remove them from the file of data.{part}, or from data.train",
+            f"Remove them from the file of data.{split}, or from data.train",
             {"copies": n, "rows": n_rows},
         ),
     ]
@@ -210,29 +211,34 @@ def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     if run.rows.held_out is None:
         return NO_HELD_OUT_ROWS
-    part, truth, predictions, target = run.rows.part, run.rows.held_out.truth, run.rows.predictions, run.model.target
+    split, truth, predictions, target = (
+        run.rows.split_name,
+        run.rows.held_out.truth,
+        run.rows.predictions,
+        run.model.target,
+    )
     if isinstance(target, NumberTarget):
         loss = run.rows.prepared.spec.loss
         each = list(enumerate(target.names))
         if isinstance(loss, Quantile):
             below = (truth <= predictions).sum(axis=0)
             return [
-                one
+                finding
                 for i, name in each
-                for one in off_quantile(name, loss.predicted_quantile, below[i], len(truth), part)
+                for finding in off_quantile(name, loss.predicted_quantile, below[i], len(truth), split)
             ]
         if isinstance(loss, AbsoluteError):
             below = (truth <= predictions).sum(axis=0)
-            return [one for i, name in each for one in off_quantile(name, 0.5, below[i], len(truth), part)]
+            return [finding for i, name in each for finding in off_quantile(name, 0.5, below[i], len(truth), split)]
         if not isinstance(loss, SquaredError) or run.key("preprocess.target") in ("log", "quantile"):
             return "the loss does not fit the mean"
-        return [one for i, name in each for one in biased(name, (predictions - truth)[:, i], part)]
+        return [finding for i, name in each for finding in biased(name, (predictions - truth)[:, i], split)]
     probabilities, codes = predictions, truth
     if isinstance(target, BooleanTarget):
         probabilities, codes = no_and_yes(predictions).reshape(-1, 2), truth.astype(np.int64).reshape(-1)
     temperature = fit_temperature(predictions, truth)
     gain = _mean_log_loss(probabilities, codes) - _mean_log_loss(tempered(probabilities, temperature), codes)
-    return miscalibrated(temperature, gain, len(truth), part)
+    return miscalibrated(temperature, gain, len(truth), split)
 
 
 def _mean_log_loss(probabilities: Any, codes: Any) -> float:
@@ -245,7 +251,11 @@ def _drift(run: ExaminedRun) -> Sequence[Finding] | str:
         return run.rows
     if run.rows.held_out is None:
         return NO_HELD_OUT_ROWS
-    return drifted(run.rows.columns(), run.rows.part) if run.rows.is_apart else "all folds are drawn from the same rows"
+    return (
+        drifted(run.rows.columns(), run.rows.split_name)
+        if run.rows.is_disjoint
+        else "all folds are drawn from the same rows"
+    )
 
 
 def _few_rows(run: ExaminedRun) -> Sequence[Finding] | str:

@@ -12,21 +12,19 @@ from mlpcli.data.features.preprocessor import TransformCounts, require_columns
 from mlpcli.data.grouping import notes_on_groups
 from mlpcli.data.table import Table
 from mlpcli.data.targets.encode import rows_with_target, true_values
-from mlpcli.data.targets.target import ClassTarget, predicted_labels, prediction_names
-from mlpcli.errors import MlpError
-from mlpcli.evaluation.conformal.metrics import INTERVAL_KEYS, SET_KEYS, further_keys
-from mlpcli.evaluation.gates import Gate, GateResult, evaluate_gates, fault_of
+from mlpcli.data.targets.target import ClassTarget, predicted_labels
+from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.metrics.classes import confusion_matrix
-from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions, gate_names
+from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions
 from mlpcli.model import Model
+from mlpcli.progress import report_progress
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
-from mlpcli.watching import tell
-from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, quantile_of
 from mlpcli.workflows.reading.drift import DriftReport, check_on_drift, drift_notes, judge_drift
-from mlpcli.workflows.reading.tables import cast_scored, format_of, read_columns
+from mlpcli.workflows.reading.tables import cast_scored, describe_counts, format_of, read_columns
 from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
+from mlpcli.workflows.scoring.gates import check_gates
 from mlpcli.workflows.scoring.on_cluster import read_on_cluster, scored_setup
 from mlpcli.workflows.scoring.predicted import PredictedRows, predict_rows
 from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_bounds, notes_on_undefined
@@ -39,8 +37,8 @@ from mlpcli.workflows.scoring.trained_rows import notes_on_trained
 class EvalResult:
     """Scores, the result of each gate, and for classes the confusion matrix (rows true, columns predicted).
 
-    `gate_results` has those on all rows first, then those of each group if gates apply to groups. `conformal` made the
-    prediction intervals or sets that were scored.
+    `gate_results` has the results on all rows first, then those of each group if gates apply to groups. `conformal` is
+    the predictor of the intervals or sets that were scored, None if none were.
     """
 
     model: Model
@@ -94,27 +92,9 @@ def evaluate(
     result = evaluate_table(
         model, as_read, gates, looks_for_drift, interval_options, by, conformal=conformal, predicted=predicted
     )
-    odd = describe_counts(result.counts)
-    notes = (*result.notes, *drift_notes(result.drift, weights, source), *([odd] if odd else []))
+    counts_note = describe_counts(result.counts)
+    notes = (*result.notes, *drift_notes(result.drift, weights, source), *([counts_note] if counts_note else []))
     return replace(result, notes=notes, seconds=perf_counter() - started)
-
-
-def check_gates(model: Model, gates: Sequence[Gate], has_level: bool = False) -> None:
-    """Raise MlpError for a gate on an unknown metric, or that no model can meet.
-
-    With `has_level`, gates on the coverage and size of prediction intervals or sets are allowed.
-    """
-    target = model.target
-    names = prediction_names(target)
-    for gate in gates:
-        if fault := fault_of(gate):
-            raise MlpError(f"gate {gate.text}: {fault}")
-        if gate.metric.partition("[")[0].partition(".")[0] in (*INTERVAL_KEYS, *SET_KEYS) and not has_level:
-            raise MlpError(
-                f"gate {gate.text}: needs prediction intervals or sets. Add them, for example with --interval 0.9"
-            )
-    further = further_keys(target.task, names, has_level, quantile_of(model) is not None)
-    evaluate_gates(gates, dict.fromkeys(gate_names(target.task, names, further), 0.0))
 
 
 def evaluate_table(
@@ -130,8 +110,8 @@ def evaluate_table(
 ) -> EvalResult:
     """As `evaluate`, for a table in memory that is not cast yet; raises DataError.
 
-    `interval_keys` names the scores that get a confidence interval; None for all. `predicted` has the predictions if
-    they were computed before; then the inputs may be missing.
+    `interval_keys` names the scores that get a confidence interval; None for all. `predicted` are predictions of the
+    rows with a target that were computed before; the table then needs no input columns.
     """
     started = perf_counter()
     target, weight = model.target, model.weight_column
@@ -141,11 +121,11 @@ def evaluate_table(
     rows, note = rows_with_target(table, target.names)
     rows, left_out = positive_weight_rows(table, weight, rows)
     if predicted is None:
-        tell("stage", "predicting", 0)
+        report_progress("stage", "predicting", 0)
         with blas_threads(1):
             predicted = predict_rows(model, conformal, table, rows, looks_for_drift)
     regions = predicted.regions
-    tell("stage", "scoring", 0)
+    report_progress("stage", "scoring", 0)
     drift = judge_drift(model, predicted.histogram) if looks_for_drift else None
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
@@ -155,8 +135,9 @@ def evaluate_table(
     scored = predictions.score(interval_options, interval_keys)
     roles = {schema.name: schema.role for schema in model.schemas}
     tables = slice_tables(by, table.take(rows), roles, predictions, gates, interval_options)
-    of_all = scored.check_gates(gates)
-    gate_results = (*of_all, *(one for of in tables for part in of.slices for one in part.gate_results))
+    overall_results = scored.check_gates(gates)
+    slices = [slice_ for slice_table in tables for slice_ in slice_table.slices]
+    gate_results = (*overall_results, *(result for slice_ in slices for result in slice_.gate_results))
     confusion = None
     if isinstance(target, ClassTarget):
         _, codes = predicted_labels(target, predicted.predictions, model.threshold)[target.name]
@@ -172,7 +153,7 @@ def evaluate_table(
     if conformal is not None and regions is not None:
         notes += tuple(conformal.notes(regions.n_open, drift is not None and bool(drift.drifted)))
     worse = far_worse_on_rows(model, scored.scores, truth, row_weight)
-    notes += (*notes_on_bounds(gates), *notes_on_undefined(of_all), *([worse] if worse else []))
+    notes += (*notes_on_bounds(gates), *notes_on_undefined(overall_results), *([worse] if worse else []))
     seconds = perf_counter() - started
     return EvalResult(
         model, len(rows), scored, gate_results, confusion, predicted.counts, notes, interval_options, tables,

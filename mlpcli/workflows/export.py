@@ -36,16 +36,16 @@ TYPICAL_ROWS, FIXED_POINT_ROWS, MAX_OTHER_LABELS = 1000, 2000, 0.001
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to write where; `dialect`, `table` and `keep` apply to SQL, `fixed_point` to C.
+    """The model, the language and the output path; `dialect`, `table` and `keep` apply to SQL, `fixed_point` to C.
 
-    Without `is_tried` the file is not verified. `level` adds prediction intervals or sets. With the path "-" nothing is
+    The file is verified if `is_verified`. `level` adds prediction intervals or sets. With the path "-" nothing is
     written; the bytes are in the result.
     """
 
     weights: str
     language: str
     path: str
-    is_tried: bool = True
+    is_verified: bool = True
     dialect: str = "sqlite"
     table: str = "data"
     keep: tuple[str, ...] = ()
@@ -63,18 +63,21 @@ class ExportResult:
     n_networks: int
     n_numbers: int
     has_labels: bool
-    tried: Agreement | None
+    agreement: Agreement | None
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The bytes of a file, and a function that runs it; None with the reason if it cannot be run here."""
+    """The bytes of a file, and a function that runs it; None with the reason if it cannot be run here.
+
+    `second_file` is the path and content of a file that belongs to it, such as a C header.
+    """
 
     data: bytes
     run: Predict | None
     reason: str = ""
-    beside: tuple[str, bytes] | None = None  # a second file: its path and bytes
+    second_file: tuple[str, bytes] | None = None
 
 
 def export(request: ExportRequest) -> ExportResult:
@@ -99,16 +102,16 @@ def export(request: ExportRequest) -> ExportResult:
         conformal = ConformalPredictor(model, request.level)
         description = with_regions(description, model, request.level)
     exported = LANGUAGES[request.language](model, description, request)
-    reason = exported.reason if request.is_tried else "--no-check"
-    tried = None if reason or exported.run is None else _verify(model, exported.run, request, conformal)
-    if exported.beside is not None:
-        write_file(*exported.beside)
+    reason = exported.reason if request.is_verified else "--no-check"
+    verified = None if reason or exported.run is None else _verify(model, exported.run, request, conformal)
+    if exported.second_file is not None:
+        write_file(*exported.second_file)
     if request.path != STANDARD_OUTPUT:
         write_file(request.path, exported.data)
     networks = description["networks"]
     return ExportResult(
         request.path, request.language, exported.data, len(networks), n_numbers(networks),
-        model.target.task != "regression", tried, reason,
+        model.target.task != "regression", verified, reason,
     )  # fmt: skip
 
 
@@ -124,13 +127,14 @@ def _verify(model: Model, run: Predict, request: ExportRequest, conformal: Confo
         return _verify_fixed_point(model, run, request)
     n_drawn = max(MIN_DRAWN, min(DRAWN_ROWS, MAX_MULTIPLICATIONS // model.ensemble.n_parameters))
     expected = None if conformal is None else partial(expected_regions, conformal)
-    found = agreement(model, sample_rows(model, n_drawn, with_groups=conformal is not None), run, expected)
-    if found.n_labels or not found.difference <= TOLERANCE:
+    verified = agreement(model, sample_rows(model, n_drawn, with_groups=conformal is not None), run, expected)
+    if verified.n_labels or not verified.difference <= TOLERANCE:
         raise GateMissed(
-            f"{request.weights}: in {request.language} the predictions differ ({found.n_labels} of "
-            f"{found.n_rows} labels, probabilities or numbers up to {found.difference:.1g} apart): nothing was written."
+            f"{request.weights}: in {request.language} the predictions differ ({verified.n_labels} of "
+            f"{verified.n_rows} labels, probabilities or numbers up to {verified.difference:.1g} apart): nothing was "
+            "written."
         )
-    return found
+    return verified
 
 
 def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
@@ -141,24 +145,24 @@ def expected_regions(conformal: ConformalPredictor, table: Table) -> Expected:
     read = conformal.cast(table)
     predictions, fold_predictions, _ = conformal.model.predict_folds(read)
     column = None if conformal.by is None else group_labels(read, conformal.by)
-    found = conformal.regions(predictions, fold_predictions, column)
-    if found.low is not None and found.high is not None:
-        ends = np.stack([predictions, found.low, found.high], axis=2).reshape(len(predictions), -1)
+    regions = conformal.regions(predictions, fold_predictions, column)
+    if regions.low is not None and regions.high is not None:
+        ends = np.stack([predictions, regions.low, regions.high], axis=2).reshape(len(predictions), -1)
         return Expected(ends, np.zeros((len(predictions), 0), np.bool_))
-    near = [conformal.regions(predictions, fold_predictions + tie, column) for tie in (-TIE, TIE)]
-    holds, *others = (one.holds.reshape(len(predictions), -1) for one in (found, *near) if one.holds is not None)
-    return Expected(np.hstack([predictions, holds]), np.logical_xor(*others))
+    candidates = (regions, *(conformal.regions(predictions, fold_predictions + tie, column) for tie in (-TIE, TIE)))
+    holds, *shifted = (each.holds.reshape(len(predictions), -1) for each in candidates if each.holds is not None)
+    return Expected(np.hstack([predictions, holds]), np.logical_xor(*shifted))
 
 
 def _verify_fixed_point(model: Model, run: Predict, request: ExportRequest) -> Agreement:
     """As `_verify` for fixed-point networks, which must predict the same label in 999 of 1000 rows."""
-    found = agreement(model, sample_rows(model, FIXED_POINT_ROWS), run)
-    if found.n_labels > MAX_OTHER_LABELS * found.n_rows:
+    verified = agreement(model, sample_rows(model, FIXED_POINT_ROWS), run)
+    if verified.n_labels > MAX_OTHER_LABELS * verified.n_rows:
         raise GateMissed(
-            f"{request.weights}: in integer arithmetic the predicted labels differ ({found.n_labels} of "
-            f"{found.n_rows} rows): nothing was written. Leave --fixed-point out."
+            f"{request.weights}: in integer arithmetic the predicted labels differ ({verified.n_labels} of "
+            f"{verified.n_rows} rows): nothing was written. Leave --fixed-point out."
         )
-    return found
+    return verified
 
 
 def _json(model: Model, description: Plain, request: ExportRequest) -> Exported:
@@ -172,10 +176,10 @@ def _python(model: Model, description: Plain, request: ExportRequest) -> Exporte
 
 
 def _sql(model: Model, description: Plain, request: ExportRequest) -> Exported:
-    found = [one for one in DIALECTS if one == request.dialect]
-    if not found:
+    dialects = [dialect for dialect in DIALECTS if dialect == request.dialect]
+    if not dialects:
         raise MlpError(f"--dialect {request.dialect}: is not supported.{did_you_mean(request.dialect, DIALECTS)}")
-    dialect: Dialect = found[0]
+    dialect: Dialect = dialects[0]
     query = sql_query(description, dialect, request.table, request.keep)
     if dialect != "sqlite":
         return Exported(query.encode(), None, f"{dialect} is not installed")

@@ -58,14 +58,14 @@ def inspect(weights: str) -> Inspection:
     tensors = Ensemble(tuple(compress(networks, alike)), tuple(compress(flats, alike))).tensors()
     layers = []
     for number, (layer, activation) in enumerate(model.ensemble.first.dense_layers, start=1):
-        found = {
+        tensors_of_layer = {
             name: tensor for name, tensor in tensors.items() if name.rpartition(".")[2] in (f"W{number}", f"b{number}")
         }
-        W = np.concatenate([tensor.ravel() for name, tensor in found.items() if "W" in name])
-        n_in = next(tensor.shape[1] for name, tensor in found.items() if "W" in name)
-        n_parameters = sum(tensor.size for tensor in found.values())
-        spread, largest = float(np.std(W, dtype=np.float64)), float(np.abs(W).max())
-        layers.append(LayerSummary(number, n_in, layer.width, n_parameters, activation, spread, largest))
+        W = np.concatenate([tensor.ravel() for name, tensor in tensors_of_layer.items() if "W" in name])
+        n_in = next(tensor.shape[1] for name, tensor in tensors_of_layer.items() if "W" in name)
+        n_parameters = sum(tensor.size for tensor in tensors_of_layer.values())
+        std, largest = float(np.std(W, dtype=np.float64)), float(np.abs(W).max())
+        layers.append(LayerSummary(number, n_in, layer.width, n_parameters, activation, std, largest))
     return Inspection(weights, os.path.getsize(weights), model, tuple(layers), _training_seconds(weights))
 
 

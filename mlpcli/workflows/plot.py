@@ -23,7 +23,7 @@ SIDES = ("train", "validation")
 
 @dataclass(frozen=True)
 class Points:
-    """A score by epoch; epoch 0 is before the first step."""
+    """A score after each epoch; epoch 0 is before the first step."""
 
     epochs: tuple[int, ...] = ()
     values: tuple[float, ...] = ()
@@ -45,7 +45,7 @@ class RunCurves:
     validation: Points
 
     @property
-    def judged(self) -> Points:
+    def main_points(self) -> Points:
         """The scores on the validation rows, or on the training rows if there are none."""
         return self.validation if self.validation.values else self.train
 
@@ -113,9 +113,9 @@ def _folder_of(path: str) -> str:
     """The folder of a run, given by its path, by a file in it, or by the name that it will have when complete."""
     folder = os.path.dirname(path) or os.curdir if os.path.isfile(path) else os.path.normpath(path)
     repair(folder)
-    for found in (folder, folder + PARTIAL):
-        if os.path.isfile(os.path.join(found, HISTORY)):
-            return found
+    for candidate in (folder, folder + PARTIAL):
+        if os.path.isfile(os.path.join(candidate, HISTORY)):
+            return candidate
     if not os.path.isdir(folder):
         raise MlpError(f"{path}: no such run. List yours with: mlp runs")
     where = "" if os.path.isfile(path) else f" {path}"
@@ -124,9 +124,9 @@ def _folder_of(path: str) -> str:
 
 def _names(folders: Sequence[str]) -> list[str]:
     """The shortest suffixes of the paths that are distinct."""
-    parts = [os.path.abspath(folder).split(os.sep) for folder in folders]
-    for n_parts in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(one[-n_parts:]) for one in parts]
+    components = [os.path.abspath(folder).split(os.sep) for folder in folders]
+    for n_components in range(1, max(map(len, components)) + 1):
+        names = ["/".join(components_of_path[-n_components:]) for components_of_path in components]
         if len(set(names)) == len(names):
             break
     return names
@@ -164,8 +164,8 @@ def _metrics(rows: Sequence[Mapping[str, str]]) -> list[str]:
 def _usual_metric(folders: Sequence[str], tables: Sequence[Sequence[Mapping[str, str]]]) -> str:
     """The metric that chooses the epoch in all these runs, otherwise the loss."""
     metrics = {_deciding_metric(folder) for folder in folders}
-    one = metrics.pop() if len(metrics) == 1 else LOSS
-    return one if all(one in _metrics(rows) for rows in tables) else LOSS
+    metric = metrics.pop() if len(metrics) == 1 else LOSS
+    return metric if all(metric in _metrics(rows) for rows in tables) else LOSS
 
 
 def _deciding_metric(folder: str) -> str:
@@ -174,8 +174,8 @@ def _deciding_metric(folder: str) -> str:
 
 def _have_other_losses(folders: Sequence[str], tables: Sequence[Sequence[Mapping[str, str]]]) -> bool:
     """Whether runs have different losses, by config or (for `auto`) by task."""
-    named = {_of_training(folder, "loss", "name") for folder in folders} - {""}
-    return len(named) > 1 or len({"rmse" in _metrics(rows) for rows in tables if rows}) > 1
+    losses = {_of_training(folder, "loss", "name") for folder in folders} - {""}
+    return len(losses) > 1 or len({"rmse" in _metrics(rows) for rows in tables if rows}) > 1
 
 
 def _of_training(folder: str, section: str, key: str) -> str:
@@ -192,13 +192,13 @@ def _of_training(folder: str, section: str, key: str) -> str:
 
 def _points(rows: Sequence[Mapping[str, str]], column: str, folder: str) -> Points:
     try:
-        found = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
+        points = [(int(row["epoch"]), float(row[column])) for row in rows if row.get(column)]
     except ValueError as error:
         raise MlpError(
             f"{os.path.join(folder, HISTORY)}: column {column} holds a value that is not a number."
         ) from error
-    found = [(epoch, value) for epoch, value in found if math.isfinite(value)]
-    return Points(tuple(epoch for epoch, _ in found), tuple(value for _, value in found))
+    points = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+    return Points(tuple(epoch for epoch, _ in points), tuple(value for _, value in points))
 
 
 def _positive(points: Points) -> Points:

@@ -12,14 +12,15 @@ from mlpcli.data.reference import Histogram
 from mlpcli.data.writing.table_writers import Writer, as_binary_file, writer_for
 from mlpcli.errors import MlpError
 from mlpcli.machine import keep_freed_memory
+from mlpcli.progress import report_progress
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.training.threads import blas_threads
-from mlpcli.watching import tell
 from mlpcli.workflows.predicting.chunks import Chunk, PredictRequest, predicted_chunks
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.predicting.on_cluster import KEPT_MEMORY, gather_from_cluster
 from mlpcli.workflows.reading.drift import DriftReport, check_on_drift, drift_notes, judge_drift
+from mlpcli.workflows.reading.tables import describe_counts
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class PredictSummary:
     counts: TransformCounts
     notes: tuple[str, ...]
     drift: DriftReport | None = None
+
+    @property
+    def counts_text(self) -> str:
+        """One line on missing and unseen cells; "" for none."""
+        return describe_counts(self.counts)
 
 
 def predict(
@@ -62,7 +68,7 @@ def predict(
         else:
             gather_from_cluster(cluster, model, request, path, gathered.take)
         writer.end()
-    drift = None if request.on_drift == "ignore" else judge_drift(model, gathered.seen)
+    drift = None if request.on_drift == "ignore" else judge_drift(model, gathered.histogram)
     notes = [*gathered.notes, *drift_notes(drift, request.weights, request.source)]
     if conformal is not None:
         notes += conformal.notes(gathered.n_open, drift is not None and bool(drift.drifted))
@@ -77,7 +83,7 @@ class _Output:
         self.counts, self.n_rows = TransformCounts({}, {}), 0
         self.n_open: Counter[str] = Counter()
         self.notes: dict[str, None] = {}  # distinct notes, in order
-        self.seen: Histogram | None = None
+        self.histogram: Histogram | None = None
 
     def take(self, chunk: Chunk) -> None:
         """Write the next chunk."""
@@ -89,29 +95,14 @@ class _Output:
         self.counts += chunk.counts
         self.n_rows += chunk.n_rows
         self.n_open += chunk.n_open
-        tell("rows", self._source, self.n_rows)
-        if chunk.seen is not None:
-            self.seen = chunk.seen if self.seen is None else self.seen + chunk.seen
+        report_progress("rows", self._source, self.n_rows)
+        if chunk.histogram is not None:
+            self.histogram = chunk.histogram if self.histogram is None else self.histogram + chunk.histogram
 
 
 def predict_to_file(request: PredictRequest, path: str, cluster: ClusterAddress | None = None) -> PredictSummary:
-    """As `predict`, into a file that is written atomically; raises MlpError if it would replace the input."""
+    """As `predict`, but write to a file atomically; raises MlpError if that would replace the input."""
     if os.path.exists(path) and os.path.exists(request.source) and os.path.samefile(path, request.source):
         raise MlpError(f"-o {path}: is the input itself. Name another file.")
     with AtomicFile(path) as file:
         return predict(request, file.write, path, cluster)
-
-
-def describe_counts(counts: TransformCounts) -> str:
-    """One line: "3 missing cells (age 2, sex 1), 1 cell unseen in training (island 1)"; "" for none."""
-    parts = []
-    for found, one, many in (
-        (counts.n_missing, "missing cell", "missing cells"),
-        (counts.n_unseen, "cell unseen or rare in training", "cells unseen or rare in training"),
-    ):
-        if found:
-            total = sum(found.values())
-            shown = [f"{name} {count}" for name, count in list(found.items())[:6]]
-            more = [f"{len(found) - 6} more columns"] if len(found) > 6 else []
-            parts.append(f"{total} {one if total == 1 else many} ({', '.join(shown + more)})")
-    return ", ".join(parts)

@@ -17,9 +17,7 @@ from mlpcli.storage.atomic import check_path, write_file
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.run.run_directory import HISTORY, WEIGHTS, repair
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.compare import common_weight, refuse_other_task
-from mlpcli.workflows.evaluate import check_gates
-from mlpcli.workflows.predict import describe_counts
+from mlpcli.workflows.reading.tables import describe_counts
 from mlpcli.workflows.reporting.columns import distributions_section, importance_sections
 from mlpcli.workflows.reporting.record import curves_section, expected_gates, record_section
 from mlpcli.workflows.reporting.rows import ReportRows, read_rows
@@ -33,6 +31,8 @@ from mlpcli.workflows.reporting.scores import (
     verdict_of_record,
     verdict_of_rows,
 )
+from mlpcli.workflows.scoring.comparable import common_weight, refuse_other_task
+from mlpcli.workflows.scoring.gates import check_gates
 from mlpcli.workflows.scoring.predictions import Scored, notes_on_undefined
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained_rows
 
@@ -122,11 +122,11 @@ def _page(
                  "model file. mlp report RUN TABLE adds scores on a table."]  # fmt: skip
         subtitle = f"Target {', '.join(model.target.names)} · no rows"
     else:
-        found = score_rows(model, rows, request.interval_options)
-        scored = found.scored
+        scored_rows = score_rows(model, rows, request.interval_options)
+        scored = scored_rows.scored
         gate_results = tuple(scored.check_gates(gates))
-        verdict, keys = verdict_of_rows(model, found, rows), key_figures(model, found)
-        sections = [scores_section(model, found), *sections, *prediction_sections(model, rows)]
+        verdict, keys = verdict_of_rows(model, scored_rows, rows), key_figures(model, scored_rows)
+        sections = [scores_section(model, scored_rows), *sections, *prediction_sections(model, rows)]
         if len(rows.detailed.sample) > 1:
             sections += importance_sections(model, rows.detailed, request.interval_options.confidence, request.seed)
         sections.append(distributions_section(model, rows.histogram))
@@ -140,7 +140,9 @@ def _page(
         subtitle = f"Target {', '.join(model.target.names)} · {source} · {format_count(rows.n_rows, 'row')}"
     commands = (request.run, source, request.old, request.output)
     sections.append(record_section(model, folder, commands))
-    gates_shown = [(one.name, f"{one.score_text} {one.reason}".strip(), one.passed) for one in gate_results]
+    gates_shown = [
+        (result.name, f"{result.score_text} {result.reason}".strip(), result.passed) for result in gate_results
+    ]
     page = Page(
         f"{name}: {', '.join(model.target.names)}", subtitle, verdict, keys, gates_shown, notes,
         [section for section in sections if section is not None], (
@@ -152,7 +154,7 @@ def _page(
 
 
 def _notes(model: Model, rows: ReportRows) -> list[str]:
-    """Notes on the rows."""
+    """Notes on the table, on samples of its rows, on missing and unseen cells, and on rows used in training."""
     notes = [*rows.notes]
     n_sampled, n_detailed = len(rows.sample), len(rows.detailed.sample)
     if n_sampled < rows.n_rows:
@@ -164,8 +166,9 @@ def _notes(model: Model, rows: ReportRows) -> list[str]:
         notes.append(
             f"Importance, groups and scores by column use a random sample of {format_count(n_detailed, 'row')}."
         )
-    odd = describe_counts(rows.counts)
-    return [*notes, *([odd] if odd else []), *notes_on_trained_rows(model, rows.detailed.table, rows.detailed.all_rows)]
+    counts_note = describe_counts(rows.counts)
+    notes += [counts_note] if counts_note else []
+    return [*notes, *notes_on_trained_rows(model, rows.detailed.table, rows.detailed.all_rows)]
 
 
 def _weights_of(run: str) -> str:
@@ -189,10 +192,11 @@ def _refuse_to_replace(request: ReportRequest, weights: str) -> None:
             raise MlpError(f"-o {request.output}: is one of the inputs. Name another file.")
 
 
-def _config(model: Model, part: str) -> Any:
-    found = model.record.get("config", {})
-    found = found.get(part) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
+def _config(model: Model, section: str) -> Any:
+    """A section of the recorded config; empty if the record has none."""
+    config = model.record.get("config", {})
+    config = config.get(section) if isinstance(config, dict) else None
+    return config if isinstance(config, dict) else {}
 
 
 def _test_file(model: Model) -> str:

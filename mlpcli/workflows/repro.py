@@ -74,13 +74,13 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
     again = replace(again, record=_as_recorded(again.record, record))
     if Path(weights).read_bytes() == encode_model(again):
         return ReproResult(weights, True, True, record["epochs"], (), ())
-    found = diff_models(weights, model, "again", again)
+    difference = diff_models(weights, model, "again", again)
     deviations = [
         Deviation(f"{change.section} {change.key}", str(change.old), str(change.new))
-        for change in found.changes
+        for change in difference.changes
         if change.section != "scores"
     ]
-    arrays = sorted(found.arrays, key=lambda one: -(one.distance or 0.0))
+    arrays = sorted(difference.arrays, key=lambda array: -(array.distance or 0.0))
     if arrays and not deviations:
         here = f"{platform.machine()}, BLAS {blas_name()}"
         deviations.append(Deviation("machine or BLAS", "not recorded", here))
@@ -91,10 +91,10 @@ def repro(weights: str, data: Sequence[str], observer: Observer) -> ReproResult:
 
 def _data_deviations(record: Mapping[str, Any], prepared: Prepared) -> Iterator[Deviation]:
     recorded = record.get("data", {}).get("sha256", {})
-    for part in dict.fromkeys([*recorded, *prepared.data_sha256]):
-        then, now = recorded.get(part, "none"), prepared.data_sha256.get(part, "none")
+    for split in dict.fromkeys([*recorded, *prepared.data_sha256]):
+        then, now = recorded.get(split, "none"), prepared.data_sha256.get(split, "none")
         if then != now:
-            yield Deviation(f"{part} data", f"sha256 {then[:16]}", f"sha256 {now[:16]}")
+            yield Deviation(f"{split} data", f"sha256 {then[:16]}", f"sha256 {now[:16]}")
 
 
 def _train_again(prepared: Prepared, record: Mapping[str, Any], observer: Observer) -> Model:

@@ -33,7 +33,7 @@ from mlpcli.workflows.scoring.main_metrics import DECISIVE_METRICS, MAIN_METRICS
 
 State = Literal["complete", "running", "interrupted", "pruned", "failed", "damaged"]
 STATES: tuple[State, ...] = ("complete", "running", "interrupted", "pruned", "failed", "damaged")
-PARTS = ("test", "validation", "train")
+SPLITS = ("test", "validation", "train")
 MAX_DEPTH = 6  # of the search for runs
 QUALIFIERS = ("expected_", "calibrated_")  # prefixes of the score that chooses the epoch, in history.csv
 
@@ -42,8 +42,9 @@ QUALIFIERS = ("expected_", "calibrated_")  # prefixes of the score that chooses 
 class Run:
     """A run, complete or not.
 
-    `config` has every key path of the resolved config (`training.optimizer.learning_rate`) except `output`; `metrics`
-    is metrics.json. Without metrics.json, `best` has the best value so far of each metric in history.csv.
+    `config` maps every key path of the resolved config (`training.optimizer.learning_rate`) except `output` to its
+    value; `metrics` is metrics.json. Without metrics.json, `best` has the best value so far of each metric in
+    history.csv. `fault` says why the run cannot be read. `differs` has the keys that differ from the best run.
     """
 
     name: str
@@ -57,10 +58,10 @@ class Run:
     fault: str = ""
     differs: Mapping[str, Any] = field(default_factory=dict)
 
-    def score(self, metric: str, part: str) -> float | None:
+    def score(self, metric: str, split: str) -> float | None:
         """A score on a split; for a run without scores the best so far on the validation rows."""
-        value = self.metrics.get(f"{part}.{metric}")
-        if value is None and part != "train":
+        value = self.metrics.get(f"{split}.{metric}")
+        if value is None and split != "train":
             value = self.best.get(metric)
         return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
@@ -84,12 +85,12 @@ class Run:
 class Group:
     """Runs on the same data with the same target, the best first; `differs` compares each with the first.
 
-    `part` is the split of the scores, `metric` the sort key, `metrics` are those shown.
+    `split` is the name of the split of the scores, `metric` the sort key, `metrics` are those shown.
     """
 
     data: str
     target: str
-    part: str
+    split: str
     metric: str
     metrics: tuple[str, ...]
     runs: tuple[Run, ...]
@@ -100,12 +101,12 @@ def runs(folder: str) -> list[Group]:
     if not os.path.isdir(folder):
         what = "is a file" if os.path.exists(folder) else "no such folder"
         raise MlpError(f"{folder}: {what}. Name the folder of your runs: mlp runs FOLDER (mlp train makes runs/)")
-    found: dict[tuple[str, str], list[Run]] = {}
+    runs_by_data: dict[tuple[str, str], list[Run]] = {}
     for path in _folders(folder):
         run = _read(path, folder)
         key = str(_text(run.config.get("data.train", ""))), str(_text(run.config.get("data.target", "")))
-        found.setdefault(key, []).append(run)
-    return [_group(*key, some) for key, some in sorted(found.items())]
+        runs_by_data.setdefault(key, []).append(run)
+    return [_group(*key, group) for key, group in sorted(runs_by_data.items())]
 
 
 def _folders(top: str) -> Iterator[str]:
@@ -116,7 +117,7 @@ def _folders(top: str) -> Iterator[str]:
         if path.endswith((COMPLETE, REPLACED)):
             names[:] = []
         elif {RESULT, PLAN} & {*files}:
-            names.clear()  # a cross-validation, which is no run
+            names.clear()  # the folder of a cross-validation
         elif path.endswith(PARTIAL) or (WEIGHTS in files and (METRICS in files or CONFIG in files)) or _is_trial(files):
             names[:] = []
             yield path
@@ -183,15 +184,15 @@ def _metrics(path: str, is_needed: bool) -> dict[str, Any]:
         if is_needed:
             raise
         return {}
-    found = parse_json(text.encode())
-    if not isinstance(found, dict):
+    metrics = parse_json(text.encode())
+    if not isinstance(metrics, dict):
         raise ValueError(f"{METRICS} holds no mapping")
-    for key, value in found.items():
+    for key, value in metrics.items():
         if key in ("seconds", "epochs") and not isinstance(value, int | float):
             raise ValueError(f"{key} in {METRICS} is no number")
         if isinstance(value, int):
             float(value)  # OverflowError beyond its range
-    return found
+    return metrics
 
 
 def _content(path: str) -> str:
@@ -235,41 +236,41 @@ def _history(path: str) -> tuple[int | None, float | None, dict[str, float]]:
     return (int(rows[-1]["epoch"]) if rows else 0), seconds, best
 
 
-def _group(data: str, target: str, some: Sequence[Run]) -> Group:
-    part = next((one for one in PARTS if _has_split(some, one)), "validation")
-    shown = _shown_metrics(some, part)
-    metric = _ranking_metric(some, shown)
-    ordered = sorted(some, key=lambda run: _rank(run, metric, part))
+def _group(data: str, target: str, group_runs: Sequence[Run]) -> Group:
+    split = next((name for name in SPLITS if _has_split(group_runs, name)), "validation")
+    shown = _shown_metrics(group_runs, split)
+    metric = _ranking_metric(group_runs, shown)
+    ordered = sorted(group_runs, key=lambda run: _rank(run, metric, split))
     first = ordered[0]
     compared = [replace(run, differs=differences(first.config, run.config)) for run in ordered[1:] if run.config]
     others = [run for run in ordered[1:] if not run.config]
-    return Group(data, target, part, metric, shown, (first, *compared, *others))
+    return Group(data, target, split, metric, shown, (first, *compared, *others))
 
 
-def _has_split(some: Sequence[Run], part: str) -> bool:
+def _has_split(group_runs: Sequence[Run], split: str) -> bool:
     """Whether there are runs with scores, and all of these have scores on this split."""
-    scored = [run for run in some if run.metrics]
-    return bool(scored) and all(any(key.startswith(f"{part}.") for key in run.metrics) for run in scored)
+    scored = [run for run in group_runs if run.metrics]
+    return bool(scored) and all(any(key.startswith(f"{split}.") for key in run.metrics) for run in scored)
 
 
-def _shown_metrics(some: Sequence[Run], part: str) -> tuple[str, ...]:
+def _shown_metrics(group_runs: Sequence[Run], split: str) -> tuple[str, ...]:
     """The main metrics of the runs, and the metrics of incomplete runs."""
     main = [name for names in MAIN_METRICS.values() for name in names]
-    known = [name for name in dict.fromkeys(main) if any(run.score(name, part) is not None for run in some)]
-    judged = [name for run in some for name in run.best if name != "loss" or not run.best.keys() - {"loss"}]
-    return tuple(dict.fromkeys([*known, *judged]))
+    scored = [name for name in dict.fromkeys(main) if any(run.score(name, split) is not None for run in group_runs)]
+    in_history = [name for run in group_runs for name in run.best if name != "loss" or not run.best.keys() - {"loss"}]
+    return tuple(dict.fromkeys([*scored, *in_history]))
 
 
-def _ranking_metric(some: Sequence[Run], shown: Sequence[str]) -> str:
+def _ranking_metric(group_runs: Sequence[Run], shown: Sequence[str]) -> str:
     """The metric that ranks runs: for several targets R2, otherwise as for two models; "" for none."""
-    if any("rmse[" in key for run in some for key in run.metrics):
+    if any("rmse[" in key for run in group_runs for key in run.metrics):
         return MULTI_TARGET_METRIC
     return next((name for name in (*DECISIVE_METRICS.values(), *shown) if name in shown), "")
 
 
-def _rank(run: Run, metric: str, part: str) -> tuple[int, float, str]:
+def _rank(run: Run, metric: str, split: str) -> tuple[int, float, str]:
     """The sort key: by state (complete first), score (best first) and name."""
-    score = run.score(metric, part) if metric else None
+    score = run.score(metric, split) if metric else None
     if score is None:
         score = math.inf
     elif metric != "loss" and find_metric(metric).higher_is_better:
@@ -279,10 +280,10 @@ def _rank(run: Run, metric: str, part: str) -> tuple[int, float, str]:
 
 def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """The keys with different values in another config; if a component differs (`optimizer: adam`), only its name."""
-    found = {key: other.get(key) for key in dict.fromkeys([*first, *other]) if first.get(key) != other.get(key)}
-    parts = [key.removesuffix("name") for key in found if key.endswith(".name")]
-    kept = {key: value for key, value in found.items() if not any(key.startswith(one) for one in parts)}
-    return kept | {one.rstrip("."): other.get(f"{one}name") for one in parts}
+    changed = {key: other.get(key) for key in dict.fromkeys([*first, *other]) if first.get(key) != other.get(key)}
+    prefixes = [key.removesuffix("name") for key in changed if key.endswith(".name")]
+    kept = {key: value for key, value in changed.items() if not any(key.startswith(prefix) for prefix in prefixes)}
+    return kept | {prefix.rstrip("."): other.get(f"{prefix}name") for prefix in prefixes}
 
 
 def _text(value: Any) -> str:

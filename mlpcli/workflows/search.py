@@ -1,4 +1,4 @@
-"""`mlp search`: trials over a space of keys, and the winner judged on rows that no trial has seen."""
+"""`mlp search`: run the trials of a hyperparameter search, and score the best one on rows that no trial has used."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -43,12 +43,12 @@ from mlpcli.workflows.searching.trial import (
 )
 from mlpcli.workflows.training.interruption import Interruption
 
-WARMUP_DIVISOR = 4  # of the epochs of the config one in so many passes before a trial may be pruned
+WARMUP_DIVISOR = 4  # a trial may be pruned after the epochs of the config divided by this
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A score on rows that no trial has seen, and its interval."""
+class HeldOutScore:
+    """The score of a trial's model on the held-out rows, and its confidence interval."""
 
     score: float
     interval: Interval
@@ -56,10 +56,12 @@ class Judged:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search came to.
+    """The trials of a search, and the held-out scores of the best trial and of the unchanged config.
 
-    `judged` is the winner, `written` the config as written, on the same rows that no trial has seen: `n_aside` rows, of
-    the file `aside` or, where it is "", put aside.
+    `best_config` is the path of the best trial's config. The `n_held_out` held-out rows come from the file
+    `held_out_file`, or from the training table if it is "". `unchanged_score` is None if trial 0, which trains the
+    unchanged config, is not complete. `n_rows` is the number of rows that the trials used, `importance` the importance
+    of each key.
     """
 
     folder: str
@@ -67,18 +69,18 @@ class SearchResult:
     trials: tuple[Trial, ...]
     best: Trial
     best_config: str
-    judged: Judged
-    written: Judged | None
+    held_out_score: HeldOutScore
+    unchanged_score: HeldOutScore | None
     n_rows: int
-    n_aside: int
-    aside: str
+    n_held_out: int
+    held_out_file: str
     importance: Mapping[str, float]
     seconds: float
     notes: tuple[str, ...]
 
 
 def default_folder(loaded: LoadedConfig) -> str:
-    """Where a search goes that is not told where: runs/<name of the config file>-search."""
+    """The output folder of a search unless one is named: runs/<name of the config file>-search."""
     return f"runs/{Path(loaded.path).stem}-search"
 
 
@@ -86,11 +88,10 @@ def search(
     loaded: LoadedConfig, observer: Observer, folder: str = "", resume: bool = False, resume_command: str = "",
     cluster: ClusterAddress | None = None,
 ) -> SearchResult:  # fmt: skip
-    """Try configs until the trials or the seconds are used up, judge the best, and write its config.
+    """Run trials up to the limit of trials or seconds, score the best on held-out rows, and write its config.
 
-    Trials run in this process or several, or on a cluster.
-
-    Raises ConfigError and DataError before anything is touched; Interrupted, after which `resume` goes on; OutputError.
+    Trials run in this process, in several processes or, with `cluster`, on its workers. Raises ConfigError and
+    DataError before any file is written, OutputError, and Interrupted, after which `resume` continues the search.
     """
     started = monotonic()
     space = space_of(loaded)
@@ -99,29 +100,29 @@ def search(
     if options.trials is None and options.seconds is None:
         raise loaded.error("search.trials", "trials and seconds are both null. Set one of them.")
     if not cluster and (available_cores() if options.processes == "auto" else options.processes) > 1:
-        start_server("mlpcli.workflows.searching.trial")  # which imports while the rows are prepared here
-    seen = make_trial_config(loaded)
-    with loaded.naming("data.train"):
-        table = read_training_table(loaded, store_options(loaded))
-        rows, aside = (table, None) if loaded.config.data.test else split_holdout(seen, table, options.holdout)
-    prepared = prepare(seen, rows)
+        start_server("mlpcli.workflows.searching.trial")  # it imports modules while this process prepares the rows
+    trial_config = make_trial_config(loaded)
+    table, rows, held_out = _read(loaded, trial_config)
+    prepared = prepare(trial_config, rows)
     metric = _metric(loaded, prepared)
-    first = make_initial_trials(seen, prepared, space, options.recipes)
+    first = make_initial_trials(trial_config, prepared, space, options.recipes)
     identity = search_identity(loaded, table.sha256)
-    with SearchFolder(folder or default_folder(loaded)) as place, Interruption() as interruption:
-        is_going_on = place.begin(resume)
+    with SearchFolder(folder or default_folder(loaded)) as directory, Interruption() as interruption:
+        is_going_on = directory.begin(resume)
         if resume and not is_going_on:
-            observer.note(f"no search in {place.path}: nothing to resume, it starts from the beginning.")
+            observer.note(f"no search in {directory.path}: nothing to resume, it starts from the beginning.")
         warmup = prepared.spec.epochs // WARMUP_DIVISOR
-        study = Study(place.journal, space, seen, first, metric_higher_is_better(metric), options.seed, warmup)
+        study = Study(
+            directory.journal, space, trial_config, first, metric_higher_is_better(metric), options.seed, warmup
+        )
         try:
-            refuse_other_search(loaded, place.journal, study.identity, identity)
+            refuse_other_search(loaded, directory.journal, study.identity, identity)
             study.begin(identity)
             for note in prepared.notes:
                 observer.note(note)
             n_processes = _n_processes(options.processes, options.trials, study)
             deadline = None if options.seconds is None else started + options.seconds
-            tasks = TrialQueue(study, place, metric, observer, options.trials, deadline, options.prune)
+            tasks = TrialQueue(study, directory, metric, observer, options.trials, deadline, options.prune)
             setup = TrialSetup(rows, prepared, metric, None if n_processes == 1 and not cluster else 1)
             observer.begun(study, metric, options.trials, cluster.where if cluster else n_processes)
 
@@ -132,14 +133,25 @@ def search(
                 if cluster:
                     _run_on_cluster(setup, cluster, tasks, must_stop)
                 else:
-                    _run(setup, place, tasks, n_processes, must_stop)
+                    _run(setup, directory, tasks, n_processes, must_stop)
             finally:
                 observer.ended()
             if interruption.is_set():
-                raise Interrupted(_interruption(study, place, resume_command), interruption.exit_code)
-            return _result(loaded, place, study, metric, aside, table, prepared, monotonic() - started)
+                raise Interrupted(_interruption(study, directory, resume_command), interruption.exit_code)
+            return _result(loaded, directory, study, metric, held_out, table, prepared, monotonic() - started)
         finally:
             study.close()
+
+
+def _read(loaded: LoadedConfig, trial_config: LoadedConfig) -> tuple[Table, Table, Table | None]:
+    """The training table, its rows for the trials, and the held-out rows; None if the config has a test file."""
+    options = loaded.config.search
+    assert options is not None
+    with loaded.naming("data.train"):
+        table = read_training_table(loaded, store_options(loaded))
+        if loaded.config.data.test:
+            return table, table, None
+        return table, *split_holdout(trial_config, table, options.holdout)
 
 
 def _run(
@@ -171,29 +183,32 @@ def _run_on_cluster(
 
 
 def _without_locations(table: Table) -> Table:
-    """The table for other processes: where a row stood says a function, which they have not; they tell its number."""
+    """The table without the function that locates a row in its file, which other processes do not receive.
+
+    Their messages give the number of the row instead.
+    """
     return Table(
         table.columns, table.n_rows, table.name, table.column_names, table.format, sha256=table.sha256,
         is_file=table.is_file, n_buckets=table.n_buckets, spellings=table.spellings,
     )  # fmt: skip
 
 
-def _n_processes(asked: int | str, n_trials: int | None, study: Study) -> int:
-    wanted = available_cores() if asked == "auto" else int(asked)
+def _n_processes(configured: int | str, n_trials: int | None, study: Study) -> int:
+    wanted = available_cores() if configured == "auto" else int(configured)
     left = wanted if n_trials is None else n_trials - study.n_begun
     return max(1, min(wanted, max(left, int(study.has_unfinished))))
 
 
 def _metric(loaded: LoadedConfig, prepared: Prepared) -> str:
-    """What trials are judged by; raises ConfigError where nothing can judge them."""
+    """The metric that ranks trials; raises ConfigError without validation rows and for an unknown metric."""
     options = loaded.config.search
     assert options is not None
     if prepared.validation is None:
         raise loaded.error("data.validation", "trials are scored on validation rows. Write validation: 0.2")
     names = prediction_names(prepared.target)
-    known = metric_names(prepared.target.task, names)
-    if options.metric not in ("auto", *known):
-        raise loaded.error("search.metric", explain_unknown_metric(options.metric, ("auto", *known)))
+    metrics = metric_names(prepared.target.task, names)
+    if options.metric not in ("auto", *metrics):
+        raise loaded.error("search.metric", explain_unknown_metric(options.metric, ("auto", *metrics)))
     if options.metric != "auto":
         return options.metric
     # Losses of different kinds cannot be compared.
@@ -201,50 +216,52 @@ def _metric(loaded: LoadedConfig, prepared: Prepared) -> str:
 
 
 def _interruption(study: Study, folder: SearchFolder, command: str) -> str:
-    n_done = sum(one.outcome != "in flight" for one in study.trials())
+    n_done = sum(trial.outcome != "in flight" for trial in study.trials())
     how = f" Resume with: {command}" if command else ""
     return f"interrupted after {n_done} trials, which are in {folder.path}/.{how}"
 
 
 def _result(
-    loaded: LoadedConfig, folder: SearchFolder, study: Study, metric: str, aside: Table | None, table: Table,
+    loaded: LoadedConfig, folder: SearchFolder, study: Study, metric: str, held_out: Table | None, table: Table,
     prepared: Prepared, seconds: float,
 ) -> SearchResult:  # fmt: skip
-    """Judge the winner, and write its config."""
+    """Score the best trial and trial 0 on held-out rows, and write the best config; raises MlpError without a trial."""
     best, trials = study.best, tuple(study.trials())
     if best is None:
-        reasons = [one.reason for one in trials if one.reason]
-        why = f": {reasons[0]}" if reasons else ""
+        reasons = [trial.reason for trial in trials if trial.reason]
+        explanation = f": {reasons[0]}" if reasons else ""
         raise MlpError(
-            f"no trial is complete{why}. Give it more time (search.seconds), or use another space. Continue with "
-            f"--resume"
+            f"no trial is complete{explanation}. Give it more time (search.seconds), or use another space. Continue "
+            f"with --resume"
         )
     source = ", ".join(loaded.config.data.test or ())
-    judged, n_aside = _judged(folder.weights(best.number), metric, loaded, aside)
-    written = judged if best.number == 0 else None
+    held_out_score, n_held_out = _score_held_out(folder.weights(best.number), metric, loaded, held_out)
+    unchanged_score = held_out_score if best.number == 0 else None
     if best.number and trials[0].outcome == "complete":
-        written = _judged(folder.weights(0), metric, loaded, aside)[0]
-    found = load_config(os.path.join(folder.trial(best.number), CONFIG)).config
-    data = replace(found.data, test=loaded.config.data.test)
-    asked = loaded.config
-    config = replace(found, data=data, intervals=asked.intervals, expect=asked.expect, output=None)
+        unchanged_score = _score_held_out(folder.weights(0), metric, loaded, held_out)[0]
+    best_config = load_config(os.path.join(folder.trial(best.number), CONFIG)).config
+    data = replace(best_config.data, test=loaded.config.data.test)
+    intervals, expect = loaded.config.intervals, loaded.config.expect
+    config = replace(best_config, data=data, intervals=intervals, expect=expect, output=None)
     name = f"{Path(loaded.path).stem}-best.yaml"
     path = folder.write(name, dump_yaml(config).encode())
     notes = (
         [f"no trial was pruned: {prepared.metric} judges epochs, {metric} trials."] if prepared.metric != metric else []
     )
-    n_searched = table.n_rows - (0 if source else n_aside)
+    n_searched = table.n_rows - (0 if source else n_held_out)
     return SearchResult(
-        folder.path, metric, trials, best, path, judged, written, n_searched, n_aside, source, study.importance(),
-        seconds, tuple(notes),
+        folder.path, metric, trials, best, path, held_out_score, unchanged_score, n_searched, n_held_out, source,
+        study.importance(), seconds, tuple(notes),
     )  # fmt: skip
 
 
-def _judged(weights: str, metric: str, loaded: LoadedConfig, aside: Table | None) -> tuple[Judged, int]:
-    """The score of a model on the rows that no trial has seen, and how many they are."""
+def _score_held_out(
+    weights: str, metric: str, loaded: LoadedConfig, held_out: Table | None
+) -> tuple[HeldOutScore, int]:
+    """The score of a model on the held-out rows (`held_out`; None: the test file), and the number of these rows."""
     model = load_model(weights)
-    if aside is None:
+    if held_out is None:
         with loaded.naming("data.test"):
-            aside = read_columns(loaded.config.data.test or (), format_of(model, None, None), model.schemas)
-    result = evaluate_table(model, aside, interval_keys=[metric])
-    return Judged(result.scored.scores[metric], result.scored.intervals[metric]), result.n_rows
+            held_out = read_columns(loaded.config.data.test or (), format_of(model, None, None), model.schemas)
+    result = evaluate_table(model, held_out, interval_keys=[metric])
+    return HeldOutScore(result.scored.scores[metric], result.scored.intervals[metric]), result.n_rows

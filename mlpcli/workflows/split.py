@@ -1,4 +1,4 @@
-"""`mlp split`: the rows of a table in files of their own, for training, validation and test."""
+"""`mlp split`: split the rows of a table into files for training, validation and test."""
 
 import os
 from collections.abc import Sequence
@@ -31,10 +31,12 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SplitRequest:
-    """Which table, where its files go, and what says where a row belongs ("" for nothing).
+    """The table, the output folder, and how to split; "" for a column that is not used.
 
-    Fractions are of all rows; a part of fraction 0 gets no file. `stratify` names a column whose values are spread
-    evenly; `ending` is that of the files, "" for that of the table.
+    `validation` and `test` are fractions of all rows; a split of fraction 0 has no file. Rows with equal values in the
+    column `group` are in one split. `time` is a column by which the latest rows are the test rows, with `gap` days or
+    units between splits. `hash` is a column of ids whose hashes determine the split. `stratify` is a column whose
+    values have the same frequencies in each split. `ending` is the file name extension, "" for that of the table.
     """
 
     source: str
@@ -55,8 +57,8 @@ class SplitRequest:
 
 
 @dataclass(frozen=True)
-class SplitPart:
-    """One file, and how many rows it got."""
+class SplitFile:
+    """The file of one split, and its number of rows."""
 
     name: str
     path: str
@@ -65,38 +67,39 @@ class SplitPart:
 
 @dataclass(frozen=True)
 class SplitResult:
-    """The files in the order of time, how many rows are in none of them, and what the user should know."""
+    """The files in the order train, validation, test; `n_left_out` rows are in no file."""
 
     source: str
     n_rows: int
     n_left_out: int
-    parts: tuple[SplitPart, ...]
+    files: tuple[SplitFile, ...]
     notes: tuple[str, ...]
 
 
 def split(request: SplitRequest) -> SplitResult:
-    """Read the table twice: to deal its rows, and to write them; all files appear, or none does.
+    """Assign each row of the table to a split, and write a file per split; all files appear, or none does.
 
-    Raises MlpError for options that cannot be combined, OutputError for files that are there, and DataError.
+    The table is read twice. Raises MlpError for options that cannot be combined, OutputError for existing files, and
+    DataError.
     """
     _check(request)
-    wanted = {TRAIN: 1.0 - request.validation - request.test, VALIDATION: request.validation, TEST: request.test}
-    fractions = {name: fraction for name, fraction in wanted.items() if fraction > 0.0}
+    all_fractions = {TRAIN: 1.0 - request.validation - request.test, VALIDATION: request.validation, TEST: request.test}
+    fractions = {name: fraction for name, fraction in all_fractions.items() if fraction > 0.0}
     paths = {name: os.path.join(request.folder, name + _ending(request)) for name in fractions}
     for path in paths.values():
         _refuse_existing(path, request)
         writer_for(path).close()  # refuses an ending that cannot be written
     table = _read_keys(request)
-    part_of = _deal(request, table, list(fractions.values()))
+    split_of = _assign_splits(request, table, list(fractions.values()))
     notes = [*table.notes, *_notes(request, table)]
     try:
         os.makedirs(request.folder, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{request.folder}: cannot be made: {error.strerror}. Choose another folder: -o") from error
-    _write(request, part_of, list(paths.values()), table)
-    sizes = np.bincount(part_of[part_of >= 0], minlength=len(paths)).tolist()
-    parts = tuple(SplitPart(name, path, n) for (name, path), n in zip(paths.items(), sizes, strict=True))
-    return SplitResult(request.source, len(part_of), int((part_of == EXCLUDED).sum()), parts, tuple(notes))
+    _write(request, split_of, list(paths.values()), table)
+    sizes = np.bincount(split_of[split_of >= 0], minlength=len(paths)).tolist()
+    files = tuple(SplitFile(name, path, n_rows) for (name, path), n_rows in zip(paths.items(), sizes, strict=True))
+    return SplitResult(request.source, len(split_of), int((split_of == EXCLUDED).sum()), files, tuple(notes))
 
 
 def _check(request: SplitRequest) -> None:
@@ -106,13 +109,13 @@ def _check(request: SplitRequest) -> None:
             raise MlpError(f"{option} {fraction:g}: must be a fraction of the rows, from 0 to below 1.")
     if not 0.0 < request.validation + request.test < 1.0:
         raise MlpError("--validation and --test: their sum must be above 0 and below 1.")
-    asked = {
+    columns_given = {
         "--group": request.group, "--time": request.time, "--hash": request.hash, "--stratify": request.stratify,
         "--copies": request.keeps_copies_together,
     }  # fmt: skip
-    given = [option for option, value in asked.items() if value]
-    if len(given) > 1 and set(given) not in ({"--group", "--time"}, {"--group", "--stratify"}):
-        raise MlpError(f"{' and '.join(given)} cannot be combined. Choose one.")
+    options = [option for option, value in columns_given.items() if value]
+    if len(options) > 1 and set(options) not in ({"--group", "--time"}, {"--group", "--stratify"}):
+        raise MlpError(f"{' and '.join(options)} cannot be combined. Choose one.")
     if request.gap and not request.time:
         raise MlpError("--gap requires --time.")
     if not 0.0 <= request.gap < np.inf:
@@ -124,7 +127,7 @@ def _check(request: SplitRequest) -> None:
 
 
 def _ending(request: SplitRequest) -> str:
-    """The ending of the files: what was asked for, else that of the table, without a compression that is not gzip."""
+    """The extension of the files: the requested one, or that of the table without a compression other than gzip."""
     if request.ending:
         return "." + request.ending.lstrip(".")
     name = os.path.basename(request.source).lower()
@@ -136,6 +139,7 @@ def _ending(request: SplitRequest) -> str:
 
 
 def _refuse_existing(path: str, request: SplitRequest) -> None:
+    """Raise OutputError for an existing file unless it may be overwritten, and MlpError if it is the table."""
     if not os.path.lexists(path):
         return
     if os.path.exists(request.source) and os.path.samefile(path, request.source):
@@ -145,7 +149,7 @@ def _refuse_existing(path: str, request: SplitRequest) -> None:
 
 
 def _read_keys(request: SplitRequest) -> Table:
-    """The columns that say where rows belong, all of them for copies; cast."""
+    """The columns that determine the split, cast; all columns if duplicate rows are kept together."""
     keys = [name for name in (request.group, request.hash, request.stratify) if name]
     names = [*keys, *([request.time] if request.time else [])]
     format = TableFormat(request.delimiter, request.encoding)
@@ -156,24 +160,24 @@ def _read_keys(request: SplitRequest) -> Table:
             raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.column_names)}")
     schemas, findings = [], []
     for name in names:
-        schema, found = infer_schema(table, name)
+        schema, column_findings = infer_schema(table, name)
         schemas.append(as_category(schema) if name in keys else schema)
-        findings += [] if name in keys else found
+        findings += [] if name in keys else column_findings
     raise_faults(findings)
     return table.with_columns({**table.columns, **cast_table(table, schemas).columns})
 
 
-def _deal(request: SplitRequest, table: Table, fractions: Sequence[float]) -> Codes:
+def _assign_splits(request: SplitRequest, table: Table, fractions: Sequence[float]) -> Codes:
     rng = rng_of(request.seed, "split")
     try:
         if not (request.group or request.time or request.hash or request.keeps_copies_together):
-            return _deal_by_chance(request, table, fractions, rng)
-        return split_by_keys(_keys(request, table), fractions, rng)
+            return _random_split(request, table, fractions, rng)
+        return split_by_keys(_split_keys(request, table), fractions, rng)
     except IndivisibleRows as error:
         raise DataError(f"{table.name}: {error}") from error
 
 
-def _keys(request: SplitRequest, table: Table) -> SplitKeys:
+def _split_keys(request: SplitRequest, table: Table) -> SplitKeys:
     groups = group_codes(_texts(table, request.group)) if request.group else None
     if request.keeps_copies_together:
         groups = np.unique(row_hashes(table, list(table.columns)), return_inverse=True)[1]
@@ -183,9 +187,9 @@ def _keys(request: SplitRequest, table: Table) -> SplitKeys:
         if not isinstance(column, NumericColumn):
             raise IndivisibleRows(f"column {request.time} holds neither dates nor numbers: --time needs one that does.")
         times = np.asarray(column.values, np.float64)
-    places = hash_positions(_texts(table, request.hash)) if request.hash else None
+    positions = hash_positions(_texts(table, request.hash)) if request.hash else None
     strata = _strata(request, table) if request.stratify else None
-    return SplitKeys(groups, times, places, strata, request.gap)
+    return SplitKeys(groups, times, positions, strata, request.gap)
 
 
 def _texts(table: Table, name: str) -> CategoricalColumn:
@@ -195,23 +199,27 @@ def _texts(table: Table, name: str) -> CategoricalColumn:
 
 
 def _strata(request: SplitRequest, table: Table) -> Codes:
-    """A code for each value; rows without one are a value of their own."""
+    """An integer code for each value of the column `stratify` (n_rows,); missing cells have code 0."""
     return _texts(table, request.stratify).codes.astype(np.int64) + 1
 
 
-def _deal_by_chance(request: SplitRequest, table: Table, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
-    """The last part first, each of what is left; raises DataError for fewer rows than parts."""
+def _random_split(request: SplitRequest, table: Table, fractions: Sequence[float], rng: np.random.Generator) -> Codes:
+    """A random split: the index of the split of each row (n_rows,).
+
+    The last split is drawn first, and each earlier one from the remaining rows. Raises DataError for fewer rows than
+    splits.
+    """
     if table.n_rows < len(fractions):
         raise DataError(f"{table.name}: {format_count(table.n_rows, 'row')} for {len(fractions)} files: add rows.")
-    part_of = np.zeros(table.n_rows, np.int64)
+    split_of = np.zeros(table.n_rows, np.int64)
     rest, n_rest = np.arange(table.n_rows), 1.0
     strata = _strata(request, table) if request.stratify else None
-    for part in range(len(fractions) - 1, 0, -1):
-        own = None if strata is None else np.unique(strata[rest], return_inverse=True)[1]
-        kept, held_out = split_rows(len(rest), fractions[part] / n_rest, own, rng)
-        part_of[rest[held_out]] = part
-        rest, n_rest = rest[kept], n_rest - fractions[part]
-    return part_of
+    for index in range(len(fractions) - 1, 0, -1):
+        strata_of_rest = None if strata is None else np.unique(strata[rest], return_inverse=True)[1]
+        kept, held_out = split_rows(len(rest), fractions[index] / n_rest, strata_of_rest, rng)
+        split_of[rest[held_out]] = index
+        rest, n_rest = rest[kept], n_rest - fractions[index]
+    return split_of
 
 
 def _notes(request: SplitRequest, table: Table) -> list[str]:
@@ -220,30 +228,30 @@ def _notes(request: SplitRequest, table: Table) -> list[str]:
         (request.hash, "used for training"),
     )  # fmt: skip
     notes = []
-    for name, what in meanings:
+    for name, treatment in meanings:
         if name:
             column = table.columns[name]
             is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
             if n_missing := int(is_missing.sum()):
-                notes.append(f"{table.name}: {format_count(n_missing, 'row')} without a value of {name}: {what}.")
+                notes.append(f"{table.name}: {format_count(n_missing, 'row')} without a value of {name}: {treatment}.")
     return notes
 
 
-def _write(request: SplitRequest, part_of: Codes, paths: Sequence[str], table: Table) -> None:
-    """Every row into the file of its part, cells as they are written there; the files appear together at the end."""
+def _write(request: SplitRequest, split_of: Codes, paths: Sequence[str], table: Table) -> None:
+    """Write every row to the file of its split, with cells as in the table; the files appear together at the end."""
     format = TableFormat(request.delimiter, request.encoding)
-    found = table.format.delimiter if (table.format.delimiter or "") in (",", ";", "\t", "|") else None
-    writers = [writer_for(path, found) for path in paths]
+    delimiter = table.format.delimiter if (table.format.delimiter or "") in (",", ";", "\t", "|") else None
+    writers = [writer_for(path, delimiter) for path in paths]
     start = 0
     with ExitStack() as files:
         opened = [files.enter_context(AtomicFile(path)) for path in paths]
         try:
-            for chunk in map_tables(_as_it_is, request.source, format, frozenset(), frozenset(), None):
-                own = part_of[start : start + chunk.n_rows]
-                for part, (writer, file) in enumerate(zip(writers, opened, strict=True)):
-                    _add(writer, file if start == 0 else None, chunk, np.flatnonzero(own == part))
+            for chunk in map_tables(_unchanged, request.source, format, frozenset(), frozenset(), None):
+                splits_of_chunk = split_of[start : start + chunk.n_rows]
+                for index, (writer, file) in enumerate(zip(writers, opened, strict=True)):
+                    _add(writer, file if start == 0 else None, chunk, np.flatnonzero(splits_of_chunk == index))
                 start += chunk.n_rows
-            if start != len(part_of):
+            if start != len(split_of):
                 raise DataError(f"{table.name}: was changed while it was split. Start again.")
             for writer in writers:
                 writer.end()
@@ -252,12 +260,12 @@ def _write(request: SplitRequest, part_of: Codes, paths: Sequence[str], table: T
                 writer.close()
 
 
-def _as_it_is(table: Table) -> Table:
+def _unchanged(table: Table) -> Table:
     return table
 
 
 def _add(writer: Writer, file: AtomicFile | None, chunk: Table, rows: Rows) -> None:
-    """Write some rows of a chunk; the first time into a `file` that is still empty."""
+    """Write some rows of a chunk; `file` is given for the first chunk, to write the header."""
     names = list(chunk.column_names)
     if file is not None:
         writer.begin(as_binary_file(file.write), names, chunk.format.header is not False)

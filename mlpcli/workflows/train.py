@@ -1,4 +1,4 @@
-"""`mlp train`: prepare, train with checkpoints, and give the run its name when it is complete."""
+"""`mlp train`: prepare, train with checkpoints, and rename the run folder when it is complete."""
 
 import os
 from contextlib import suppress
@@ -38,32 +38,32 @@ from mlpcli.workflows.training.recording.journal import Journal, flat_metrics
 from mlpcli.workflows.training.recording.trackers import describe_training, make_tracking, require_trackers
 from mlpcli.workflows.training.recording.up_to_date import FinishedRun, find_finished_run
 
-# Freed blocks beyond this go back to the system at once: so do arrays with a number for each row of a large table.
+# Bytes; freed blocks above this size are returned to the system at once, such as arrays with a number per table row.
 KEPT_MEMORY = 1 << 22
-SEARCHES_NOTHING = "the section search is used by mlp search only: this training uses the config as it is."
+SEARCH_IGNORED = "the section search is used by mlp search only: this training uses the config as it is."
 
 
 class Observer(Protocol):
-    """Who watches a training: the terminal, or nobody."""
+    """Receives the progress of a training."""
 
     def prepared(self, prepared: Prepared, from_epoch: int) -> None:
-        """The training is about to start."""
+        """Called before the first epoch, which follows `from_epoch`."""
 
     def epoch(self, report: EpochReport, state: TrainingState) -> None:
-        """An epoch is done."""
+        """Called after each epoch."""
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """Called with each note for the user."""
 
     def ended(self) -> None:
-        """No more epochs will come."""
+        """Called once after the last epoch, also after an error."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A complete run: where it is, what came out, and how long the training took in seconds.
+    """A complete run: its folder, the trained model with its scores, and the duration of the training in seconds.
 
-    `kept` is where the run of another config is that was there before, "" for none.
+    `kept` is the new folder of the run of another config that had this folder before, "" for none.
     """
 
     prepared: Prepared
@@ -74,32 +74,32 @@ class TrainResult:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Sizes of the network, from inputs to outputs."""
+        """Layer sizes, from inputs to outputs."""
         return tuple(self.prepared.network.sizes)
 
     @property
     def gate_results(self) -> tuple[GateResult, ...]:
-        """What the gates of `expect` said."""
+        """The result of each gate of `expect`."""
         return self.outcome.gate_results
 
     @property
     def judged_on(self) -> str:
-        """The split that gates were judged on: the last one."""
+        """The name of the split whose scores the gates are checked on: the last one."""
         return self.prepared.splits[-1].name
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What metrics.json holds."""
+        """The content of metrics.json."""
         return flat_metrics(self.outcome, self.seconds)
 
     @property
     def far_worse(self) -> str:
-        """A sentence where the model is far worse than the constant baseline, else ""."""
+        """A sentence if the model is far worse than the constant baseline, otherwise ""."""
         return far_worse_run(self.outcome.model.scores)
 
     @property
     def rarest_class(self) -> str:
-        """The rarest class where accuracy would hide it, with its share of the training rows; else ""."""
+        """The rarest class and its number of training rows if it is so rare that accuracy hides it, otherwise ""."""
         target = self.prepared.target
         if not isinstance(target, ClassTarget):
             return ""
@@ -115,14 +115,14 @@ def train_if_changed(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
     replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None, local_steps: int | None = None,
 ) -> TrainResult | FinishedRun:  # fmt: skip
-    """The run that is there, if it is the one that would come out; else as `train`."""
-    found = find_finished_run(
+    """As `train`, unless the existing run has the same config, data and version: then that run."""
+    finished = find_finished_run(
         without_search(loaded), RunDirectory(default_output(loaded)).final, load_warm_start(start) if start else None
     )
     return (
         train(loaded, observer, resume, resume_command, replaces_any, start, cluster, local_steps)
-        if found is None
-        else found
+        if finished is None
+        else finished
     )
 
 
@@ -130,13 +130,13 @@ def train(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
     replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None, local_steps: int | None = None,
 ) -> TrainResult:  # fmt: skip
-    """Train what the config says, and leave a run directory; with `start` go on from that model file.
+    """Train the network of a config and write a run folder; `start` is a model file to continue from.
 
-    A complete run of another config in its place is kept under a numbered name, unless `replaces_any`. On a `cluster`
-    each worker has a shard of the table, and all of them train one network together, with `local_steps` in each round
-    (None: by measured times).
-    Raises ConfigError and DataError before anything is touched; Diverged, ClusterLost and Interrupted with a checkpoint
-    left in `<output>.partial/`; OutputError when a file cannot be written.
+    An existing run of another config is kept under a numbered name, unless `replaces_any`. With `cluster`, each worker
+    has a shard of the table, and all workers train one network, with `local_steps` steps per round (None: chosen by
+    measured times).
+    Raises ConfigError and DataError before any file is written; Diverged, ClusterLost and Interrupted, which leave a
+    checkpoint in `<output>.partial/`; OutputError if a file cannot be written.
     """
     if cluster is None and local_steps is not None:
         raise MlpError("--local-steps: applies to training on a cluster only. Add --cluster tcp://HOST:PORT")
@@ -144,7 +144,7 @@ def train(
     keep_freed_memory(KEPT_MEMORY)
     RunDirectory(default_output(loaded)).check()
     require_trackers(loaded)
-    memory_limit(loaded)  # refuses a text that is none before the data is read
+    memory_limit(loaded)  # raises ConfigError for an invalid size before the data is read
     loaded = _without_search(loaded, observer)
     if cluster is None:
         prepared = prepare(loaded, start=load_warm_start(start) if start else None)
@@ -160,10 +160,10 @@ def _train(
     prepared: Prepared, observer: Observer, resume: bool, resume_command: str, replaces_any: bool, started: float,
     local_steps: int | None = None,
 ) -> TrainResult:  # fmt: skip
-    """Train what is prepared since `started`."""
+    """Train prepared data; `started` is the `perf_counter` time at which the preparation began."""
     loaded = prepared.loaded
     refuse_over_budget(prepared)
-    return_freed_memory()  # of the table, before the network and its scores take theirs
+    return_freed_memory()  # that of the table, before the network and its scores are allocated
     run, tracking = RunDirectory(default_output(loaded), replaces_any), make_tracking(loaded, observer.note)
     with Interruption() as interruption, run, tracking:
         for note in (*prepared.notes, *run.begin(resume)):
@@ -194,11 +194,11 @@ def _train(
         except ClusterLost as fault:
             journal.checkpoint_if_trained(state)
             raise ClusterLost(f"{fault} {_kept(state, run.partial, resume_command)}") from fault
-        except Exception:  # the terminal is gone, memory is short, or a bug: the state is that of the last whole epoch
+        except Exception:  # such as a closed terminal or a lack of memory: the state is that of the last complete epoch
             with suppress(OutputError, MemoryError):
                 journal.checkpoint_if_trained(state)
             raise
-        except KeyboardInterrupt:  # while compiling: no state is torn
+        except KeyboardInterrupt:  # while compiling, which does not change the state
             if not interruption.is_set():
                 raise
         finally:
@@ -216,7 +216,7 @@ def _train(
 def _without_search(loaded: LoadedConfig, observer: Observer) -> LoadedConfig:
     if loaded.config.search is None:
         return loaded
-    observer.note(SEARCHES_NOTHING)
+    observer.note(SEARCH_IGNORED)
     return without_search(loaded)
 
 
@@ -228,7 +228,7 @@ def _scored(
     interruption: Interruption,
     resume_command: str,
 ) -> TrainingResult:
-    """The model and its scores; raises Interrupted, with a checkpoint written."""
+    """The model and its scores; raises Interrupted and ClusterLost after writing a checkpoint."""
     try:
         with blas_threads(1), interruption.immediate():
             return finalize(prepared, state, budget.reason, journal.sittings(state))

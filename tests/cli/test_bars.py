@@ -21,7 +21,7 @@ from mlpcli.cli.progress.bars import (
 )
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.data.reading.read import read_table
-from mlpcli.watching import Work, is_watched, tell, watched_by
+from mlpcli.progress import Progress, has_listeners, listening, report_progress
 from tests.program import DATA, done, train, write_config, write_csv
 
 
@@ -67,9 +67,9 @@ def drawn(terminal):
 
 def test_reading_shows_percent_amount_rate_and_time_left(clock, terminal):
     with working(terminal):
-        tell("bytes", "/data/big.csv", 0, 240_000_000)
+        report_progress("bytes", "/data/big.csv", 0, 240_000_000)
         clock.now += 2
-        tell("bytes", "/data/big.csv", 120_000_000, 240_000_000)
+        report_progress("bytes", "/data/big.csv", 120_000_000, 240_000_000)
     shown, cleared = drawn(terminal)
     assert shown.split() == [
         *(
@@ -93,25 +93,25 @@ def test_reading_shows_percent_amount_rate_and_time_left(clock, terminal):
 
 def test_what_takes_no_time_is_not_shown(clock, terminal):
     with working(terminal):
-        tell("bytes", "big.csv", 0, 100)
+        report_progress("bytes", "big.csv", 0, 100)
         clock.now += FEWEST_SECONDS / 2
-        tell("bytes", "big.csv", 50, 100)
-        tell("bytes", "big.csv", 100, 100)
+        report_progress("bytes", "big.csv", 50, 100)
+        report_progress("bytes", "big.csv", 100, 100)
     assert terminal.getvalue() == ""
 
 
 def test_after_a_long_reading_the_line_says_what_goes_on(clock, terminal):
     with working(terminal, "scoring"):
-        tell("bytes", "big.csv", 0, 100)
+        report_progress("bytes", "big.csv", 0, 100)
         for done in (50, 100):
             clock.now += 2
-            tell("bytes", "big.csv", done, 100)
+            report_progress("bytes", "big.csv", done, 100)
         clock.now += 1
-        tell("stage", "predicting", 0)
+        report_progress("stage", "predicting", 0)
         clock.now += 3
-        tell("stage", "scoring by sex", 0, 4)
+        report_progress("stage", "scoring by sex", 0, 4)
         clock.now += 2
-        tell("stage", "scoring by sex", 2, 4)
+        report_progress("stage", "scoring by sex", 2, 4)
     shown = [" ".join(text.split()) for text in drawn(terminal)]
     assert shown[1:] == [
         "scoring 0:00:00",
@@ -126,7 +126,7 @@ def test_a_silent_stage_shows_for_how_long_it_goes_on_and_nothing_once_it_has_en
     with redirect_stderr(terminal):
         view = WorkView(Screen(is_quiet=False), "preparing")
         view.tick()
-        view(Work("stage", "compiling", 0))
+        view(Progress("stage", "compiling", 0))
         view.tick()
         assert terminal.getvalue() == ""
         for _ in range(2):
@@ -148,7 +148,7 @@ def test_a_thread_ticks_until_the_block_ends():
 
 def test_where_it_is_no_terminal_a_silent_stage_has_its_lines_too(clock, capsys):
     view = WorkView(Screen(is_quiet=False), "preparing")
-    view(Work("stage", "scoring", 0))
+    view(Progress("stage", "scoring", 0))
     for _ in range(99):
         clock.now += 1
         view.tick()
@@ -157,11 +157,11 @@ def test_where_it_is_no_terminal_a_silent_stage_has_its_lines_too(clock, capsys)
 
 def test_answers_are_counted_and_timed_by_the_bytes_that_are_read(clock, terminal):
     with working(terminal):
-        tell("bytes", "new.csv", 0, 1000)
+        report_progress("bytes", "new.csv", 0, 1000)
         clock.now += 10
-        tell("bytes", "new.csv", 250, 1000)
+        report_progress("bytes", "new.csv", 250, 1000)
         clock.now += 1
-        tell("rows", "new.csv", 22_000)
+        report_progress("rows", "new.csv", 22_000)
     shown = drawn(terminal)[-2].split()
     assert shown[0] == "predicting"
     assert shown[2:] == ["25%", "0:00:33", "left", "22", "000", "rows", "2000", "rows/s"]
@@ -169,17 +169,17 @@ def test_answers_are_counted_and_timed_by_the_bytes_that_are_read(clock, termina
 
 def test_of_a_pipe_the_amount_is_shown_without_a_bar_to_fill(clock, terminal):
     with working(terminal):
-        tell("bytes", "standard input", 0)
+        report_progress("bytes", "standard input", 0)
         clock.now += 2
-        tell("bytes", "standard input", 5_000_000)
+        report_progress("bytes", "standard input", 5_000_000)
     assert drawn(terminal)[0].split() == ["reading", "standard", "input", "5.0", "MB", "2.5", "MB/s"]
 
 
 def test_where_it_is_no_terminal_there_are_sparse_lines(clock, capsys):
     view = WorkView(Screen(is_quiet=False), "preparing")
-    with watched_by(view):
+    with listening(view):
         for second in range(100):
-            tell("bytes", "big.csv", second, 100)
+            report_progress("bytes", "big.csv", second, 100)
             clock.now += 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 + (99 - int(FIRST_PLAIN_SECONDS)) // int(PLAIN_SECONDS)
@@ -188,9 +188,9 @@ def test_where_it_is_no_terminal_there_are_sparse_lines(clock, capsys):
 
 def test_quiet_is_quiet(clock, terminal):
     with working(terminal, is_quiet=True):
-        tell("bytes", "big.csv", 0, 100)
+        report_progress("bytes", "big.csv", 0, 100)
         clock.now += 60
-        tell("bytes", "big.csv", 50, 100)
+        report_progress("bytes", "big.csv", 50, 100)
     assert terminal.getvalue() == ""
 
 
@@ -202,14 +202,14 @@ def test_reading_tells_how_many_bytes_of_a_file_are_read_up_to_the_last(folder, 
         (folder / "t.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
     if ending == "jsonl":
         (folder / "t.jsonl").write_text("".join(f'{{"a": {a}, "b": {b}}}\n' for a, b in rows))
-    heard: list[Work] = []
-    with watched_by(heard.append):
+    reports: list[Progress] = []
+    with listening(reports.append):
         read_table(f"t.{ending}")
     size = (folder / f"t.{ending}").stat().st_size
-    assert {work.total for work in heard} == {size}
-    amounts = [work.done for work in heard]
+    assert {work.total for work in reports} == {size}
+    amounts = [work.done for work in reports]
     assert max(amounts) == amounts[-1] == size
-    assert not is_watched()
+    assert not has_listeners()
 
 
 @pytest.mark.parametrize("ending", ["parquet", "feather", "xlsx"])
@@ -223,13 +223,13 @@ def test_reading_typed_files_tells_rows_or_bytes_up_to_the_last(folder, ending, 
         frame.to_feather("t.feather", chunksize=100)
     else:
         frame.to_excel("t.xlsx", index=False)
-    heard: list[Work] = []
-    with watched_by(heard.append):
+    reports: list[Progress] = []
+    with listening(reports.append):
         read_table(f"t.{ending}")
     size = (folder / f"t.{ending}").stat().st_size
     kind, total = ("bytes", size) if ending == "feather" else ("rows read", 1000)
-    assert {work.total for work in heard if work.kind == kind} == {total}
-    amounts = [work.done for work in heard if work.kind == kind]
+    assert {work.total for work in reports if work.kind == kind} == {total}
+    amounts = [work.done for work in reports if work.kind == kind]
     assert len({amount for amount in amounts if 0 < amount < total}) >= (1 if ending == "feather" else 9)
     assert amounts[-1] == total
 
@@ -238,11 +238,11 @@ def test_reading_typed_files_tells_rows_or_bytes_up_to_the_last(folder, ending, 
 def test_a_training_tells_every_epoch_from_its_first_step_to_its_last(folder, engine):
     if engine == "compiled":
         pytest.importorskip("numba")
-    heard: list[Work] = []
+    reports: list[Progress] = []
     data = {"train": str(DATA / "iris.csv"), "target": "species", "validation": 0.2}
-    with watched_by(heard.append):
+    with listening(reports.append):
         train(folder, data, {"epochs": 3, "batch_size": 8, "engine": engine}, model={"members": 2})
-    steps = [work for work in heard if work.kind == "steps"]
+    steps = [work for work in reports if work.kind == "steps"]
     assert {work.total for work in steps} == {2 * 15}
     fractions = np.array([work.done for work in steps])
     assert fractions.min() == 0
@@ -263,14 +263,14 @@ def test_a_training_tells_every_epoch_from_its_first_step_to_its_last(folder, en
 )
 def test_what_a_verb_does_after_the_reading_is_told(iris, folder, command, stages):
     write_config(folder / "c.yaml", {"train": str(DATA / "iris.csv"), "target": "species"})
-    heard: list[Work] = []
-    with watched_by(heard.append):
+    reports: list[Progress] = []
+    with listening(reports.append):
         done(*(word.format(model=iris, data=DATA / "iris.csv") for word in command))
-    assert list(dict.fromkeys(work.name for work in heard if work.kind == "stage")) == stages
+    assert list(dict.fromkeys(work.name for work in reports if work.kind == "stage")) == stages
 
 
 def test_predicting_tells_its_rows(iris):
-    heard: list[Work] = []
-    with watched_by(heard.append):
+    reports: list[Progress] = []
+    with listening(reports.append):
         done("predict", iris, DATA / "iris.csv")
-    assert [work.done for work in heard if work.kind == "rows"][-1] == 150
+    assert [work.done for work in reports if work.kind == "rows"][-1] == 150

@@ -139,8 +139,8 @@ def test_every_language_is_written_and_tried_with_what_lies_around_the_answers(w
     if language == "onnx":
         pytest.importorskip("onnx", reason="the extra onnx is not installed")
     result = export(ExportRequest(str(weights(name)), language, str(tmp_path / f"it.{language}"), level=LEVEL))
-    assert result.tried is None or (result.tried.difference < 5e-5 and result.tried.n_labels == 0)
-    assert result.tried is not None or not C_COMPILER
+    assert result.agreement is None or (result.agreement.difference < 5e-5 and result.agreement.n_labels == 0)
+    assert result.agreement is not None or not C_COMPILER
 
 
 def predicted(path, name, rows):

@@ -5,9 +5,10 @@ import pytest
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.csv import encoding, records, sniff
 from mlpcli.errors import DataError
-from mlpcli.workflows.predict import describe_counts, predict, predict_to_file
+from mlpcli.workflows.predict import predict, predict_to_file
 from mlpcli.workflows.predicting import chunks as predicted_chunks
 from mlpcli.workflows.predicting.chunks import PredictRequest
+from mlpcli.workflows.reading.tables import describe_counts
 from tests.program import DATA, train, write_csv
 
 

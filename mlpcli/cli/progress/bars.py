@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mlpcli.cli.rendering.terminal import Screen, width_of
 from mlpcli.messages import cut_middle, display_width, format_count, format_size
-from mlpcli.watching import Work, watched_by
+from mlpcli.progress import Progress, listening
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -96,16 +96,16 @@ class WorkView:
     def __init__(self, screen: Screen, then: str) -> None:
         self._screen, self._then = screen, then
         self._line = LiveLine(screen)
-        self._reading = Work("bytes", "", 0)
-        self._stage: Work | None = None
+        self._reading = Progress("bytes", "", 0)
+        self._stage: Progress | None = None
         self._n_rows = 0
         self._started = self._last_said = monotonic()
         self._lock = RLock()
 
-    def __call__(self, work: Work) -> None:
+    def __call__(self, progress: Progress) -> None:
         """Record and show the progress."""
         with self._lock:
-            self._take(work, monotonic())
+            self._take(progress, monotonic())
 
     def tick(self) -> None:
         """Update the elapsed time, if work has begun."""
@@ -117,26 +117,26 @@ class WorkView:
         """Remove the line and reset the state."""
         with self._lock:
             self._line.clear()
-            self._stage, self._n_rows, self._reading = None, 0, Work("bytes", "", 0)
+            self._stage, self._n_rows, self._reading = None, 0, Progress("bytes", "", 0)
 
-    def _take(self, work: Work, now: float) -> None:
-        match work.kind:
+    def _take(self, progress: Progress, now: float) -> None:
+        match progress.kind:
             case "steps":
                 return
             case "rows":
-                self._n_rows = work.done
+                self._n_rows = progress.done
             case "stage":
-                self._begin_stage(work, now)
+                self._begin_stage(progress, now)
             case _:
-                is_other = (work.kind, work.name) != (self._reading.kind, self._reading.name)
-                if is_other or self._stage is not None or work.done < self._reading.done:
+                is_other = (progress.kind, progress.name) != (self._reading.kind, self._reading.name)
+                if is_other or self._stage is not None or progress.done < self._reading.done:
                     self._started = self._last_said = now
-                self._reading, self._stage = work, None
-                if 0 < work.done == work.total and not self._n_rows:
-                    self._begin_stage(Work("stage", self._then, 0), now)
+                self._reading, self._stage = progress, None
+                if 0 < progress.done == progress.total and not self._n_rows:
+                    self._begin_stage(Progress("stage", self._then, 0), now)
         self._show(now)
 
-    def _begin_stage(self, stage: Work, now: float) -> None:
+    def _begin_stage(self, stage: Progress, now: float) -> None:
         if self._stage is None or self._stage.name != stage.name:
             self._started = now
             if not self._line.is_drawn:
@@ -169,7 +169,7 @@ class WorkView:
         return head, fraction, [*pieces, *_amount_and_rate(unit, done, total, seconds)]
 
 
-def _shown_stage(stage: Work, seconds: float) -> tuple[str, float | None, list[Piece]]:
+def _shown_stage(stage: Progress, seconds: float) -> tuple[str, float | None, list[Piece]]:
     """The name of a stage, its completed fraction if known, and the elapsed time."""
     if not stage.total:
         return stage.name, None, [Piece(clock(seconds))]
@@ -221,7 +221,7 @@ def ticking(tick: Callable[[], None], seconds: float = TICK_SECONDS) -> Iterator
 def show_progress(screen: Screen, then: str = "preparing") -> Iterator[None]:
     """Show the progress of the block; `then` names the stage after a table is read."""
     view = WorkView(screen, then)
-    with watched_by(view), nullcontext() if screen.is_quiet else ticking(view.tick):
+    with listening(view), nullcontext() if screen.is_quiet else ticking(view.tick):
         try:
             yield
         finally:
@@ -242,8 +242,8 @@ def bar_line(head: str, fraction: float | None, pieces: Sequence[Piece], width: 
         kept.remove(last)
     room = width - 1 - _length(head, kept) - len(GAP)
     has_bar = fraction is not None and room >= FEWEST_COLUMNS
-    parts = [head, *([_bar(fraction or 0.0, min(room, BAR_COLUMNS))] if has_bar else [])]
-    return cut_middle(GAP.join([*parts, *(piece.text for piece in kept)]), width - 1)
+    segments = [head, *([_bar(fraction or 0.0, min(room, BAR_COLUMNS))] if has_bar else [])]
+    return cut_middle(GAP.join([*segments, *(piece.text for piece in kept)]), width - 1)
 
 
 def time_left(seconds: float, done: float, total: float) -> str:

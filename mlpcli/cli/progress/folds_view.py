@@ -8,8 +8,8 @@ from mlpcli.cli.job_log import LOG
 from mlpcli.cli.progress.bars import LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.messages import format_count, format_duration
+from mlpcli.progress import Progress, listening
 from mlpcli.storage.run.fold_file import FoldRecord
-from mlpcli.watching import Work, watched_by
 
 
 class FoldsView:
@@ -35,10 +35,10 @@ class FoldsView:
         self._is_beside = n_jobs > 1
         self._draw(is_due=True)
 
-    def __call__(self, work: Work) -> None:
+    def __call__(self, progress: Progress) -> None:
         """Show the progress of reading, or redraw the bar of the folds."""
         if not self._n_all:
-            self._work(work)
+            self._work(progress)
         elif not self._is_beside:
             self._draw()
 
@@ -73,5 +73,5 @@ class FoldsView:
 def show_fold_progress(screen: Screen) -> Iterator[FoldsView]:
     """Show the progress of the block."""
     view = FoldsView(screen)
-    with watched_by(view):
+    with listening(view):
         yield view

@@ -8,8 +8,8 @@ from time import monotonic
 from mlpcli.cli.progress.bars import PLAIN_SECONDS, LiveLine, Piece, WorkView, time_left
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.messages import format_count, format_number
+from mlpcli.progress import Progress, listening
 from mlpcli.search.study import Study, Trial
-from mlpcli.watching import Work, watched_by
 
 LABEL = 10
 
@@ -23,10 +23,10 @@ class SearchView:
         self._total: int | None = None
         self._is_searching = False
 
-    def __call__(self, work: Work) -> None:
+    def __call__(self, progress: Progress) -> None:
         """Show the progress of reading before the first trial."""
         if not self._is_searching:
-            self._work(work)
+            self._work(progress)
 
     def note(self, text: str) -> None:
         """Show a warning."""
@@ -36,12 +36,12 @@ class SearchView:
         """Show a summary of the search, and start the progress bar."""
         self._work.ended()
         self._is_searching = True
-        earlier = [one for one in study.trials() if one.outcome != "in flight"]
-        self._outcomes = Counter(one.outcome for one in earlier)
+        earlier = [trial for trial in study.trials() if trial.outcome != "in flight"]
+        self._outcomes = Counter(trial.outcome for trial in earlier)
         self._metric, self._total, self._earlier = metric, n_trials, len(earlier)
         trials = format_count(n_trials, "trial") if n_trials is not None else "trials"
-        places = f" on {where}" if isinstance(where, str) else f" on {where} processes" if where > 1 else ""
-        text = f"{format_count(study.n_keys, 'key')} · {trials}{places} · judged by {metric} of the validation rows"
+        location = f" on {where}" if isinstance(where, str) else f" on {where} processes" if where > 1 else ""
+        text = f"{format_count(study.n_keys, 'key')} · {trials}{location} · judged by {metric} of the validation rows"
         self._screen.info(f"{'search':<{LABEL}}{text}", " " * LABEL)
         if earlier:
             self._screen.info(f"{'resumed':<{LABEL}}after {format_count(len(earlier), 'trial')}", " " * LABEL)
@@ -66,7 +66,7 @@ class SearchView:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Show the progress of reading in the block."""
-        with watched_by(self):
+        with listening(self):
             try:
                 yield
             finally:
@@ -81,15 +81,15 @@ class SearchView:
         return f"trial {self._n_done:>4}" + (f"/{self._total}" if self._total is not None else "")
 
     def _pieces(self, best: Trial | None) -> list[Piece]:
-        found = []
+        pieces = []
         if best is not None:
-            found.append(Piece(f"best {self._metric} {format_number(best.score)} (trial {best.number})", 0))
-        others = [f"{n} {outcome}" for outcome, n in self._outcomes.items() if outcome != "complete" and n]
-        found += [Piece(", ".join(others), 4)] if others else []
+            pieces.append(Piece(f"best {self._metric} {format_number(best.score)} (trial {best.number})", 0))
+        outcomes = [f"{n} {outcome}" for outcome, n in self._outcomes.items() if outcome != "complete" and n]
+        pieces += [Piece(", ".join(outcomes), 4)] if outcomes else []
         if self._total is not None:
             seconds, done = monotonic() - self._started, self._n_done - self._earlier
-            found.append(Piece(time_left(seconds, done, self._total - self._earlier), 1))
-        return found
+            pieces.append(Piece(time_left(seconds, done, self._total - self._earlier), 1))
+        return pieces
 
     def _draw(self, best: Trial | None) -> None:
         fraction = None if self._total is None else self._n_done / self._total

@@ -10,8 +10,8 @@ from mlpcli.cli.progress.live_curves import LiveCurves
 from mlpcli.cli.rendering.terminal import Screen
 from mlpcli.cli.verbs.describing import describe_data, describe_network, describe_training
 from mlpcli.messages import format_count, format_duration, format_number
+from mlpcli.progress import Progress, listening
 from mlpcli.training.fit import EpochReport, TrainingState
-from mlpcli.watching import Work, watched_by
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.training.fitting import metric_is_loss, monitored_metric_name
 
@@ -54,7 +54,7 @@ class TrainingView:
         LOG.event(
             "prepared",
             seconds=round(seconds, 3),
-            rows={part.name: len(part.truth) for part in prepared.splits},
+            rows={split.name: len(split.truth) for split in prepared.splits},
             layers=prepared.network.sizes,
             members=len(prepared.networks),
             engine=prepared.engine.name,
@@ -70,12 +70,12 @@ class TrainingView:
         self._started = self._epoch_started = self._last_said = monotonic()
         self._line.draw(f"epoch {from_epoch:>4}/{self._epochs}", from_epoch / self._epochs, [], is_due=True)
 
-    def __call__(self, work: Work) -> None:
+    def __call__(self, progress: Progress) -> None:
         """Show the progress within an epoch, of reading before the first, or of scoring after the last."""
-        if work.kind != "steps" or not self._epochs:
+        if progress.kind != "steps" or not self._epochs:
             self._waits = self._epochs > 0
             self._line.clear()
-            self._work(work)
+            self._work(progress)
             return
         now = monotonic()
         if self._waits:
@@ -85,9 +85,9 @@ class TrainingView:
         seconds = now - self._epoch_started
         if seconds < LONG_EPOCH:
             return
-        rate = f"{format_count(round(work.done * self._batch_size / seconds), 'row')}/s"
-        step = f"step {work.done}/{work.total}"
-        head, done = f"epoch {self._done + 1:>4}/{self._epochs}", self._done + work.done / max(work.total, 1)
+        rate = f"{format_count(round(progress.done * self._batch_size / seconds), 'row')}/s"
+        step = f"step {progress.done}/{progress.total}"
+        head, done = f"epoch {self._done + 1:>4}/{self._epochs}", self._done + progress.done / max(progress.total, 1)
         if self._line.is_live:
             self._draw(head, done, now, [Piece(step, 1), Piece(rate, 3)])
         elif now - self._last_said >= PLAIN_SECONDS:
@@ -128,7 +128,7 @@ class TrainingView:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Show the progress of the block."""
-        with watched_by(self), nullcontext() if self._screen.is_quiet else ticking(self._tick):
+        with listening(self), nullcontext() if self._screen.is_quiet else ticking(self._tick):
             try:
                 yield
             finally:
@@ -173,6 +173,6 @@ class TrainingView:
             scores += [f"{self._metric} {format_number(report.score)}"] if self._metric != "loss" else []
             texts.append(f"validation: {', '.join(scores)}")
         if state.best_score is not None:
-            of = f"{self._metric} " if report.validation_loss is None else ""
-            texts.append(f"(best {of}{format_number(state.best_score)} at {state.best_epoch})")
+            metric = f"{self._metric} " if report.validation_loss is None else ""
+            texts.append(f"(best {metric}{format_number(state.best_score)} at {state.best_epoch})")
         return texts

@@ -57,18 +57,18 @@ def _names(curves: Sequence[Curve], width: int) -> list[str]:
 
 
 def _tones(curves: Sequence[Curve]) -> list[Tone]:
-    return [CURVE_TONES[place % len(CURVE_TONES)] for place in range(len(curves))]
+    return [CURVE_TONES[index % len(CURVE_TONES)] for index in range(len(curves))]
 
 
 def _ends(curves: Sequence[Curve], y_axis: "_Axis", rows: int) -> dict[int, int]:
     """The index of the curve whose name is in a row, by row: the free row nearest to its end."""
-    found: dict[int, int] = {}
-    for place, curve in enumerate(curves):
+    curve_in_row: dict[int, int] = {}
+    for index, curve in enumerate(curves):
         row = rows - 1 - y_axis.dot(curve.y[-1]) // 4
-        free = [other for other in range(rows) if other not in found]
+        free = [other for other in range(rows) if other not in curve_in_row]
         if free:
-            found[min(free, key=lambda other: (abs(other - row), other))] = place
-    return found
+            curve_in_row[min(free, key=lambda other: (abs(other - row), other))] = index
+    return curve_in_row
 
 
 def _x_lines(chart: Chart, axis: "_Axis", columns: int, left: int, width: int) -> list[list[Cell]]:
@@ -76,11 +76,11 @@ def _x_lines(chart: Chart, axis: "_Axis", columns: int, left: int, width: int) -
     ticks = axis.ticks(max(columns // 12, 2))
     if all(float(x).is_integer() for curve in chart.curves for x in curve.x):  # no ticks at half epochs
         ticks = [(value, label) for value, label in ticks if float(value).is_integer()] or ticks
-    places = {axis.dot(value) // 2: label for value, label in ticks}
-    rule = ["┬" if column in places else "─" for column in range(columns)]
+    labels = {axis.dot(value) // 2: label for value, label in ticks}
+    rule = ["┬" if column in labels else "─" for column in range(columns)]
     text = ""
-    for place, label in sorted(places.items()):
-        start = max(place - len(label) // 2, 0)
+    for column, label in sorted(labels.items()):
+        start = max(column - len(label) // 2, 0)
         if start > len(text) or not text:
             text = text.ljust(start) + label
     line = [Cell(f"{'':>{left}} └" + "".join(rule), "faint")]
@@ -112,8 +112,8 @@ class _Axis:
     def dot(self, value: float) -> int:
         """The dot of a value, clipped to the axis."""
         low, high = self._scaled(self.low), self._scaled(self.high)
-        part = (self._scaled(value) - low) / (high - low) if math.isfinite(high - low) else 0.0
-        return round(min(max(part, 0.0), 1.0) * (self._dots - 1))
+        fraction = (self._scaled(value) - low) / (high - low) if math.isfinite(high - low) else 0.0
+        return round(min(max(fraction, 0.0), 1.0) * (self._dots - 1))
 
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self.is_log else value
@@ -151,7 +151,7 @@ def _round_steps(low: float, high: float, most: int) -> list[float]:
             continue
         first, last = math.ceil(low / step), math.floor(high / step)
         if last - first < most:
-            return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
+            return [float(f"{multiple * step:.12g}") for multiple in range(first, last + 1)]
     return [low, high]
 
 

@@ -75,17 +75,17 @@ def table_lines(table: Table, width: int | None) -> list[Line]:
             return table_lines(table.narrow, width)
         gap = NARROW_GAP
         columns, widths = grid.fitting(width)
-    cuts = [grid.cuts(index, own) for index, own in zip(columns, widths, strict=True)]
+    cuts = [grid.cuts(index, column_width) for index, column_width in zip(columns, widths, strict=True)]
     lines = [line for row in grid.rows for line in grid.lines(row, columns, widths, cuts, gap)]
     if table.remark:
         lines = _with_remark(lines, table.remark, width)
-    left_out = [one.heading for index, one in enumerate(table.columns) if index not in columns]
+    left_out = [column.heading for index, column in enumerate(table.columns) if index not in columns]
     if table.title:
         lines = [*paragraph_lines(Paragraph(table.title), width), *lines]
     if left_out:
-        named = format_list([name for name in dict.fromkeys(left_out) if name], 6)
+        names = format_list([name for name in dict.fromkeys(left_out) if name], 6)
         more = (
-            f"and {format_count(len(left_out), 'more column')} (wider terminals, --json){f': {named}' if named else ''}"
+            f"and {format_count(len(left_out), 'more column')} (wider terminals, --json){f': {names}' if names else ''}"
         )
         lines += paragraph_lines(Paragraph(more), width)
     if table.more:
@@ -123,8 +123,10 @@ class _Grid:
         if self.columns[index].is_whole:
             return min(longest, int(width * WHOLE_PART))
         least = min(longest, max(FEWEST, width // (TEXT_PART if index else NAME_PART)))
-        apart = range(least, min(longest, width))
-        return next((one for one in apart if cut_distinctly(self.words(index), one)), apart.stop)
+        candidates = range(least, min(longest, width))
+        return next(
+            (candidate for candidate in candidates if cut_distinctly(self.words(index), candidate)), candidates.stop
+        )
 
     def words(self, index: int) -> set[str]:
         """The words in a column."""
@@ -166,11 +168,11 @@ class _Grid:
         """The widths, with the remaining space given to the narrowest columns that need more."""
         natural = self.natural(columns)
         for _ in range(width - _total(widths, NARROW_GAP)):
-            needy = [place for place, most in enumerate(natural) if widths[place] < most]
+            needy = [index for index, most in enumerate(natural) if widths[index] < most]
             if not needy:
                 break
             widths[min(needy, key=widths.__getitem__)] += 1
-        return [min(own, width) for own in widths]
+        return [min(column_width, width) for column_width in widths]
 
     def lines(
         self,
@@ -182,17 +184,17 @@ class _Grid:
     ) -> list[Line]:
         """A row of the table, in several lines if a text is wrapped."""
         cells = [
-            wrap_text(" ".join(shown[word] for word in row[index].text.split(" ")), width)
-            for index, width, shown in zip(columns, widths, cuts, strict=True)
+            wrap_text(" ".join(cut[word] for word in row[index].text.split(" ")), width)
+            for index, width, cut in zip(columns, widths, cuts, strict=True)
         ]
         lines = []
         for number in range(max(map(len, cells))):
             line: Line = []
-            for place, (index, width) in enumerate(zip(columns, widths, strict=True)):
-                text = cells[place][number] if number < len(cells[place]) else ""
+            for position, (index, width) in enumerate(zip(columns, widths, strict=True)):
+                text = cells[position][number] if number < len(cells[position]) else ""
                 space = " " * (width - display_width(text))
                 before, after = ("", space) if self.columns[index].is_text or not index else (space, "")
-                line += [Cell(" " * gap * (place > 0) + before), Cell(text, row[index].tone), Cell(after)]
+                line += [Cell(" " * gap * (position > 0) + before), Cell(text, row[index].tone), Cell(after)]
             lines.append(_stripped(line))
         return lines
 

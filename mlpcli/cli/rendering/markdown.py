@@ -21,9 +21,9 @@ _BEGINNING = re.compile(r"(\d*)([-+>=]|(?<=\d)[.)](?= |$))")
 
 def markdown(document: Document) -> str:
     """Heading, title, gates, then the other blocks."""
-    parts = [f"### {prose(document.heading)}" if document.heading else "", prose(document.title)]
-    parts += map(_block, document.gates_first)
-    return "\n\n".join(part for part in parts if part)
+    blocks = [f"### {prose(document.heading)}" if document.heading else "", prose(document.title)]
+    blocks += map(_block, document.gates_first)
+    return "\n\n".join(block for block in blocks if block)
 
 
 def code(text: str) -> str:
@@ -57,10 +57,10 @@ def _word(word: str) -> str:
         return word
     if not _TELLING.search(word):
         return word
-    found = _WORD.fullmatch(word)
-    if found is None or not found[2]:
+    pieces = _WORD.fullmatch(word)
+    if pieces is None or not pieces[2]:
         return _code(word)
-    return f"{found[1]}{_code(found[2])}{found[3]}"
+    return f"{pieces[1]}{_code(pieces[2])}{pieces[3]}"
 
 
 def _block(block: Block) -> str:

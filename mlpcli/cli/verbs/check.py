@@ -148,7 +148,9 @@ def as_json(result: "CheckResult") -> dict[str, Any]:
         "batch_size": prepared.spec.batch_size,
         "label_smoothing": prepared.label_smoothing,
         "inputs": prepared.preprocessor.feature_names,
-        "rows": {part.name: len(part.truth) for part in (*prepared.splits, prepared.calibration) if part is not None},
+        "rows": {
+            split.name: len(split.truth) for split in (*prepared.splits, prepared.calibration) if split is not None
+        },
         "class_counts": result.class_counts,
         "warnings": [*prepared.notes, *result.warnings],
         "memory_bytes": result.n_bytes,
@@ -182,7 +184,7 @@ def _short(value: Any) -> Any:
 def _layers(network: "Network") -> Table:
     """The dense layers of one member; embeddings before them may change the number of inputs."""
     rows = []
-    shapes = {one.name: one.tensor.shape for one in network.tensors}
+    shapes = {parameter.name: parameter.tensor.shape for parameter in network.tensors}
     for number in range(1, len(network.dense_layers) + 1):
         n_out, n_in = shapes[f"W{number}"]
         n_biases = n_out if shapes.get(f"b{number}") else 0
@@ -192,10 +194,10 @@ def _layers(network: "Network") -> Table:
 
 
 def _classes(result: "CheckResult") -> list[Table]:
-    counts = {part: of for part, of in result.class_counts.items() if of}
+    counts = {split: class_counts for split, class_counts in result.class_counts.items() if class_counts}
     if not counts:
         return []
     labels = list(counts["train"])
-    rows = [(label, *(str(of[label]) for of in counts.values())) for label in labels[:MOST_CLASSES]]
+    rows = [(label, *(str(class_counts[label]) for class_counts in counts.values())) for label in labels[:MOST_CLASSES]]
     more = f"and {format_list(labels[MOST_CLASSES:], 12)}" if len(labels) > MOST_CLASSES else ""
     return [Table([name_column("class"), *number_columns(list(counts))], rows, more=more)]

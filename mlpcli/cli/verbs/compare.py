@@ -53,17 +53,17 @@ def compare(
         result = run_comparison(request)
     screen.write_result(document(result), as_json(result), form)
     if not result.passed:
-        one = result.decisive
+        decisive = result.decisive
         raise GateMissed(
-            f"{new} is worse than {old}: {one.metric} {format_number(one.new)} against {format_number(one.old)}, "
-            f"new - old {_interval(one)} ({_percent(result)} interval)"
+            f"{new} is worse than {old}: {decisive.metric} {format_number(decisive.new)} against "
+            f"{format_number(decisive.old)}, new - old {_interval(decisive)} ({_percent(result)} interval)"
         )
 
 
 def document(result: "CompareResult") -> Document:
     """A row per metric, the numbers of rows that only one model predicts correctly, and the verdict."""
-    of = f"scores of {result.n_scores} folds" if result.model is None else describe_target(result.model.target)
-    title = f"{format_count(result.n_rows, 'row')} · {of}"
+    subject = f"scores of {result.n_scores} folds" if result.model is None else describe_target(result.model.target)
+    title = f"{format_count(result.n_rows, 'row')} · {subject}"
     columns = [
         *(
             name_column(""),
@@ -75,22 +75,26 @@ def document(result: "CompareResult") -> Document:
     rows = [
         (
             *(
-                one.metric,
-                format_number(one.old),
-                format_number(one.new),
-                format_number(one.difference),
-                _interval(one),
+                difference.metric,
+                format_number(difference.old),
+                format_number(difference.new),
+                format_number(difference.difference),
+                _interval(difference),
             ),
-            Cell(one.verdict, TONES[one.verdict]),
+            Cell(difference.verdict, TONES[difference.verdict]),
         )
-        for one in result.differences
+        for difference in result.differences
     ]
     without: dict[str, list[str]] = {}
-    for one in result.differences:
-        if one.reason:
-            without.setdefault(one.reason, []).append(one.metric)
+    for difference in result.differences:
+        if difference.reason:
+            without.setdefault(difference.reason, []).append(difference.metric)
     reasons = [Paragraph(f"no interval of {', '.join(keys)}: {reason}") for reason, keys in without.items()]
-    tests = [Paragraph(_mcnemar(one.metric, one.mcnemar)) for one in result.differences if one.mcnemar is not None]
+    tests = [
+        Paragraph(_mcnemar(difference.metric, difference.mcnemar))
+        for difference in result.differences
+        if difference.mcnemar is not None
+    ]
     margin = f" by more than {result.request.margin:g}" if result.request.margin else ""
     gates = Gates([Gate(f"{result.metric} not worse{margin}", "", result.passed)])
     verdict = "pass" if result.passed else "FAIL"
@@ -111,25 +115,25 @@ def as_json(result: "CompareResult") -> dict[str, Any]:
         "margin": request.margin,
         "confidence": request.confidence,
         "passed": result.passed,
-        "metrics": {one.metric: _difference_json(one) for one in result.differences},
+        "metrics": {difference.metric: _difference_json(difference) for difference in result.differences},
     }
 
 
-def _difference_json(one: "Difference") -> dict[str, Any]:
+def _difference_json(difference: "Difference") -> dict[str, Any]:
     record: dict[str, Any] = {
-        "old": one.old, "new": one.new, "difference": one.difference, "low": one.low, "high": one.high,
-        "verdict": one.verdict,
+        "old": difference.old, "new": difference.new, "difference": difference.difference,
+        "low": difference.low, "high": difference.high, "verdict": difference.verdict,
     }  # fmt: skip
-    if one.reason:
-        record["reason"] = one.reason
-    if one.mcnemar is not None:
-        test = one.mcnemar
+    if difference.reason:
+        record["reason"] = difference.reason
+    if difference.mcnemar is not None:
+        test = difference.mcnemar
         record["mcnemar"] = {"only_old_right": test.only_old, "only_new_right": test.only_new, "p": test.p}
     return record
 
 
-def _interval(one: "Difference") -> str:
-    return "-" if one.reason else f"{format_number(one.low)} to {format_number(one.high)}"
+def _interval(difference: "Difference") -> str:
+    return "-" if difference.reason else f"{format_number(difference.low)} to {format_number(difference.high)}"
 
 
 def _percent(result: "CompareResult") -> str:

@@ -124,9 +124,15 @@ def _names(columns: str) -> tuple[str, ...]:
 def _words(options: "FoldOptions", ids: str) -> list[str]:
     """The options as command-line arguments for `--resume`."""
     words = ["--folds", str(options.n_folds), "--repeats", str(options.n_repeats)]
-    ways = {"--group": options.group, "--time": options.time, "--hash": options.hash, "--gap": options.gap, "--id": ids}
+    fold_options = {
+        "--group": options.group,
+        "--time": options.time,
+        "--hash": options.hash,
+        "--gap": options.gap,
+        "--id": ids,
+    }
     words += ["--keep"] * options.keeps
-    return [*words, *(word for option, value in ways.items() if value for word in (option, str(value)))]
+    return [*words, *(word for option, value in fold_options.items() if value for word in (option, str(value)))]
 
 
 def document(result: "CvResult") -> Document:
@@ -135,14 +141,16 @@ def document(result: "CvResult") -> Document:
     from mlpcli.evaluation.uncertainty.intervals import without_end
 
     keys = [key for key in main_metrics(result.target.task, prediction_names(result.target)) if key in result.scores]
-    asked = dict.fromkeys(without_end(one.gate.metric) for one in result.gate_results)
-    keys += [key for key in asked if key not in keys]
+    gate_keys = dict.fromkeys(without_end(gate_result.gate.metric) for gate_result in result.gate_results)
+    keys += [key for key in gate_keys if key not in keys]
     reasons: dict[str, list[str]] = {}
     for key in keys:
         if reason := result.scores[key].interval.reason:
             reasons.setdefault(reason, []).append(key)
     blocks: list[Block] = [_scores(result, keys, len(result.records) <= MOST_SHOWN)]
-    blocks += [Paragraph(f"no interval of {', '.join(of)}: {reason}") for reason, of in reasons.items()]
+    blocks += [
+        Paragraph(f"no interval of {', '.join(keys_of_reason)}: {reason}") for reason, keys_of_reason in reasons.items()
+    ]
     blocks += gate_blocks(result.gate_results)
     blocks.append(Paragraph(result.coverage))
     files = ["weights.npz"] if result.has_model else []
@@ -157,15 +165,18 @@ def document(result: "CvResult") -> Document:
 
 def _scores(result: "CvResult", keys: Sequence[str], has_folds: bool, has_constant: bool = True) -> Table:
     """A row per metric; if it is too wide, the baseline is omitted first, then all folds."""
-    of_folds = [Column(_heading(one.number, result.options)) for one in result.records if has_folds]
-    columns = [name_column("fold" if has_folds else ""), *of_folds, *number_columns(["mean", "± sd"])]
+    fold_columns = [Column(_heading(record.number, result.options)) for record in result.records if has_folds]
+    columns = [name_column("fold" if has_folds else ""), *fold_columns, *number_columns(["mean", "± sd"])]
     columns += [Column(f"{100 * result.confidence:.4g} % interval"), *[Column("constant", rank=1)] * has_constant]
     rows = []
     for key in keys:
-        one = result.scores[key]
-        values = [format_number(value) for value in one.values if has_folds]
-        ends, constant = format_interval(one.interval) or "-", [format_number(result.constant.get(key))] * has_constant
-        rows.append((key, *values, format_number(one.mean), format_number(one.deviation), ends, *constant))
+        summary = result.scores[key]
+        values = [format_number(value) for value in summary.values if has_folds]
+        ends, constant = (
+            format_interval(summary.interval) or "-",
+            [format_number(result.constant.get(key))] * has_constant,
+        )
+        rows.append((key, *values, format_number(summary.mean), format_number(summary.deviation), ends, *constant))
     left_out = "" if has_folds and has_constant else "the baseline" if has_folds else "the score of each fold"
     where = "--json" if len(result.records) > MOST_SHOWN else "wider terminals, --json"
     more = f"{left_out}: {where}" if left_out else ""

@@ -30,53 +30,55 @@ def chosen_remark(chosen: Mapping[str, Sequence[str]], model: "Model") -> str:
     With a temperature it adds that the probabilities are calibrated.
     """
     values = {name: model.target_state.get(name) for name in ("temperature", "threshold")}
-    found = {what: values.get(what) for names in chosen.values() for what in names}
-    parts = [
-        f"the {what}" if value is None else f"{what} {format_list([format_number(one) for one in value.tolist()])}"
-        for what, value in found.items()
+    chosen_values = {quantity: values.get(quantity) for names in chosen.values() for quantity in names}
+    texts = [
+        f"the {quantity}"
+        if value is None
+        else f"{quantity} {format_list([format_number(item) for item in value.tolist()])}"
+        for quantity, value in chosen_values.items()
     ]
-    calibrated = ". Probabilities are calibrated" if "temperature" in found else ""
-    return f"* chosen on these rows: {', '.join(parts)}; such scores are optimistic{calibrated}" if parts else ""
+    calibrated = ". Probabilities are calibrated" if "temperature" in chosen_values else ""
+    return f"* chosen on these rows: {', '.join(texts)}; such scores are optimistic{calibrated}" if texts else ""
 
 
 def describe_postprocessing(model: "Model") -> str:
     """The postprocessing of predictions: `temperature 1.31 · threshold 0.372`; "" if there is none."""
     state, target = model.target_state, model.target
-    parts: list[str] = []
+    texts: list[str] = []
     if target.kind == "numbers" and target.transform in ("log", "quantile"):
-        parts.append(target.transform)
+        texts.append(target.transform)
     if target.kind == "numbers" and target.fitted:
-        answered = f"{target.fitted[1]:g} is the prediction"
-        parts.append(f"quantiles {format_list([f'{level:g}' for level in target.fitted])}, of which {answered}")
+        predicted = f"{target.fitted[1]:g} is the prediction"
+        texts.append(f"quantiles {format_list([f'{level:g}' for level in target.fitted])}, of which {predicted}")
     if "temperature" in state:
-        parts.append(f"temperature {format_number(float(state['temperature'][0]))}")
+        texts.append(f"temperature {format_number(float(state['temperature'][0]))}")
     if "threshold" in state:
-        parts.append(f"threshold {format_list([format_number(one) for one in state['threshold'].tolist()])}")
+        texts.append(
+            f"threshold {format_list([format_number(threshold) for threshold in state['threshold'].tolist()])}"
+        )
     if "target_low" in state:
         ranges = zip(state["target_low"].tolist(), state["target_high"].tolist(), strict=True)
-        parts.append(f"clamped to {format_list([f'{low:.10g} to {high:.10g}' for low, high in ranges])}")
-    return " · ".join(parts)
+        texts.append(f"clamped to {format_list([f'{low:.10g} to {high:.10g}' for low, high in ranges])}")
+    return " · ".join(texts)
 
 
 def describe_data(prepared: "Prepared") -> str:
     """`344 rows: 275 train, 69 validation · 6 columns -> 11 inputs · 3 classes`."""
-    parts = [part for part in prepared.splits if prepared.folds is None or part is not prepared.validation]
-    parts += [prepared.calibration] if prepared.calibration is not None else []
-    sizes = ", ".join(format_count(len(part.truth), part.name, part.name) for part in parts)
+    splits = [split for split in prepared.splits if prepared.folds is None or split is not prepared.validation]
+    splits += [prepared.calibration] if prepared.calibration is not None else []
+    sizes = ", ".join(format_count(len(split.truth), split.name, split.name) for split in splits)
     if prepared.folds is not None:
         sizes = sizes.replace(" train", f" train in {int(prepared.folds.max()) + 1} folds", 1)
-    n_rows = sum(len(part.truth) for part in parts)
+    n_rows = sum(len(split.truth) for split in splits)
     target = prepared.target
-    of = (
+    target_text = (
         f"{len(target.labels)} classes"
         if target.kind == "classes"
         else f"{'target' if len(target.names) == 1 else 'targets'} {format_list(target.names)}"
     )
     n_columns, n_inputs = len(prepared.preprocessor.columns), prepared.network.sizes[0]
-    return (
-        f"{format_count(n_rows, 'row')}: {sizes} · {format_count(n_columns, 'column')} -> "
-        f"{format_count(n_inputs, 'input')} · {of}"
-    )
+    shape = f"{format_count(n_columns, 'column')} -> {format_count(n_inputs, 'input')}"
+    return f"{format_count(n_rows, 'row')}: {sizes} · {shape} · {target_text}"
 
 
 def describe_network(prepared: "Prepared") -> str:
@@ -91,9 +93,9 @@ def describe_network(prepared: "Prepared") -> str:
     sizes = " -> ".join(map(str, network.sizes))
     n_members = len(prepared.networks)
     members = f" · {n_members} members" if n_members > 1 else ""
-    n_shapes = len({tuple(one.sizes) for one in prepared.networks})
+    n_shapes = len({tuple(member.sizes) for member in prepared.networks})
     sizes += f" and {format_count(n_shapes - 1, 'other shape')}" if n_shapes > 1 else ""
-    n_trained = sum(one.n_parameters for one in prepared.networks)
+    n_trained = sum(member.n_parameters for member in prepared.networks)
     n_saved = prepared.n_saved_parameters
     parameters = format_count(n_trained, "parameter") + (
         f" ({format_count(n_saved, 'in the file', 'in the file')})" if n_saved != n_trained else ""
@@ -106,7 +108,7 @@ def shown_draws(drawn: Sequence[Mapping[str, Any]]) -> str:
     """The values drawn by the members: `sigma 0.012 to 7.9, dropout 0.1 to 0.4, layers of 3 kinds`."""
     parts = []
     for key in drawn[0] if drawn else ():
-        values = [of[key] for of in drawn]
+        values = [member[key] for member in drawn]
         name = key.rpartition(".")[2].replace("_", " ")
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             ends = dict.fromkeys(map(drawn_text, (min(values), max(values))))
@@ -120,7 +122,7 @@ def shown_draws(drawn: Sequence[Mapping[str, Any]]) -> str:
 def drawn_text(value: Any) -> str:
     """A drawn value as in the config."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {drawn_text(one)}' for key, one in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {drawn_text(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(drawn_text, value))}]"
     if isinstance(value, float):
@@ -136,14 +138,14 @@ def layers_remark(networks: Sequence["Network"]) -> str:
     The table shows the first network; the parameters of all are counted if they have the same depth.
     """
     network, n_members = networks[0], len(networks)
-    n_read = next(one.tensor.shape[1] for one in network.tensors if one.name == "W1")
-    n_alike = sum(len(one.dense_layers) == len(network.dense_layers) for one in networks)
+    n_read = next(parameter.tensor.shape[1] for parameter in network.tensors if parameter.name == "W1")
+    n_alike = sum(len(member.dense_layers) == len(network.dense_layers) for member in networks)
     counted = f"all {n_members}" if n_alike == n_members else f"the {n_alike} of {n_members} with this depth"
-    parts = [f"W of the first member, parameters of {counted}"] if n_members > 1 else []
+    remarks = [f"W of the first member, parameters of {counted}"] if n_members > 1 else []
     if n_read != network.sizes[0]:
         made = f"computed from the {network.sizes[0]} inputs by embeddings or column masks"
-        parts.append(f"layer 1 reads {n_read} values, {made}")
-    return "; ".join(parts)
+        remarks.append(f"layer 1 reads {n_read} values, {made}")
+    return "; ".join(remarks)
 
 
 def describe_training(prepared: "Prepared") -> str:

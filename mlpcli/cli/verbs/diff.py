@@ -81,7 +81,7 @@ def as_json(result: "DiffResult") -> dict[str, Any]:
     changes: dict[str, dict[str, Any]] = {}
     for change in result.changes:
         changes.setdefault(change.section, {})[change.key] = {"old": change.old, "new": change.new}
-    arrays = {one.name: one for one in result.arrays}
+    arrays = {array.name: array for array in result.arrays}
     return {
         "old": result.old,
         "new": result.new,
@@ -98,12 +98,12 @@ def _rows(changes: "list[Change]") -> list[tuple[str, ...]]:
     for change in changes:
         by_section.setdefault(change.section, []).append(change)
     rows: list[tuple[str, ...]] = []
-    for section, of in by_section.items():
+    for section, section_changes in by_section.items():
         rows += [
-            (section if not index else "", one.key, *_both(one))
-            for index, one in enumerate(_layers_as_one(of)[:MOST_CHANGES])
+            (section if not index else "", change.key, *_both(change))
+            for index, change in enumerate(_layers_as_one(section_changes)[:MOST_CHANGES])
         ]
-        if (n_more := len(_layers_as_one(of)) - MOST_CHANGES) > 0:
+        if (n_more := len(_layers_as_one(section_changes)) - MOST_CHANGES) > 0:
             rows.append(("", f"and {n_more} more (--json)"))
     return rows
 
@@ -119,25 +119,25 @@ def _narrow(rows: Sequence[tuple[str, ...]], more: str) -> Table:
 
 def _layers_as_one(changes: "list[Change]") -> "list[Change]":
     """The changes of a layer whose type changed, merged: `layer 3`, `dense, width 2` -> `dropout, rate 0.1`."""
-    others = {one.key.removesuffix(".name") for one in changes if LAYER_KIND.fullmatch(one.key)}
-    found: list[Change] = []
-    for one in changes:
-        layer = next((layer for layer in others if one.key.startswith(f"{layer}.")), "")
+    changed_layers = {change.key.removesuffix(".name") for change in changes if LAYER_KIND.fullmatch(change.key)}
+    merged: list[Change] = []
+    for change in changes:
+        layer = next((layer for layer in changed_layers if change.key.startswith(f"{layer}.")), "")
         if not layer:
-            found.append(one)
-        elif one.key == f"{layer}.name":
-            of = [other for other in changes if other.key.startswith(f"{layer}.")]
-            old, new = ([(item.key, getattr(item, side)) for item in of] for side in ("old", "new"))
-            found.append(replace(one, key=layer, old=_layer(old), new=_layer(new)))
-    return found
+            merged.append(change)
+        elif change.key == f"{layer}.name":
+            layer_changes = [other_change for other_change in changes if other_change.key.startswith(f"{layer}.")]
+            old, new = ([(item.key, getattr(item, side)) for item in layer_changes] for side in ("old", "new"))
+            merged.append(replace(change, key=layer, old=_layer(old), new=_layer(new)))
+    return merged
 
 
 def _layer(options: Sequence[tuple[str, Any]]) -> str | None:
     """The type of a layer and its non-default options; None if there is no layer."""
-    (_, name), *others = options
+    (_, name), *further = options
     shown = [
         f"{key.split('.', 1)[1]} {_text(value)}"
-        for key, value in others
+        for key, value in further
         if value not in (None, False, 0, "") and value is not True and not key.endswith(".stream")
     ]
     return ", ".join([name, *shown]) if name else None
@@ -149,8 +149,8 @@ def _both(change: "Change") -> tuple[str, str]:
     if change.section == "columns" and old is not None and new is not None:
         before, after = old.split(", "), new.split(", ")
         return (
-            ", ".join(part for part in before if part not in after) or "-",
-            ", ".join(part for part in after if part not in before) or "-",
+            ", ".join(word for word in before if word not in after) or "-",
+            ", ".join(word for word in after if word not in before) or "-",
         )
     if change.section == "scores" and old is not None and new is not None:
         return (
@@ -170,10 +170,10 @@ def _chosen(result: "DiffResult", shown: "Sequence[Change]") -> list[str]:
     """Notes on the shown scores of rows on which something was chosen."""
     splits = {change.key.partition(".")[0] for change in shown if change.section == "scores"}
     return [
-        f"{split} scores of the {which} model are chosen on these rows ({format_list(what)}): they are optimistic"
-        for which, chosen in zip(("old", "new"), result.chosen, strict=True)
-        for split, what in chosen.items()
-        if split in splits and what
+        f"{split} scores of the {role} model are chosen on these rows ({format_list(quantities)}): they are optimistic"
+        for role, chosen in zip(("old", "new"), result.chosen, strict=True)
+        for split, quantities in chosen.items()
+        if split in splits and quantities
     ]
 
 
@@ -181,8 +181,8 @@ def _arrays(result: "DiffResult") -> list[Block]:
     if not result.arrays:
         return [Paragraph(f"all {result.n_arrays} arrays are equal")]
     rows = [
-        (one.name, _shapes(one), format_number(one.distance), format_number(one.largest_change))
-        for one in result.arrays
+        (array.name, _shapes(array), format_number(array.distance), format_number(array.largest_change))
+        for array in result.arrays
     ]
     equal = result.n_arrays - len(result.arrays)
     others = f"; {format_count(equal, 'other array is', 'other arrays are')} equal" if equal else ""
@@ -199,6 +199,8 @@ def _text(value: Any) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS].rpartition(' ')[0]} ..."
 
 
-def _shapes(one: "ArrayDistance") -> str:
-    old, new = ("none" if shape is None else " x ".join(map(str, shape)) for shape in (one.old_shape, one.new_shape))
+def _shapes(array: "ArrayDistance") -> str:
+    old, new = (
+        "none" if shape is None else " x ".join(map(str, shape)) for shape in (array.old_shape, array.new_shape)
+    )
     return old if old == new else f"{old} -> {new}"

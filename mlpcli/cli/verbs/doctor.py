@@ -71,8 +71,8 @@ def as_json(result: "Diagnosis") -> dict[str, Any]:
                 "state": "skipped" if check.skipped else "found" if check.findings else "ok",
                 "reason": check.skipped,
                 "findings": [
-                    {"fact": one.fact, "why": one.why, "remedy": one.remedy, "values": one.values}
-                    for one in check.findings
+                    {"fact": finding.fact, "why": finding.why, "remedy": finding.remedy, "values": finding.values}
+                    for finding in check.findings
                 ],
             }
             for check in result.checks

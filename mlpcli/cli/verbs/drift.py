@@ -31,19 +31,17 @@ def check_table(
         )
     check_on_drift(on_drift)
     with show_progress(screen):
-        found = check_drift(weights, source, delimiter, encoding)
-    screen.write_result(document(found), as_json(found), form)
-    found.report.refuse(on_drift)
+        result = check_drift(weights, source, delimiter, encoding)
+    screen.write_result(document(result), as_json(result), form)
+    result.report.refuse(on_drift)
 
 
-def document(found: DriftCheck) -> Document:
+def document(result: DriftCheck) -> Document:
     """A row per column, the unseen levels, and the verdict."""
-    report = found.report
+    report = result.report
     n_columns = format_count(len(report.columns), "column")
-    title = (
-        f"{format_count(report.n_rows, 'row')} beside {format_count(report.n_training_rows, 'training row')} · "
-        f"{n_columns}"
-    )
+    n_training_rows = format_count(report.n_training_rows, "training row")
+    title = f"{format_count(report.n_rows, 'row')} beside {n_training_rows} · {n_columns}"
     columns = [
         *(name_column("column"), Column("role", is_text=True, rank=4), Column("missing (before)", rank=2)),
         *(Column("range", rank=1), Column("range before", rank=1)),
@@ -62,12 +60,12 @@ def document(found: DriftCheck) -> Document:
         verdict = f"no verdict on {n_columns}"
     few = [f"fewer than {MIN_ROWS} rows: too few to test for drift"] if is_short else []
     blocks.append(Paragraph(verdict, "bad" if drifted else ""))
-    return Document(title, blocks, [*found.notes, *few], heading=f"mlp check: {verdict}")
+    return Document(title, blocks, [*result.notes, *few], heading=f"mlp check: {verdict}")
 
 
-def as_json(found: DriftCheck) -> dict[str, Any]:
+def as_json(result: DriftCheck) -> dict[str, Any]:
     """The result for JSON."""
-    report = found.report
+    report = result.report
     return {
         "n_rows": report.n_rows,
         "n_training_rows": report.n_training_rows,
@@ -94,7 +92,7 @@ def as_json(found: DriftCheck) -> dict[str, Any]:
             }
             for drift in report.columns
         ],
-        "notes": found.notes,
+        "notes": result.notes,
     }
 
 

@@ -82,15 +82,15 @@ def evaluate(
     gates, bounds = parse_gates(minimum, maximum), parse_interval_options(confidence, replicates)
     refuse_swapped("eval", weights, source)
     groups = parse_grouping(by, cross, gate_groups, gates)
-    screen, place = Screen(quiet), cluster_at(cluster, security)
+    screen, cluster_address = Screen(quiet), cluster_at(cluster, security)
     with show_progress(screen, "scoring"):
         result = run_evaluation(
-            weights, source, gates, delimiter, encoding, on_drift, bounds, groups, parse_level(level), place
+            weights, source, gates, delimiter, encoding, on_drift, bounds, groups, parse_level(level), cluster_address
         )
     LOG.event("scored", rows=result.n_rows, passed=result.passed)
-    shown = document(result)
-    screen.write_result(shown, as_json(result), form)
-    report(result, shown, junit)
+    output = document(result)
+    screen.write_result(output, as_json(result), form)
+    report(result, output, junit)
     refuse_missed(result.gate_results)
     if result.drift is not None:
         result.drift.refuse(on_drift)
@@ -143,47 +143,47 @@ def _slices_json(table: "SliceTable") -> dict[str, Any]:
         "metric": table.metric,
         "groups": [
             {
-                "name": one.name,
-                "n_rows": one.n_rows,
-                "is_small": one.is_small,
-                "scores": one.scored.scores,
-                "intervals": _intervals_json(one.scored),
+                "name": group.name,
+                "n_rows": group.n_rows,
+                "is_small": group.is_small,
+                "scores": group.scored.scores,
+                "intervals": _intervals_json(group.scored),
             }
-            for one in table.slices
+            for group in table.slices
         ],
     }
 
 
 def _intervals_json(scored: "predictions.Scored") -> dict[str, dict[str, float | str]]:
     return {
-        key: {"low": one.low, "high": one.high, **({"reason": one.reason} if one.reason else {})}
-        for key, one in scored.intervals.items()
+        key: {"low": ends.low, "high": ends.high, **({"reason": ends.reason} if ends.reason else {})}
+        for key, ends in scored.intervals.items()
     }
 
 
 def _per_class(scored: "predictions.Scored") -> list[Table]:
     """Scores per class, output or column: a row each, two columns per metric."""
-    parts: dict[str, dict[str, str]] = {}
+    keys_by_class: dict[str, dict[str, str]] = {}
     for key in scored.scores:
         if "[" in key:
-            metric, _, part = key.partition("[")
-            parts.setdefault(part[:-1], {})[metric] = key
-    if not parts:
+            metric, _, class_name = key.partition("[")
+            keys_by_class.setdefault(class_name[:-1], {})[metric] = key
+    if not keys_by_class:
         return []
-    metrics = list(dict.fromkeys(metric for of in parts.values() for metric in of))
+    metrics = list(dict.fromkeys(metric for keys in keys_by_class.values() for metric in keys))
     has_interval = {key.partition("[")[0] for key in scored.intervals if "[" in key}
     columns = [name_column("")]
     for metric in metrics:
         columns += [Column(metric), *([Column("interval", rank=1)] if metric in has_interval else [])]
     rows = []
-    for part, of in list(parts.items())[:MOST_CLASSES]:
-        cells = [part]
+    for class_name, keys in list(keys_by_class.items())[:MOST_CLASSES]:
+        cells = [class_name]
         for metric in metrics:
-            key = of.get(metric, "")
+            key = keys.get(metric, "")
             ends = [format_interval(scored.intervals.get(key))] if metric in has_interval else []
             cells += [format_number(scored.scores.get(key)), *ends]
         rows.append(cells)
-    n_more = len(parts) - MOST_CLASSES
+    n_more = len(keys_by_class) - MOST_CLASSES
     return [Table(columns, rows, more=f"and {n_more} more (--json shows all)" if n_more > 0 else "")]
 
 
@@ -210,15 +210,15 @@ def _confusion(result: "EvalResult") -> list[Table]:
 
 
 def _confused_pairs(labels: Sequence[str], cells: list[list[float]]) -> Table:
-    found = sorted(
+    pairs = sorted(
         ((cell, i, j) for i, row in enumerate(cells) for j, cell in enumerate(row) if i != j and cell),
         key=lambda pair: (-pair[0], pair[1:]),
     )
     rows = [
         (labels[i], labels[j], _amount(cell), f"{100 * cell / sum(cells[i]):.0f}%")
-        for cell, i, j in found[:MOST_CONFUSED]
+        for cell, i, j in pairs[:MOST_CONFUSED]
     ]
-    n_more = len(found) - MOST_CONFUSED
+    n_more = len(pairs) - MOST_CONFUSED
     more = (
         f"and {format_count(n_more, 'more pair')} of {len(labels)} classes (--json has the matrix)"
         if n_more > 0
@@ -248,21 +248,21 @@ def _slices(table: "SliceTable") -> Table:
         ),
         *(Column(key, rank=2) for key in shown),
     ]
-    columns += [Column("", is_text=True, rank=3)] if any(one.is_small for one in table.slices) else []
-    rows = [_slice_row(one, table.metric, shown)[: len(columns)] for one in table.slices[:MOST_CLASSES]]
+    columns += [Column("", is_text=True, rank=3)] if any(group.is_small for group in table.slices) else []
+    rows = [_slice_row(group, table.metric, shown)[: len(columns)] for group in table.slices[:MOST_CLASSES]]
     n_more = len(table.slices) - MOST_CLASSES
     more = f"and {format_count(n_more, 'more group')}; --json shows all" if n_more > 0 else ""
     return Table(columns, rows, more=more)
 
 
-def _slice_row(one: "Slice", metric: str, shown: list[str]) -> tuple[str, ...]:
-    scores = one.scored.scores
+def _slice_row(group: "Slice", metric: str, shown: list[str]) -> tuple[str, ...]:
+    scores = group.scored.scores
     further = [format_number(scores[key]) for key in shown]
     return (
-        one.name,
-        f"{one.n_rows}",
+        group.name,
+        f"{group.n_rows}",
         format_number(scores[metric]),
-        format_interval(one.scored.intervals.get(metric)),
+        format_interval(group.scored.intervals.get(metric)),
         *further,
-        one.remark,
+        group.remark,
     )

@@ -80,7 +80,7 @@ def explain(
         parse_number("--max-seconds", max_seconds, above=0.0) if max_seconds else None,
         parse_number("--confidence", confidence), parse_count("--seed", seed), delimiter, encoding, image,
     )  # fmt: skip
-    wanted = _wanted(rows, columns, of, form, image)
+    wanted = _parse_columns(rows, columns, of, form, image)
     if rows:
         _write_rows(*explain_rows(request, of), is_json=form == "json")
     elif wanted:
@@ -93,7 +93,7 @@ def explain(
         screen.write_result(document(result), as_json(result), form)
 
 
-def _wanted(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[str, ...]:
+def _parse_columns(rows: bool, columns: str, of: str, form: str, image: str) -> tuple[str, ...]:
     """The names in --columns; raises MlpError for options that cannot be combined."""
     wanted = tuple(name.strip() for name in next(csv.reader([columns]), []) if name.strip())
     if columns and not wanted:
@@ -114,7 +114,7 @@ def document(result: "ImportanceResult") -> Document:
     title = (
         f"{_rows_of(result)} · {describe_target(result.model.target)} · {result.metric} {format_number(result.score)}"
     )
-    largest = max((one.loss for one in result.columns), default=0.0)
+    largest = max((importance.loss for importance in result.columns), default=0.0)
     columns = [
         name_column("column"),
         Column(result.change),
@@ -122,8 +122,13 @@ def document(result: "ImportanceResult") -> Document:
         Column("", is_text=True, rank=2),
     ]
     rows = [
-        (one.columns[0], format_number(one.loss), _interval(one), Cell("▇" * _length(one, largest), "good"))
-        for one in result.columns[:MOST_ROWS]
+        (
+            importance.columns[0],
+            format_number(importance.loss),
+            _interval(importance),
+            Cell("▇" * _length(importance, largest), "good"),
+        )
+        for importance in result.columns[:MOST_ROWS]
     ]
     n_more = len(result.columns) - len(rows)
     more = (
@@ -132,14 +137,15 @@ def document(result: "ImportanceResult") -> Document:
         else ""
     )
     blocks: list[Block] = [Table(columns, rows, more=more)]
-    for linked, one in result.together:
+    for group, importance in result.together:
+        together = f"{format_number(importance.loss)} {_interval(importance)}".rstrip()
         blocks.append(
             Paragraph(
-                f"{_all_of(linked.columns)} are correlated (rank correlation {format_number(linked.correlation)}): "
-                f"each can replace the other. Shuffled together: {format_number(one.loss)} {_interval(one)}".rstrip()
+                f"{_all_of(group.columns)} are correlated (rank correlation {format_number(group.correlation)}): "
+                f"each can replace the other. Shuffled together: {together}"
             )
         )
-    reasons = dict.fromkeys(one.reason for one in result.columns if one.reason)
+    reasons = dict.fromkeys(importance.reason for importance in result.columns if importance.reason)
     return Document(title, blocks, [*result.notes, *reasons], heading="mlp explain")
 
 
@@ -155,10 +161,10 @@ def as_json(result: "ImportanceResult") -> dict[str, Any]:
         "n_sampled": result.n_sampled,
         "metric": result.metric,
         "score": result.score,
-        "columns": [_importance_json(one) for one in result.columns],
+        "columns": [_importance_json(importance) for importance in result.columns],
         "together": [
-            {**_importance_json(one), "columns": linked.columns, "correlation": linked.correlation}
-            for linked, one in result.together
+            {**_importance_json(importance), "columns": group.columns, "correlation": group.correlation}
+            for group, importance in result.together
         ],
         "notes": result.notes,
     }
@@ -170,15 +176,15 @@ def dependence_document(result: "DependenceResult") -> Document:
     tables = [
         Table(
             [
-                name_column(one.column),
-                *(Column(name, rank=int(place > 5)) for place, name in enumerate(result.shown.values())),
+                name_column(dependence.column),
+                *(Column(name, rank=int(index > 5)) for index, name in enumerate(result.shown.values())),
             ],
             [
-                (value, *(format_number(float(one.mean[row, index])) for index in result.shown))
-                for row, value in enumerate(one.values)
+                (value, *(format_number(float(dependence.mean[row, index])) for index in result.shown))
+                for row, value in enumerate(dependence.values)
             ],
         )
-        for one in result.columns
+        for dependence in result.columns
     ]
     return Document(title, tables, result.notes, heading="mlp explain")
 
@@ -190,16 +196,27 @@ def dependence_json(result: "DependenceResult") -> dict[str, Any]:
         "n_sampled": result.n_sampled,
         "answers": result.output_names,
         "columns": [
-            {"column": one.column, "values": one.values, "mean": one.mean, "curves": one.curves}
-            for one in result.columns
+            {
+                "column": dependence.column,
+                "values": dependence.values,
+                "mean": dependence.mean,
+                "curves": dependence.curves,
+            }
+            for dependence in result.columns
         ],
         "notes": result.notes,
     }
 
 
-def _importance_json(one: "Importance") -> dict[str, Any]:
-    record = {"column": one.columns[0], "loss": one.loss, "low": one.low, "high": one.high, "repeats": one.repeats}
-    return record | ({"reason": one.reason} if one.reason else {})
+def _importance_json(importance: "Importance") -> dict[str, Any]:
+    record = {
+        "column": importance.columns[0],
+        "loss": importance.loss,
+        "low": importance.low,
+        "high": importance.high,
+        "repeats": importance.repeats,
+    }
+    return record | ({"reason": importance.reason} if importance.reason else {})
 
 
 def _rows_of(result: "ImportanceResult | DependenceResult") -> str:
@@ -207,12 +224,16 @@ def _rows_of(result: "ImportanceResult | DependenceResult") -> str:
     return few if result.n_sampled < result.n_rows else format_count(result.n_rows, "row")
 
 
-def _interval(one: "Importance") -> str:
-    return "" if one.reason or one.low != one.low else f"[{format_number(one.low)}, {format_number(one.high)}]"
+def _interval(importance: "Importance") -> str:
+    return (
+        ""
+        if importance.reason or importance.low != importance.low
+        else f"[{format_number(importance.low)}, {format_number(importance.high)}]"
+    )
 
 
-def _length(one: "Importance", largest: float) -> int:
-    return round(BAR * max(one.loss, 0.0) / largest) if largest > 0 else 0
+def _length(importance: "Importance", largest: float) -> int:
+    return round(BAR * max(importance.loss, 0.0) / largest) if largest > 0 else 0
 
 
 def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
@@ -221,16 +242,16 @@ def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
     heading = ["row", "answer", "explained", "value", "typical", *(f"by_{name}" for name in columns)]
     if not is_json:
         writer.writerow(heading)
-    for one in rows:
-        prediction = one.prediction.item() if hasattr(one.prediction, "item") else one.prediction
+    for row in rows:
+        prediction = row.prediction.item() if hasattr(row.prediction, "item") else row.prediction
         if is_json:
-            parts = dict(zip(columns, one.parts, strict=True))
+            contributions = dict(zip(columns, row.contributions, strict=True))
             record = {
-                "row": one.row, "answer": prediction, "explained": one.of, "value": one.value, "typical": one.baseline,
-                "by": parts,
+                "row": row.row, "answer": prediction, "explained": row.explained, "value": row.value,
+                "typical": row.baseline, "by": contributions,
             }  # fmt: skip
             sys.stdout.write(dumps(plain(record), allow_nan=False, default=str) + "\n")
         else:
-            numbers = (f"{part:.6g}" for part in (one.value, one.baseline, *one.parts))
+            numbers = (f"{value:.6g}" for value in (row.value, row.baseline, *row.contributions))
             prediction = f"{prediction:.9g}" if isinstance(prediction, float) else prediction
-            writer.writerow([one.row, prediction, one.of, *numbers])
+            writer.writerow([row.row, prediction, row.explained, *numbers])

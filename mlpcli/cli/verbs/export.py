@@ -57,25 +57,23 @@ def export(
         screen.write_result(document(result), as_json(result), form)
         return
     write_out(result.data)
-    (screen.info if result.tried else screen.warn)(_how_tried(result))
+    (screen.info if result.agreement else screen.warn)(_describe_agreement(result))
 
 
 def document(result: "ExportResult") -> Document:
     """The written file, and how it was verified."""
-    title = (
-        f"Wrote {result.path}: {format_count(result.n_networks, 'network')}, "
-        f"{format_count(result.n_numbers, 'number')}."
-    )
-    if result.tried is None:
-        return Document(title, notes=[_how_tried(result)], heading="mlp export")
-    return Document(title, [Paragraph(_how_tried(result))], heading="mlp export")
+    n_networks, n_numbers = format_count(result.n_networks, "network"), format_count(result.n_numbers, "number")
+    title = f"Wrote {result.path}: {n_networks}, {n_numbers}."
+    if result.agreement is None:
+        return Document(title, notes=[_describe_agreement(result)], heading="mlp export")
+    return Document(title, [Paragraph(_describe_agreement(result))], heading="mlp export")
 
 
-def _how_tried(result: "ExportResult") -> str:
-    if result.tried is None:
+def _describe_agreement(result: "ExportResult") -> str:
+    if result.agreement is None:
         return f"not tested: {result.reason}"
-    apart = f"{result.tried.difference:.1g}"
-    n_labels = result.tried.n_labels
+    apart = f"{result.agreement.difference:.1g}"
+    n_labels = result.agreement.n_labels
     labels = (
         (f"{format_count(n_labels, 'label')} {'differs' if n_labels == 1 else 'differ'}")
         if n_labels
@@ -84,17 +82,17 @@ def _how_tried(result: "ExportResult") -> str:
     found = f"probabilities differ by {apart} at most, {labels}" if result.has_labels else f"by {apart} at most"
     if not result.has_labels:
         found = f"predictions differ {found}, relative to their size or the standard deviation of the target"
-    return f"Tested on {format_count(result.tried.n_rows, 'row')}: {found}."
+    return f"Tested on {format_count(result.agreement.n_rows, 'row')}: {found}."
 
 
 def as_json(result: "ExportResult") -> dict[str, Any]:
     """The written file, and how it was verified."""
-    tried = result.tried
+    agreement = result.agreement
     return {
         "path": result.path,
         "language": result.language,
         "bytes": len(result.data),
         "networks": result.n_networks,
         "numbers": result.n_numbers,
-        "tried": None if tried is None else {"rows": tried.n_rows, "largest_difference": tried.difference},
+        "tried": None if agreement is None else {"rows": agreement.n_rows, "largest_difference": agreement.difference},
     }

@@ -33,7 +33,9 @@ def gate_blocks(gate_results: "Sequence[GateResult]") -> list[Gates]:
     missed = [result for result in of_groups if not result.passed]
     shown = [*(result for result in gate_results if not result.where), *missed[:MOST_MISSED]]
     more = f"gates in groups: {len(of_groups) - len(missed)} of {len(of_groups)} pass" if of_groups else ""
-    return [Gates([Gate(one.name, one.score_text, one.passed) for one in shown], more)] if gate_results else []
+    return (
+        [Gates([Gate(result.name, result.score_text, result.passed) for result in shown], more)] if gate_results else []
+    )
 
 
 def gates_json(gate_results: "Sequence[GateResult]") -> list[dict[str, Any]]:

@@ -97,11 +97,11 @@ def as_json(starter: "Starter", output: str) -> dict[str, Any]:
     """The profile of the table, the choices, and the text of the config."""
     columns = [
         {
-            **{"name": one.name, "role": one.role, "kind": one.kind},
-            **{"distinct": one.n_distinct, "missing": one.n_missing},
-            **{"dropped": one.drop_reason or None, "note": one.note or None, "fault": one.fault or None},
+            **{"name": profile.name, "role": profile.role, "kind": profile.kind},
+            **{"distinct": profile.n_distinct, "missing": profile.n_missing},
+            **{"dropped": profile.drop_reason or None, "note": profile.note or None, "fault": profile.fault or None},
         }
-        for one in starter.profiles
+        for profile in starter.profiles
     ]
     return {
         "output": None if output == "-" else output,
@@ -112,7 +112,7 @@ def as_json(starter: "Starter", output: str) -> dict[str, Any]:
         "task_reason": starter.task_reason,
         "classes": starter.class_counts,
         "columns": columns,
-        "group": starter.data.facts.group or None,
+        "group": starter.data.summary.group or None,
         "recipe": starter.recipe,
         "seconds": starter.seconds,
         "notes": starter.notes,
@@ -173,6 +173,6 @@ def _reason(starter: "Starter") -> str:
 
 
 def _described(profile: "ColumnProfile") -> str:
-    parts = [str(profile.n_distinct)] if profile.role == "category" else []
-    parts += [f"{profile.n_missing} missing"] if profile.n_missing else []
-    return f"{profile.name} ({', '.join(parts)})" if parts else profile.name
+    counts = [str(profile.n_distinct)] if profile.role == "category" else []
+    counts += [f"{profile.n_missing} missing"] if profile.n_missing else []
+    return f"{profile.name} ({', '.join(counts)})" if counts else profile.name

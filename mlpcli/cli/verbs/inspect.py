@@ -102,10 +102,10 @@ def _layers(inspection: "Inspection") -> Table:
         more=layers_remark(inspection.model.ensemble.networks),
         rows=[
             (
-                *(str(of.number), f"{of.n_out} x {of.n_in}", str(of.n_parameters), of.activation),
-                *(format_number(of.weight_std), format_number(of.weight_largest)),
+                *(str(layer.number), f"{layer.n_out} x {layer.n_in}", str(layer.n_parameters), layer.activation),
+                *(format_number(layer.weight_std), format_number(layer.weight_largest)),
             )
-            for of in inspection.layers
+            for layer in inspection.layers
         ],
     )
 
@@ -122,9 +122,11 @@ def _members(model: "Model") -> list[Table]:
     rows = [
         (
             *(str(member), *([f"{times / total:.3f}"] if kept else []), " -> ".join(map(str, network.sizes))),
-            *(drawn_text(of.get(key)) for key in keys),
+            *(drawn_text(values.get(key)) for key in keys),
         )
-        for member, times, network, of in zip(members, ensemble.member_counts, ensemble.networks, drawn, strict=False)
+        for member, times, network, values in zip(
+            members, ensemble.member_counts, ensemble.networks, drawn, strict=False
+        )
     ]
     return [Table([*shown, *number_columns([key.rpartition(".")[2] for key in keys])], rows)]
 
@@ -137,7 +139,9 @@ def _columns(model: "Model") -> Table:
         Column("treatment", is_text=True),
     ]
     features = model.preprocessor.columns
-    rows = [(of.name, of.role, str(of.n_inputs), _treatment(of)) for of in features[:MOST_COLUMNS]]
+    rows = [
+        (feature.name, feature.role, str(feature.n_inputs), _treatment(feature)) for feature in features[:MOST_COLUMNS]
+    ]
     n_more = len(features) - MOST_COLUMNS
     return Table(
         columns, rows, more=f"and {format_count(n_more, 'more column')} (--json shows all)" if n_more > 0 else ""
@@ -147,39 +151,41 @@ def _columns(model: "Model") -> Table:
 def _treatment(column: "Feature") -> str:
     from mlpcli.data.schema.dates import iso_date
 
-    parts = []
+    texts = []
     if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:
         shown = iso_date if column.role == "date" else "{:.10g}".format
-        parts.append(f"{shown(column.minimum)} to {shown(column.maximum)}")
-    parts += [f"clipped at {column.clip:g}"] if column.clip is not None else []
-    parts += [f"{column.n_quantiles} quantiles"] if column.n_quantiles else []
-    parts += [f"{column.n_bins} bins"] if column.n_bins else []
-    parts += [f"written {column.schema.date_format}"] if column.schema.date_format else []
+        texts.append(f"{shown(column.minimum)} to {shown(column.maximum)}")
+    texts += [f"clipped at {column.clip:g}"] if column.clip is not None else []
+    texts += [f"{column.n_quantiles} quantiles"] if column.n_quantiles else []
+    texts += [f"{column.n_bins} bins"] if column.n_bins else []
+    texts += [f"written {column.schema.date_format}"] if column.schema.date_format else []
     if levels := column.levels or column.schema.levels:
-        parts.append(format_list(levels, 6))
-    parts += ["missing"] if column.has_missing_level else []
-    parts += ["other"] if column.has_other_level else []
+        texts.append(format_list(levels, 6))
+    texts += ["missing"] if column.has_missing_level else []
+    texts += ["other"] if column.has_other_level else []
     if column.n_missing:
-        parts.append(f"{column.n_missing} missing in training")
+        texts.append(f"{column.n_missing} missing in training")
     if column.flag_of:
-        parts.append(
+        texts.append(
             "with a missing indicator"
             if column.flag_of == column.name
             else f"missing indicator shared with {column.flag_of}"
         )
-    return ", ".join(parts)
+    return ", ".join(texts)
 
 
 def _scores(model: "Model") -> list[Table]:
     """The main metrics of each split; no table if the model was not scored."""
     scores: dict[str, dict[str, float | None]] = {}
     for key, value in model.scores.items():
-        part, _, metric = key.partition(".")
-        scores.setdefault(part, {})[metric] = value
+        split, _, metric = key.partition(".")
+        scores.setdefault(split, {})[metric] = value
     chosen = model.record.get("chosen", {})
     headings = score_headings(list(scores), chosen)
     metrics = main_metrics(model.target.task, model.target.names)
-    rows = [(metric, *(format_number(of.get(metric)) for of in scores.values())) for metric in metrics]
+    rows = [
+        (metric, *(format_number(split_scores.get(metric)) for split_scores in scores.values())) for metric in metrics
+    ]
     return (
         [Table([name_column(""), *number_columns(headings)], rows, more=chosen_remark(chosen, model))] if scores else []
     )
@@ -191,9 +197,9 @@ def _sizes(of_parts: Mapping[str, int], record: Mapping[str, Any]) -> str:
     is_folded = members.get("rows") == "folds"
     folds = {"train": f" in {members['folds'] or members['count']} folds"} if is_folded else {}
     sizes = [
-        format_count(n, part, part) + folds.get(part, "")
-        for part, n in of_parts.items()
-        if not (is_folded and part == "validation")
+        format_count(n, split, split) + folds.get(split, "")
+        for split, n in of_parts.items()
+        if not (is_folded and split == "validation")
     ]
     return ", ".join(sizes)
 
@@ -203,7 +209,7 @@ def _record(inspection: "Inspection") -> Facts:
     data, of_parts, sittings = record.get("data", {}), record.get("rows", {}), record.get("sittings", [])
     rows = {
         "trained on": f"{data.get('name', '?')} · {_sizes(of_parts, record)}",
-        "data hash": ", ".join(f"{part} {str(sha256)[:16]}" for part, sha256 in data.get("sha256", {}).items()),
+        "data hash": ", ".join(f"{split} {str(sha256)[:16]}" for split, sha256 in data.get("sha256", {}).items()),
         "epoch": f"{record.get('epoch', '?')} of {record.get('epochs', '?')}",
         "seed": str(record.get("seed", "?")),
     }

@@ -64,7 +64,9 @@ def chart_of(curves: "Curves", is_log: bool) -> Chart:
         sides = (("train", run.train), ("validation", run.validation))
         shown = [Curve(name, points.epochs, points.values) for name, points in sides if points.values]
         return Chart(shown, "epoch", is_log, run.kept_epoch)
-    return Chart([Curve(run.name, run.judged.epochs, run.judged.values) for run in curves.runs], "epoch", is_log)
+    return Chart(
+        [Curve(run.name, run.main_points.epochs, run.main_points.values) for run in curves.runs], "epoch", is_log
+    )
 
 
 def _row(run: "RunCurves") -> list[str]:

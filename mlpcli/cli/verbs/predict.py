@@ -51,8 +51,8 @@ def predict(
     """
     from mlpcli.cli.progress.bars import show_progress
     from mlpcli.cli.rendering.terminal import Screen, write_out
-    from mlpcli.workflows.predict import describe_counts, predict_to_file
     from mlpcli.workflows.predict import predict as run_prediction
+    from mlpcli.workflows.predict import predict_to_file
     from mlpcli.workflows.predicting.chunks import PredictRequest
 
     LOG.begin(log, "predict", weights=weights, input=source, output=output)
@@ -62,17 +62,16 @@ def predict(
     request = PredictRequest(
         weights, source, _names(keep), proba, raw, delimiter, encoding, safe_csv, on_drift, hidden, parse_level(level)
     )  # fmt: skip
-    screen, place = Screen(quiet), cluster_at(cluster, security)
+    screen, cluster_address = Screen(quiet), cluster_at(cluster, security)
     # No progress bar if the predictions go to the same terminal.
     with nullcontext() if output == "-" and sys.stdout.isatty() else show_progress(screen):
         if output == "-":
-            summary = run_prediction(request, write_out, JSON_LINES_FILE if json else output, place)
+            summary = run_prediction(request, write_out, JSON_LINES_FILE if json else output, cluster_address)
             sys.stdout.flush()
         else:
-            summary = predict_to_file(request, output, place)
+            summary = predict_to_file(request, output, cluster_address)
     LOG.event("predicted", rows=summary.n_rows)
-    odd = describe_counts(summary.counts)
-    for note in (*summary.notes, *([odd] if odd else [])):
+    for note in (*summary.notes, *([summary.counts_text] if summary.counts_text else [])):
         screen.warn(note)
     if summary.drift is not None:
         summary.drift.refuse(on_drift)

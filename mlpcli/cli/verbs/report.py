@@ -77,17 +77,17 @@ def report(
     )
     with show_progress(screen, "reporting"):
         result = write_report(request)
-    _give(result, screen, form)
+    _write_result(result, screen, form)
     refuse_missed(result.gate_results)
 
 
-def _give(result: "ReportResult", screen: "Screen", form: Form) -> None:
+def _write_result(result: "ReportResult", screen: "Screen", form: Form) -> None:
     """Write the result, to standard error if the page itself goes to standard output."""
     if result.path != "-":
         screen.write_result(document(result), as_json(result), form)
         return
     sys.stdout.write(result.page.decode("utf-8"))
-    for text in (result.verdict, *(one.text for one in result.gate_results)):
+    for text in (result.verdict, *(gate_result.text for gate_result in result.gate_results)):
         screen.info(text)
     for note in result.notes:
         screen.warn(note)
@@ -117,9 +117,9 @@ def as_json(result: "ReportResult") -> dict[str, Any]:
         "n_sampled": result.n_sampled,
         "verdict": result.verdict,
         "scores": result.scored.scores,
-        "intervals": {key: {"low": one.low, "high": one.high} for key, one in result.scored.intervals.items()},
+        "intervals": {key: {"low": ends.low, "high": ends.high} for key, ends in result.scored.intervals.items()},
         "gates": gates_json(result.gate_results),
-        "passed": all(one.passed for one in result.gate_results),
+        "passed": all(gate_result.passed for gate_result in result.gate_results),
         "sections": result.sections,
         "notes": result.notes,
     }

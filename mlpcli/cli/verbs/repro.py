@@ -40,8 +40,8 @@ def repro(
         result = run_repro(weights, tuple(data or ()), view)
     screen.write_result(document(result), as_json(result), form)
     if not result.is_same:
-        what = [one.what for one in result.deviations] + (["arrays"] if result.arrays else [])
-        raise GateMissed(f"{weights}: not reproduced: {format_list(what)}")
+        differing = [deviation.what for deviation in result.deviations] + (["arrays"] if result.arrays else [])
+        raise GateMissed(f"{weights}: not reproduced: {format_list(differing)}")
 
 
 def document(result: "ReproResult") -> Document:
@@ -50,7 +50,7 @@ def document(result: "ReproResult") -> Document:
         title = f"{result.weights}: {format_count(result.n_epochs, 'epoch')} reproduced bit for bit"
         return Document(title, heading="mlp repro: pass")
     ending = "not bit-identical" if result.was_trained else "the data differs: not trained again"
-    rows = [(one.what, one.then, one.now) for one in result.deviations]
+    rows = [(deviation.what, deviation.then, deviation.now) for deviation in result.deviations]
     blocks: list[Block] = [Table(text_columns(["", "then", "now"]), rows)]
     if result.was_trained:
         blocks.append(_arrays(result) if result.arrays else Paragraph("all arrays are equal"))
@@ -66,15 +66,16 @@ def as_json(result: "ReproResult") -> dict[str, Any]:
         "epochs": result.n_epochs,
         "deviations": result.deviations,
         "arrays": [
-            {"name": one.name, "distance": one.distance, "largest_change": one.largest_change} for one in result.arrays
+            {"name": array.name, "distance": array.distance, "largest_change": array.largest_change}
+            for array in result.arrays
         ],
     }
 
 
 def _arrays(result: "ReproResult") -> Table:
     rows = [
-        (one.name, format_number(one.distance), format_number(one.largest_change))
-        for one in result.arrays[:MOST_ARRAYS]
+        (array.name, format_number(array.distance), format_number(array.largest_change))
+        for array in result.arrays[:MOST_ARRAYS]
     ]
     n_more = len(result.arrays) - MOST_ARRAYS
     more = f"and {format_count(n_more, 'more array')}" if n_more > 0 else ""

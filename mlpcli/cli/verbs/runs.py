@@ -59,8 +59,8 @@ _ROWS = {"test": "the test rows", "validation": "the validation rows", "train": 
 
 def _rows(group: "Group") -> str:
     """The rows that were scored, and whether something was chosen on them."""
-    has_chosen = group.part == "validation" and any(run.metrics.get("chosen_on_validation") for run in group.runs)
-    return _ROWS[group.part] + (" (chosen on these rows)" if has_chosen else "")
+    has_chosen = group.split == "validation" and any(run.metrics.get("chosen_on_validation") for run in group.runs)
+    return _ROWS[group.split] + (" (chosen on these rows)" if has_chosen else "")
 
 
 def _table(group: "Group", title: str) -> Table:
@@ -80,7 +80,7 @@ def _table(group: "Group", title: str) -> Table:
 
 def _row(run: "Run", group: "Group") -> list[str | Cell]:
     star = "*" if run.is_best_so_far else ""
-    scores = [run.score(metric, group.part) for metric in group.metrics]
+    scores = [run.score(metric, group.split) for metric in group.metrics]
     tone: Tone = "bad" if run.far_worse else ""
     return [
         run.name,
@@ -112,8 +112,8 @@ def as_json(folder: str, groups: "Sequence[Group]") -> dict[str, Any]:
                 "state": run.state,
                 "train": group.data,
                 "target": group.target,
-                "scored_on": group.part,
-                "scores": {metric: run.score(metric, group.part) for metric in group.metrics},
+                "scored_on": group.split,
+                "scores": {metric: run.score(metric, group.split) for metric in group.metrics},
                 "is_best_so_far": run.is_best_so_far,
                 "epochs": run.epochs,
                 "seconds": run.seconds,

@@ -14,7 +14,7 @@ from mlpcli.messages import format_count, format_duration, format_interval, form
 
 if TYPE_CHECKING:
     from mlpcli.search.study import Trial
-    from mlpcli.workflows.search import Judged, SearchResult
+    from mlpcli.workflows.search import HeldOutScore, SearchResult
 
 SHOWN = 5  # trials in the table; --json and `mlp runs` show all
 LEAST_IMPORTANCE = 0.01
@@ -57,8 +57,8 @@ def search(
     form, screen = form_of(json, markdown, html), Screen(quiet)
     limits = _limits(trials, seconds, processes)
     loaded = load_config(config, [*(settings or []), *limits])
-    words = [word for one in settings or [] for word in ("--set", one)]
-    words += [word for one in limits for word in ("--set", one)] + (["--output", output] if output else [])
+    words = [word for override in settings or [] for word in ("--set", override)]
+    words += [word for override in limits for word in ("--set", override)] + (["--output", output] if output else [])
     words += [*cluster_arguments(cluster, security), *["--quiet"] * quiet, *[f"--{form}"] * (form != "text")]
     view = SearchView(screen)
     with view.watching():
@@ -72,16 +72,16 @@ def search(
 
 def _limits(trials: str, seconds: str, processes: str) -> list[str]:
     """The overrides of the section `search`; raises MlpError."""
-    found = [f"search.trials={parse_count('--trials', trials, 1)}"] if trials else []
-    found += [f"search.seconds={parse_number('--max-seconds', seconds, 0.0):g}"] if seconds else []
-    return found + ([f"search.processes={parse_count('--processes', processes, 1)}"] if processes else [])
+    overrides = [f"search.trials={parse_count('--trials', trials, 1)}"] if trials else []
+    overrides += [f"search.seconds={parse_number('--max-seconds', seconds, 0.0):g}"] if seconds else []
+    return overrides + ([f"search.processes={parse_count('--processes', processes, 1)}"] if processes else [])
 
 
 def document(result: "SearchResult") -> Document:
     """The best trials, the scores of the winner and of the config as written on held-out rows, and key importances."""
     metric, best = result.metric, result.best
     title = f"{tally(result.trials)} · {metric} of the validation rows · best: trial {best.number}"
-    complete = _ordered(result)
+    complete = _complete_trials(result)
     columns = [
         name_column("trial"),
         Column(metric),
@@ -89,22 +89,23 @@ def document(result: "SearchResult") -> Document:
         Column("time", rank=2),
         Column("", is_text=True),
     ]
-    keys = short_keys([key for one in complete for key in one.values])
+    keys = short_keys([key for trial in complete for key in trial.values])
     rows = [
         (
-            str(one.number),
-            format_number(one.score),
-            str(one.epochs),
-            format_duration(one.seconds),
-            _described(one, keys),
+            str(trial.number),
+            format_number(trial.score),
+            str(trial.epochs),
+            format_duration(trial.seconds),
+            _describe_trial(trial, keys),
         )
-        for one in complete[:SHOWN]
+        for trial in complete[:SHOWN]
     ]
     more = f"and {format_count(len(complete) - SHOWN, 'more complete trial')}" if len(complete) > SHOWN else ""
-    blocks: list[Block] = [Table(columns, rows, more=more), _judged_table(result)]
-    if shown := [f"{keys.get(key, key)} {part:.0%}" for key, part in _mattered(result)]:
+    blocks: list[Block] = [Table(columns, rows, more=more), _held_out_table(result)]
+    if shown := [f"{keys.get(key, key)} {importance:.0%}" for key, importance in _important_keys(result)]:
         blocks.append(Paragraph(f"What set the best trials apart: {' · '.join(shown)}"))
-    faults = dict.fromkeys(f"trial {one.number}: {one.reason}" for one in result.trials if one.outcome == "failed")
+    failed = [trial for trial in result.trials if trial.outcome == "failed"]
+    faults = dict.fromkeys(f"trial {trial.number}: {trial.reason}" for trial in failed)
     blocks.append(Paragraph(f"{format_duration(result.seconds)}. Wrote {result.best_config}"))
     shown_faults = list(faults)[:3] + ([f"{len(faults) - 3} more trials failed."] if len(faults) > 3 else [])
     return Document(title, blocks, [*result.notes, *shown_faults, *_warnings(result)], heading="mlp search")
@@ -112,7 +113,7 @@ def document(result: "SearchResult") -> Document:
 
 def tally(trials: "Sequence[Trial]") -> str:
     """`50 trials: 44 complete, 5 pruned, 1 failed`."""
-    counts = Counter(one.outcome for one in trials)
+    counts = Counter(trial.outcome for trial in trials)
     listed = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
     return f"{format_count(len(trials), 'trial')}: {listed}"
 
@@ -120,14 +121,16 @@ def tally(trials: "Sequence[Trial]") -> str:
 def short_keys(keys: "Sequence[str]") -> dict[str, str]:
     """Each key by its shortest unambiguous suffix of components."""
     distinct = list(dict.fromkeys(keys))
-    found = {}
+    short = {}
     for key in distinct:
-        parts = key.split(".")
-        ends = (".".join(parts[-n:]) for n in range(1, len(parts) + 1))
-        found[key] = next(
-            (end for end in ends if sum(other == end or other.endswith(f".{end}") for other in distinct) == 1), key
-        )
-    return found
+        components = key.split(".")
+        suffixes = (".".join(components[-n:]) for n in range(1, len(components) + 1))
+        short[key] = next((suffix for suffix in suffixes if _is_unambiguous(suffix, distinct)), key)
+    return short
+
+
+def _is_unambiguous(suffix: str, keys: "Sequence[str]") -> bool:
+    return sum(key == suffix or key.endswith(f".{suffix}") for key in keys) == 1
 
 
 def as_json(result: "SearchResult") -> dict[str, Any]:
@@ -136,31 +139,35 @@ def as_json(result: "SearchResult") -> dict[str, Any]:
         "output": result.folder,
         "metric": result.metric,
         "best": {**_trial_json(result.best), "config": result.best_config},
-        "unseen": {"n_rows": result.n_aside, "file": result.aside or None, **_judged_json(result.judged)},
-        "as_written": None if result.written is None else _judged_json(result.written),
+        "unseen": {
+            "n_rows": result.n_held_out,
+            "file": result.held_out_file or None,
+            **_held_out_json(result.held_out_score),
+        },
+        "as_written": None if result.unchanged_score is None else _held_out_json(result.unchanged_score),
         "n_rows": result.n_rows,
         "importance": dict(result.importance),
         "seconds": result.seconds,
-        "trials": [_trial_json(one) for one in result.trials],
+        "trials": [_trial_json(trial) for trial in result.trials],
         "notes": result.notes,
     }
 
 
-def _ordered(result: "SearchResult") -> "list[Trial]":
+def _complete_trials(result: "SearchResult") -> "list[Trial]":
     """The complete trials, best first."""
-    complete = [one for one in result.trials if one.outcome == "complete" and one.score is not None]
-    return sorted(complete, key=lambda one: (_sign(result) * (one.score or 0.0), one.number))
+    complete = [trial for trial in result.trials if trial.outcome == "complete" and trial.score is not None]
+    return sorted(complete, key=lambda trial: (_sign(result) * (trial.score or 0.0), trial.number))
 
 
 def _sign(result: "SearchResult") -> float:
     """1 if lower is better, else -1."""
-    scores = [one.score for one in result.trials if one.outcome == "complete" and one.score is not None]
+    scores = [trial.score for trial in result.trials if trial.outcome == "complete" and trial.score is not None]
     return -1.0 if result.best.score == max(scores) else 1.0
 
 
-def _described(one: "Trial", keys: Mapping[str, str]) -> str:
-    values = ", ".join(f"{keys.get(key, key)} {_text(value)}" for key, value in one.values.items())
-    return one.origin or values
+def _describe_trial(trial: "Trial", keys: Mapping[str, str]) -> str:
+    values = ", ".join(f"{keys.get(key, key)} {_text(value)}" for key, value in trial.values.items())
+    return trial.origin or values
 
 
 def _text(value: object) -> str:
@@ -173,59 +180,61 @@ def _text(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _judged_table(result: "SearchResult") -> Table:
-    """The optimistic scores that chose the winner, beside those on held-out rows."""
-    written = next((one for one in result.trials if one.number == 0 and one.outcome == "complete"), None)
-    unseen = result.aside or f"{format_count(result.n_aside, 'row')} no trial has seen"
-    columns = [name_column(""), Column("validation*"), Column(unseen), Column("interval", rank=1)]
+def _held_out_table(result: "SearchResult") -> Table:
+    """The validation scores, which are optimistic because they chose the winner, beside the held-out scores."""
+    unchanged_trial = next(
+        (trial for trial in result.trials if trial.number == 0 and trial.outcome == "complete"), None
+    )
+    held_out_heading = result.held_out_file or f"{format_count(result.n_held_out, 'row')} no trial has seen"
+    columns = [name_column(""), Column("validation*"), Column(held_out_heading), Column("interval", rank=1)]
     rows: list[Sequence[str | Cell]] = [
-        (f"trial {result.best.number}", format_number(result.best.score), *_cells(result.judged)),
+        (f"trial {result.best.number}", format_number(result.best.score), *_cells(result.held_out_score)),
     ]
-    if result.best.number and written is not None and result.written is not None:
-        rows.append(("as written", format_number(written.score), *_cells(result.written)))
-    chose = f"* chosen on these rows, the best of {format_count(len(result.trials), 'trial')}: optimistic"
-    return Table(columns, rows, title=f"{result.metric} of the winner", more=chose)
+    if result.best.number and unchanged_trial is not None and result.unchanged_score is not None:
+        rows.append(("as written", format_number(unchanged_trial.score), *_cells(result.unchanged_score)))
+    remark = f"* chosen on these rows, the best of {format_count(len(result.trials), 'trial')}: optimistic"
+    return Table(columns, rows, title=f"{result.metric} of the winner", more=remark)
 
 
-def _cells(judged: "Judged") -> tuple[str, str]:
-    return format_number(judged.score), format_interval(judged.interval)
+def _cells(held_out: "HeldOutScore") -> tuple[str, str]:
+    return format_number(held_out.score), format_interval(held_out.interval)
 
 
-def _mattered(result: "SearchResult") -> list[tuple[str, float]]:
-    return [(key, part) for key, part in result.importance.items() if part >= LEAST_IMPORTANCE]
+def _important_keys(result: "SearchResult") -> list[tuple[str, float]]:
+    return [(key, importance) for key, importance in result.importance.items() if importance >= LEAST_IMPORTANCE]
 
 
 def _warnings(result: "SearchResult") -> list[str]:
     """Reservations about the result."""
-    found = []
-    if result.judged.interval.reason:
-        found.append(f"no interval: {result.judged.interval.reason}.")
+    warnings = []
+    if result.held_out_score.interval.reason:
+        warnings.append(f"no interval: {result.held_out_score.interval.reason}.")
     if not result.importance:
-        found.append("too few complete trials to say which keys matter.")
-    if result.best.number and result.written is not None:
-        is_worse = _sign(result) * (result.judged.score - result.written.score) >= 0
+        warnings.append("too few complete trials to say which keys matter.")
+    if result.best.number and result.unchanged_score is not None:
+        is_worse = _sign(result) * (result.held_out_score.score - result.unchanged_score.score) >= 0
         if is_worse:
-            found.append(
+            warnings.append(
                 "on the rows that no trial has seen the winner is no better than the config as written: its gain "
                 "on the validation rows is due to chance."
             )
-    return found
+    return warnings
 
 
-def _trial_json(one: "Trial") -> dict[str, Any]:
+def _trial_json(trial: "Trial") -> dict[str, Any]:
     return {
-        "number": one.number,
-        "outcome": one.outcome,
-        "score": one.score,
-        "origin": one.origin or None,
-        "values": dict(one.values),
-        "epochs": one.epochs,
-        "seconds": one.seconds,
-        "reason": one.reason,
+        "number": trial.number,
+        "outcome": trial.outcome,
+        "score": trial.score,
+        "origin": trial.origin or None,
+        "values": dict(trial.values),
+        "epochs": trial.epochs,
+        "seconds": trial.seconds,
+        "reason": trial.reason,
     }
 
 
-def _judged_json(judged: "Judged") -> dict[str, Any]:
-    ends = judged.interval
-    record = {"score": judged.score, "low": ends.low, "high": ends.high}
-    return record | ({"reason": ends.reason} if ends.reason else {})
+def _held_out_json(held_out: "HeldOutScore") -> dict[str, Any]:
+    bounds = held_out.interval
+    record = {"score": held_out.score, "low": bounds.low, "high": bounds.high}
+    return record | ({"reason": bounds.reason} if bounds.reason else {})

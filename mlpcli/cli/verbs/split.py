@@ -72,7 +72,7 @@ def split(
 
 def document(result: "SplitResult") -> Document:
     """A row for each file."""
-    rows = [(one.name, str(one.n_rows), f"{one.n_rows / result.n_rows:.1%}", one.path) for one in result.parts]
+    rows = [(file.name, str(file.n_rows), f"{file.n_rows / result.n_rows:.1%}", file.path) for file in result.files]
     columns = [name_column(""), *number_columns(["rows", "fraction"]), name_column("file")]
     left = (
         f"{format_count(result.n_left_out, 'row')} in no file: between the splits in time, or of a group that begins "
@@ -88,5 +88,5 @@ def as_json(result: "SplitResult") -> dict[str, Any]:
         "source": result.source,
         "n_rows": result.n_rows,
         "n_left_out": result.n_left_out,
-        "files": {one.name: {"path": one.path, "n_rows": one.n_rows} for one in result.parts},
+        "files": {file.name: {"path": file.path, "n_rows": file.n_rows} for file in result.files},
     }

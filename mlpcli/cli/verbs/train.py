@@ -91,7 +91,7 @@ def train(
     from mlpcli.workflows.train import train as run_training
     from mlpcli.workflows.train import train_if_changed
 
-    place = cluster_at(cluster, security)
+    cluster_address = cluster_at(cluster, security)
     form, limits, screen = form_of(json, markdown, html), Limits(seconds, epochs, memory), Screen(quiet)
     LOG.begin(log, "train", config=config, set=settings or [])
     loaded = load_config(config, [*config_overrides(settings, output, seed), *limits.overrides()])
@@ -103,7 +103,7 @@ def train(
     view = TrainingView(screen, verbose, plot)
     with view.watching():
         train_it = train_if_changed if if_changed else run_training
-        result = train_it(loaded, view, resume, command, force, start, place, local_steps)
+        result = train_it(loaded, view, resume, command, force, start, cluster_address, local_steps)
     record = as_json(result)
     LOG.event("trained", **record)
     screen.write_result(document(result), record, form)
@@ -123,17 +123,17 @@ def document(result: "TrainResult | FinishedRun") -> Document:
         reason = "config, data and version are those of the run. Nothing to do."
         return Document(f"{result.folder} is up to date: {reason}", heading="mlp train: up to date")
     outcome = result.outcome
-    parts = list(outcome.scores)
+    splits = list(outcome.scores)
     target = result.prepared.target
     metrics = list(main_metrics(target.task, target.names))
     if result.prepared.metric not in ("loss", *metrics):
         metrics.append(result.prepared.metric)
-    metrics += [key for key in INTERVAL_METRICS if any(key in outcome.scores[part] for part in parts)]
+    metrics += [key for key in INTERVAL_METRICS if any(key in outcome.scores[split] for split in splits)]
     if result.rarest_class and "average_precision" not in metrics:
         metrics.append("average_precision")
-    rows = [(name, *(format_number(outcome.scores[part].get(name)) for part in parts)) for name in metrics]
+    rows = [(name, *(format_number(outcome.scores[split].get(name)) for split in splits)) for name in metrics]
     chosen = {"validation": outcome.chosen}
-    columns = [name_column(""), *number_columns(score_headings(parts, chosen))]
+    columns = [name_column(""), *number_columns(score_headings(splits, chosen))]
     scores = Table(columns, rows, more=chosen_remark(chosen, outcome.model))
     blocks: list[Block] = [scores, *gate_blocks(outcome.gate_results)]
     where = f"after epoch {outcome.epochs}" if outcome.epochs else "in the first epoch"
@@ -209,4 +209,4 @@ def _no_better(scores: Mapping[str, Mapping[str, float]], metric: str, target: "
     is_in_parts = target.kind == "numbers" and len(target.names) > 1
     keys = [f"{metric}[{name}]" for name in target.names] if is_in_parts else [metric]
     pairs = {key: (scores[last][key], scores["constant"][key]) for key in keys if key in scores[last]}
-    return [key for key, (own, other) in pairs.items() if can_be_beaten(other) and own >= other]
+    return [key for key, (score, baseline) in pairs.items() if can_be_beaten(baseline) and score >= baseline]

@@ -24,54 +24,54 @@ class Section:
     lines: tuple[tuple[str, str], ...]
 
 
-def sections(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
+def sections(recipe: Recipe, summary: TableSummary) -> tuple[Section, ...]:
     """All sections after `data`."""
     write = {"best": _strong, "strong": _strong, "fast": _fast, "textbook": _textbook}[recipe.name]
-    return write(recipe, facts)
+    return write(recipe, summary)
 
 
-def validation(recipe: Recipe, facts: TableSummary) -> tuple[str, str]:
+def validation(recipe: Recipe, summary: TableSummary) -> tuple[str, str]:
     """The value of data.validation, and the reason."""
-    if not facts.holds_out:
+    if not summary.holds_out:
         return "null", "too few rows for a validation split"
-    if facts.group:
-        group = f"group: {format_yaml(facts.group)}"
+    if summary.group:
+        group = f"group: {format_yaml(summary.group)}"
         value = f"{{{group}}}" if recipe.members > 1 else f"{{fraction: 0.2, {group}}}"
-        return value, f"rows of one {facts.group} are in the same split: scores apply to new groups"
+        return value, f"rows of one {summary.group} are in the same split: scores apply to new groups"
     if recipe.members > 1:
         return "null", "each member holds out one fold; the held-out rows choose the epoch"
     by = {"classification": ", stratified by class,", "multilabel": ", stratified by column,", "regression": ""}
-    return "0.2", f"fraction of rows{by[facts.task]} that chooses the best epoch"
+    return "0.2", f"fraction of rows{by[summary.task]} that chooses the best epoch"
 
 
-def _strong(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
+def _strong(recipe: Recipe, summary: TableSummary) -> tuple[Section, ...]:
     after = ("clamp: true", "predictions are clipped to the range of the training targets")
-    if facts.predicts_classes and facts.holds_out:
+    if summary.predicts_classes and summary.holds_out:
         after = ("calibration: temperature", "temperature scaling, fitted on out-of-fold predictions")
-    elif facts.predicts_classes:
+    elif summary.predicts_classes:
         after = ("calibration: none", "no held-out rows to fit a temperature on")
     return (
-        Section("preprocess", tuple(_strong_preprocess(facts))),
-        Section("model", tuple(_strong_model(recipe, facts))),
-        Section("training", tuple(_strong_training(recipe, facts))),
+        Section("preprocess", tuple(_strong_preprocess(summary))),
+        Section("model", tuple(_strong_model(recipe, summary))),
+        Section("training", tuple(_strong_training(recipe, summary))),
         Section("postprocess", (after,)),
     )
 
 
-def _alternates(facts: TableSummary) -> bool:
+def _alternates(summary: TableSummary) -> bool:
     """Whether half of the members get numbers as bins, and half as periodic embeddings."""
-    return facts.n_fine > 0
+    return summary.n_continuous > 0
 
 
-def _draws(facts: TableSummary) -> bool:
+def _draws(summary: TableSummary) -> bool:
     """Whether each member draws the frequency scale of its periodic embedding."""
-    return _alternates(facts) and facts.n_rows >= MANY_ROWS
+    return _alternates(summary) and summary.n_rows >= MANY_ROWS
 
 
-def _strong_preprocess(facts: TableSummary) -> list[tuple[str, str]]:
+def _strong_preprocess(summary: TableSummary) -> list[tuple[str, str]]:
     preprocess = [
         ("numeric: quantile", "normal scores: the rank of each number among the training rows")
-        if _draws(facts)
+        if _draws(summary)
         else (
             "numeric: {name: robust, clip: 3}",
             "scaled by median and interquartile range; outliers clipped smoothly",
@@ -82,20 +82,20 @@ def _strong_preprocess(facts: TableSummary) -> list[tuple[str, str]]:
             "one-hot; a column with two levels has one input",
         ),
     ]
-    if _alternates(facts):
+    if _alternates(summary):
         bins = f"{{name: piecewise_linear, bins: 16, edges: quantile, span: 0.3, min_distinct: {MANY_VALUES}}}"
         preprocess.insert(1, (f"encoding: {bins}", "half of the members use bins ..."))
     return preprocess
 
 
-def _strong_model(recipe: Recipe, facts: TableSummary) -> list[tuple[str, str]]:
-    alternates, draws = _alternates(facts), _draws(facts)
+def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]]:
+    alternates, draws = _alternates(summary), _draws(summary)
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
-    views = (", views: alternate" if alternates else "") + (f", draw: {{{_sigma(facts)}}}" if draws else "")
+    views = (", views: alternate" if alternates else "") + (f", draw: {{{_sigma(summary)}}}" if draws else "")
     model = [
         (f"layers: {_layers(recipe)}", "auto: sizes taken from the data"),
         ("activation: selu", "for classes; mish for regression")
-        if facts.predicts_classes
+        if summary.predicts_classes
         else ("activation: mish", "for regression; selu for classes"),
         (
             f"members: {{{members}{views}}}",
@@ -117,14 +117,14 @@ def _strong_model(recipe: Recipe, facts: TableSummary) -> list[tuple[str, str]]:
     return model
 
 
-def _strong_training(recipe: Recipe, facts: TableSummary) -> list[tuple[str, str]]:
-    rate = "0.04" if facts.predicts_classes else "0.07"
-    stopping = f"{{metric: {facts.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
+def _strong_training(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]]:
+    rate = "0.04" if summary.predicts_classes else "0.07"
+    stopping = f"{{metric: {summary.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
     return [
-        (f"loss: {_smoothed(facts)}", "label smoothing; calibration below corrects the probabilities")
-        if facts.predicts_classes and facts.holds_out
-        else (f"loss: {_LOSSES[facts.task]}", ""),
-        *_class_weights(facts),
+        (f"loss: {_smoothed(summary)}", "label smoothing; calibration below corrects the probabilities")
+        if summary.predicts_classes and summary.holds_out
+        else (f"loss: {_LOSSES[summary.task]}", ""),
+        *_class_weights(summary),
         (
             f"optimizer: {{name: adam, learning_rate: {rate}, beta2: 0.95}}",
             "beta2 below 0.999, as the learning rate changes in cycles",
@@ -133,12 +133,12 @@ def _strong_training(recipe: Recipe, facts: TableSummary) -> list[tuple[str, str
         ("schedule: coslog", "cosine cycles of doubling length; each ends at learning rate 0"),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
-        _stopping(facts, stopping, "epochs are scored at the end of each cycle; the best is kept"),
+        _stopping(summary, stopping, "epochs are scored at the end of each cycle; the best is kept"),
         ("seed: 0", "the same seed gives the same weights with any number of threads"),
     ]
 
 
-def _fast(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
+def _fast(recipe: Recipe, summary: TableSummary) -> tuple[Section, ...]:
     return (
         Section(
             "preprocess",
@@ -163,8 +163,8 @@ def _fast(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
         Section(
             "training",
             (
-                (f"loss: {_LOSSES[facts.task]}", ""),
-                *_class_weights(facts),
+                (f"loss: {_LOSSES[summary.task]}", ""),
+                *_class_weights(summary),
                 (
                     "optimizer: {name: adamw, learning_rate: 0.004, weight_decay: 0.05}",
                     "adaptive step sizes, decoupled weight decay",
@@ -173,8 +173,8 @@ def _fast(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
                 (f"batch_size: {recipe.batch_size}", ""),
                 (f"epochs: {recipe.epochs}", ""),
                 _stopping(
-                    facts,
-                    f"{{metric: {facts.stop_metric}, patience: {max(5, recipe.epochs // 3)}}}",
+                    summary,
+                    f"{{metric: {summary.stop_metric}, patience: {max(5, recipe.epochs // 3)}}}",
                     "the best epoch is kept",
                 ),
                 ("seed: 0", "the same seed gives the same weights with any number of threads"),
@@ -194,13 +194,13 @@ def _fast_members(recipe: Recipe) -> list[tuple[str, str]]:
     ]
 
 
-def _textbook(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
+def _textbook(recipe: Recipe, summary: TableSummary) -> tuple[Section, ...]:
     cost = {
         "classification": "cost; the quadratic cost is squared_error with output_activation: sigmoid",
         "multilabel": "cost; the quadratic cost is squared_error",
         "regression": "the quadratic cost, 1/2 (a - y)^2",
-    }[facts.task]
-    output = {"classification": "softmax", "multilabel": "sigmoid", "regression": "identity"}[facts.task]
+    }[summary.task]
+    output = {"classification": "softmax", "multilabel": "sigmoid", "regression": "identity"}[summary.task]
     return (
         Section(
             "preprocess",
@@ -221,17 +221,17 @@ def _textbook(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
         Section(
             "training",
             (
-                (f"loss: {_LOSSES[facts.task]}", cost),
-                *_class_weights(facts),
+                (f"loss: {_LOSSES[summary.task]}", cost),
+                *_class_weights(summary),
                 (
-                    f"optimizer: {{name: sgd, learning_rate: {0.5 if facts.predicts_classes else 0.1}}}",
+                    f"optimizer: {{name: sgd, learning_rate: {0.5 if summary.predicts_classes else 0.1}}}",
                     "W -= learning_rate * dC/dW, b -= learning_rate * dC/db",
                 ),
                 (f"batch_size: {recipe.batch_size}", "rows per step"),
                 (f"epochs: {recipe.epochs}", "passes over the training rows"),
                 _stopping(
-                    facts,
-                    f"{{metric: {facts.stop_metric}, patience: 20}}",
+                    summary,
+                    f"{{metric: {summary.stop_metric}, patience: 20}}",
                     "the best epoch on the validation rows is kept",
                 ),
                 ("seed: 0", "the same seed gives the same weights with any number of threads"),
@@ -243,25 +243,25 @@ def _textbook(recipe: Recipe, facts: TableSummary) -> tuple[Section, ...]:
 _LOSSES = {"classification": "cross_entropy", "regression": "squared_error", "multilabel": "binary_cross_entropy"}
 
 
-def _sigma(facts: TableSummary) -> str:
+def _sigma(summary: TableSummary) -> str:
     """The range of the standard deviation of frequencies: none suits all tables (docs/quality.md)."""
-    return f"model.numeric_embedding.sigma: {{log_uniform: {'[1, 8]' if facts.is_large else '[0.2, 4]'}}}"
+    return f"model.numeric_embedding.sigma: {{log_uniform: {'[1, 8]' if summary.is_large else '[0.2, 4]'}}}"
 
 
-def _stopping(facts: TableSummary, value: str, comment: str) -> tuple[str, str]:
+def _stopping(summary: TableSummary, value: str, comment: str) -> tuple[str, str]:
     """The line of early stopping; null if no rows are held out."""
-    value, comment = (value, comment) if facts.holds_out else ("null", "the last epoch is kept")
+    value, comment = (value, comment) if summary.holds_out else ("null", "the last epoch is kept")
     return f"early_stopping: {value}", comment
 
 
-def _smoothed(facts: TableSummary) -> str:
-    return f"{{name: {_LOSSES[facts.task]}, label_smoothing: 0.1}}"
+def _smoothed(summary: TableSummary) -> str:
+    return f"{{name: {_LOSSES[summary.task]}, label_smoothing: 0.1}}"
 
 
-def _class_weights(facts: TableSummary) -> list[tuple[str, str]]:
-    if not facts.rarest_class:
+def _class_weights(summary: TableSummary) -> list[tuple[str, str]]:
+    if not summary.rarest_class:
         return []
-    return [("# class_weights: balanced", f"raises the recall of the rare class {facts.rarest_class}")]
+    return [("# class_weights: balanced", f"raises the recall of the rare class {summary.rarest_class}")]
 
 
 def _layers(recipe: Recipe) -> str:

@@ -26,14 +26,14 @@ MANY_CLASSES = 8
 class TableSummary:
     """The properties of a table on which a recipe depends.
 
-    `n_classes` is 0 for regression; `n_fine` is the number of numeric columns with at least MANY_VALUES distinct
+    `n_classes` is 0 for regression; `n_continuous` is the number of numeric columns with at least MANY_VALUES distinct
     values; rows with equal values of the column `group` ("" for none) are correlated.
     """
 
     task: str
     n_rows: int
     n_classes: int = 0
-    n_fine: int = 0
+    n_continuous: int = 0
     rarest_class: str = ""
     n_targets: int = 1
     group: str = ""
@@ -71,9 +71,9 @@ class Recipe:
     folds: int = 1
 
 
-def choose_recipe(name: RecipeName, facts: TableSummary) -> Recipe:
+def choose_recipe(name: RecipeName, summary: TableSummary) -> Recipe:
     """The recipe for a table: the more rows, the fewer epochs and members, and the larger the batches."""
-    n = facts.n_rows
+    n = summary.n_rows
     if name == "textbook":
         return Recipe(name, (30,), _by_rows(n, ((10_000, 100), (100_000, 30)), 10), 10 if n < 10_000 else 32)
     if name == "fast":
@@ -81,41 +81,41 @@ def choose_recipe(name: RecipeName, facts: TableSummary) -> Recipe:
         # A fifth of few rows is too small a validation set; with folds all rows are validation rows.
         folds = FAST_FOLDS if 2 * FAST_FOLDS <= n < FAST_FOLDS * FEWEST_VALIDATION_ROWS else 1
         return Recipe(name, (width, width), epochs, _fast_batch(n), folds, folds)
-    members, folds, epochs = _strong_pace(facts)
+    members, folds, epochs = _strong_pace(summary)
     if name == "best":
         members, folds = 3 * members, 8 if n < 10_000 else 4
-    folds = folds if n >= 2 * folds else 2 if facts.holds_out else 1
+    folds = folds if n >= 2 * folds else 2 if summary.holds_out else 1
     epochs = epochs * 2 if name == "best" else epochs
-    width = 256 if name == "best" or facts.n_classes >= MANY_CLASSES else 128
+    width = 256 if name == "best" or summary.n_classes >= MANY_CLASSES else 128
     return Recipe(name, (width,) * 3, epochs, _strong_batch(n * max(folds - 1, 1) // folds), members, folds)
 
 
-def _strong_pace(facts: TableSummary) -> tuple[int, int, int]:
+def _strong_pace(summary: TableSummary) -> tuple[int, int, int]:
     """Members, folds and epochs.
 
     Two members that were not trained on a row are needed to estimate the score of their mean: a single member overfits
     earlier than the mean, and would choose too few epochs. From 10,000 rows on eight members in a third of the epochs
     take as long as four, and score better with few classes; many classes need the epochs (docs/quality.md).
     """
-    n = facts.n_rows
+    n = summary.n_rows
     if n < LARGE_ROWS:
         return 8, 4, 48
-    if facts.is_large and n < 100_000:
+    if summary.is_large and n < 100_000:
         return 8, 4, 16
     return 4, 4, _by_rows(n, ((50_000, 48), (100_000, 32), (300_000, 16)), 8)
 
 
-def cheaper(recipe: Recipe, facts: TableSummary) -> Recipe | None:
+def cheaper(recipe: Recipe, summary: TableSummary) -> Recipe | None:
     """The next cheaper recipe, in about half the time; None if there is none."""
     if recipe.name == "best":
-        return choose_recipe("strong", facts)
+        return choose_recipe("strong", summary)
     if recipe.name != "strong":
         return None
     if recipe.members > 4:
         return replace(recipe, members=4)
     if recipe.epochs > 16:
         return replace(recipe, epochs=recipe.epochs // 2)
-    return choose_recipe("fast", facts)
+    return choose_recipe("fast", summary)
 
 
 def _strong_batch(n_trained: int) -> int:

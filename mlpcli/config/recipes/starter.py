@@ -32,7 +32,7 @@ class StarterData:
 
     train: str
     targets: tuple[str, ...]
-    facts: TableSummary
+    summary: TableSummary
     task_reason: str
     columns: tuple[StarterColumn, ...]
     dropped: Mapping[str, str]
@@ -47,11 +47,11 @@ class StarterData:
 
 def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     """The text of the config."""
-    value, reason = validation(recipe, data.facts)
+    value, reason = validation(recipe, data.summary)
     others = [name for name in RECIPES if name != recipe.name]
     lines = [
         *([data.modeline] if data.modeline else []),
-        f"# {data.facts.n_rows} rows. Train: mlp train THIS_FILE. All defaults: mlp check THIS_FILE",
+        f"# {data.summary.n_rows} rows. Train: mlp train THIS_FILE. All defaults: mlp check THIS_FILE",
         f"# Recipe {recipe.name}; other recipes: {', '.join(others[:-1])} and {others[-1]}.",
         "data:",
         f"  train: {format_yaml(data.train)}",
@@ -64,9 +64,9 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
         *([f"  delimiter: {format_yaml(data.delimiter)}"] if data.delimiter else []),
         *([f"  encoding: {format_yaml(data.encoding)}"] if data.encoding else []),
         _line(f"  validation: {value}", _comment(reason)),
-        _line(f"task: {data.facts.task}", _comment(data.task_reason)),
+        _line(f"task: {data.summary.task}", _comment(data.task_reason)),
     ]
-    for section in sections(recipe, data.facts):
+    for section in sections(recipe, data.summary):
         lines += [
             f"{section.name}:",
             *(_line(_flow(f"  {text}"), _comment(comment)) for text, comment in section.lines),

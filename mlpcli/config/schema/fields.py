@@ -68,22 +68,22 @@ class FieldSpec:
 
     @cached_property
     def _alternatives(self) -> tuple["FieldSpec", ...]:
-        return tuple(self._inner(one) for one in (*self.schema.get("anyOf", ()), *self.schema.get("oneOf", ())))
+        return tuple(self._inner(schema) for schema in (*self.schema.get("anyOf", ()), *self.schema.get("oneOf", ())))
 
     @cached_property
     def members(self) -> tuple["FieldSpec", ...]:
         """The members of a union without null; the spec itself if it is none."""
-        return tuple(one for one in self._alternatives if one.kind != "null") or (self,)
+        return tuple(spec for spec in self._alternatives if spec.kind != "null") or (self,)
 
     @property
     def is_nullable(self) -> bool:
         """Whether null is allowed."""
-        return self.kind == "null" or any(one.is_nullable for one in self._alternatives)
+        return self.kind == "null" or any(spec.is_nullable for spec in self._alternatives)
 
     @cached_property
     def leaves(self) -> tuple["FieldSpec", ...]:
         """The members of nested unions, flattened."""
-        return tuple(leaf for one in self.members for leaf in one.leaves) if self.is_union else (self,)
+        return tuple(leaf for spec in self.members for leaf in spec.leaves) if self.is_union else (self,)
 
     @property
     def objects(self) -> tuple["FieldSpec", ...]:
@@ -93,7 +93,7 @@ class FieldSpec:
     @cached_property
     def keys(self) -> Mapping[str, "FieldSpec"]:
         """The keys of an object."""
-        return {key: self._inner(one) for key, one in self.schema.get("properties", {}).items()}
+        return {key: self._inner(schema) for key, schema in self.schema.get("properties", {}).items()}
 
     @property
     def required(self) -> tuple[str, ...]:

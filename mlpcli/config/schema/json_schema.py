@@ -124,8 +124,8 @@ def _forms(leaf: FieldSpec, field: FieldSpec) -> Iterator[dict[str, Any]]:
         yield {"type": "array", "items": _field(leaf.item(0)), **lengths}
     elif leaf.kind == "mapping":
         value = _field(leaf.item(""))
-        known = dict.fromkeys(field.schema.get("examples", []), value)
-        yield {"type": "object", **({"properties": known} if known else {}), "additionalProperties": value}
+        examples = dict.fromkeys(field.schema.get("examples", []), value)
+        yield {"type": "object", **({"properties": examples} if examples else {}), "additionalProperties": value}
     elif leaf.kind != "choice":
         yield _scalar(leaf)
 
@@ -135,7 +135,10 @@ def _scalar(leaf: FieldSpec) -> dict[str, Any]:
         return {}
     bounds = {keyword: leaf.schema[keyword] for keyword in BOUNDS if keyword in leaf.schema}
     # Some versions of pydantic write 1.0 for 1.
-    return {"type": leaf.kind, **{keyword: int(one) if one == int(one) else one for keyword, one in bounds.items()}}
+    return {
+        "type": leaf.kind,
+        **{keyword: int(bound) if bound == int(bound) else bound for keyword, bound in bounds.items()},
+    }
 
 
 def _default_name(field: FieldSpec) -> str:

@@ -31,9 +31,9 @@ def keys() -> Mapping[str, Key]:
     schema = json.loads(published_text())
     result: dict[str, Key] = {}
     for path, field in _fields(schema, schema["definitions"], ()):
-        known = result.get(path, Key("", ()))
-        values = dict.fromkeys([*known.values, *_values(field)])
-        result[path] = Key(known.description or field.get("description", ""), tuple(values))
+        earlier = result.get(path, Key("", ()))
+        values = dict.fromkeys([*earlier.values, *_values(field)])
+        result[path] = Key(earlier.description or field.get("description", ""), tuple(values))
     return result
 
 

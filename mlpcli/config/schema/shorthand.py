@@ -60,7 +60,7 @@ def named_or_text(*texts: str) -> ShortForm:
 
 def _counted(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("draw"), dict):
-        return {**value, "draw": {key: _with_tuples(one) for key, one in value["draw"].items()}}
+        return {**value, "draw": {key: _with_tuples(item) for key, item in value["draw"].items()}}
     return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -68,7 +68,7 @@ def _with_tuples(value: Any) -> Any:
     """A mapping with tuples for lists: after a Python validator pydantic is strict, and takes no list for a tuple."""
     if not isinstance(value, dict):
         return value
-    return {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
+    return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
 
 
 def _listed(value: Any) -> Any:

@@ -86,5 +86,5 @@ def _text_node(text: str) -> ScalarNode:
     # Quote also what is not a string in YAML 1.1 only (no, 1:30, 2024-01-01): other programs read this file.
     # Quote doubly what is not printable: PyYAML does not escape U+0085 in single quotes, and reads it as a line end.
     text = escaped_references(text)
-    tags = {one.resolve(ScalarNode, text, (True, False)) for one in _RESOLVERS}  # type: ignore[no-untyped-call]
+    tags = {resolver.resolve(ScalarNode, text, (True, False)) for resolver in _RESOLVERS}  # type: ignore[no-untyped-call]
     return ScalarNode(_TAG + "str", text, style=None if tags == {_TAG + "str"} and text.isprintable() else '"')

@@ -54,8 +54,8 @@ class SourceMap:
 
     def forget(self, path: Path) -> None:
         """Remove the origins of `path` and everything below it."""
-        for known in [known for known in self.origins if known[: len(path)] == path]:
-            del self.origins[known]
+        for nested in [other for other in self.origins if other[: len(path)] == path]:
+            del self.origins[nested]
 
 
 def source_map_from_mapping(mapping: Mapping[Any, Any], name: str) -> SourceMap:
@@ -102,7 +102,7 @@ def refuse_unwritable(text: str, where: str) -> None:
 
 def path_text(path: Path) -> str:
     """`model.layers[1]`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{component}]" if isinstance(component, int) else f".{component}" for component in path)
     return text.removeprefix(".")
 
 

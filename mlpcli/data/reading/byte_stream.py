@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from mlpcli.errors import DataError
-from mlpcli.watching import is_watched, tell
+from mlpcli.progress import has_listeners, report_progress
 
 Kind = Literal["text", "jsonl", "parquet", "arrow", "workbook"]
 
@@ -62,8 +62,10 @@ class ByteStream:
             chunks.append(chunk)
             n_left -= len(chunk)
         self._n_returned += size - n_left
-        if is_watched() and self._file is not None:
-            tell("bytes", self.name, self._n_stored or self._n_returned if n_left else self.n_read, self._n_stored)
+        if has_listeners() and self._file is not None:
+            report_progress(
+                "bytes", self.name, self._n_stored or self._n_returned if n_left else self.n_read, self._n_stored
+            )
         return b"".join(chunks)
 
     def chunks(self) -> Iterator[bytes]:

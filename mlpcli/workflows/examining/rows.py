@@ -30,7 +30,7 @@ _MIN_PROBABILITY = 1e-15  # in a log loss
 
 
 @dataclass(frozen=True)
-class Rows:
+class ExaminedRows:
     """Training rows and the last held-out split, as in training; random samples if they are large.
 
     `held_out` is None if no rows were held out. `folds` are the folds of its rows, None without folds.
@@ -43,7 +43,7 @@ class Rows:
     folds: NDArray[np.int64] | None
 
     @property
-    def part(self) -> str:
+    def split_name(self) -> str:
         """The name of the held-out split, "" if there is none."""
         return "" if self.held_out is None else self.held_out.name
 
@@ -53,8 +53,8 @@ class Rows:
         return 0 if self.folds is None else int(self.folds.max()) + 1
 
     @property
-    def is_apart(self) -> bool:
-        """Whether the held-out rows are not training rows; with folds they are the same rows."""
+    def is_disjoint(self) -> bool:
+        """Whether held-out and training rows are disjoint; with folds they are the same rows."""
         return self.held_out is not None and self.folds is None
 
     @cached_property
@@ -80,20 +80,20 @@ class Rows:
         A column of times by which the rows are split is left out, because it differs by design.
         """
         assert self.held_out is not None
-        places = inputs_by_column(self.prepared.preprocessor.columns)
-        train, others = self._halves
-        places.pop(self.prepared.columns.time or "", None)
-        return {name: (train.samples.X[:, own], others.samples.X[:, own]) for name, own in places.items() if len(own)}
+        indices = inputs_by_column(self.prepared.preprocessor.columns)
+        indices.pop(self.prepared.columns.time or "", None)
+        first, second = (half.samples.X for half in self._halves)
+        return {name: (first[:, inputs], second[:, inputs]) for name, inputs in indices.items() if len(inputs)}
 
     def targets(self) -> tuple[Values, Values]:
         """The targets on the rows of `columns`: class indicators, or numbers in units of their standard deviation."""
-        parts = [np.asarray(part.truth) for part in self._halves]
+        truths = [np.asarray(half.truth) for half in self._halves]
         if isinstance(self.model.target, ClassTarget):
             indicators = np.eye(len(self.model.target.labels))
-            return indicators[parts[0]], indicators[parts[1]]
-        deviations = parts[0].std(axis=0)
+            return indicators[truths[0]], indicators[truths[1]]
+        deviations = truths[0].std(axis=0)
         size = np.where(deviations > 0.0, deviations, 1.0)
-        return np.asarray(parts[0] / size, np.float64), np.asarray(parts[1] / size, np.float64)
+        return np.asarray(truths[0] / size, np.float64), np.asarray(truths[1] / size, np.float64)
 
     @cached_property
     def _halves(self) -> tuple[Split, Split]:
@@ -118,34 +118,38 @@ class Rows:
         return np.asarray(-np.log(np.maximum(right, _MIN_PROBABILITY)).mean(axis=1))
 
     def label_counts(self) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
-        """Names of classes (or boolean targets), number of true rows of each, and how often each is predicted.
+        """Names of classes (or boolean targets), and the number of rows with each as truth and as prediction.
 
         Counted on the held-out rows if there are any, because a model predicts every class on rows it has memorized.
         """
-        part, predictions = (self.train, None) if self.held_out is None else (self.held_out, self.predictions)
+        split, predictions = (self.train, None) if self.held_out is None else (self.held_out, self.predictions)
         if predictions is None:
-            predictions = self._decoded(self.model.ensemble.outputs(part.samples.X))
+            predictions = self._decoded(self.model.ensemble.outputs(split.samples.X))
         target, names = self.model.target, prediction_names(self.model.target)
         assert not isinstance(target, NumberTarget)
         n = len(names)
         codes = [codes for _, codes in predicted_labels(target, predictions, self.model.threshold).values()]
         if isinstance(target, ClassTarget):
-            return names, np.bincount(part.truth, minlength=n), np.bincount(codes[0], minlength=n)
-        return names, part.truth.astype(np.int64).sum(axis=0), np.array([np.count_nonzero(own) for own in codes])
+            return names, np.bincount(split.truth, minlength=n), np.bincount(codes[0], minlength=n)
+        return (
+            names,
+            split.truth.astype(np.int64).sum(axis=0),
+            np.array([np.count_nonzero(codes_of_target) for codes_of_target in codes]),
+        )
 
     def _decoded(self, outputs: Inputs) -> Values:
         return decode_outputs(self.model.target, dict(self.model.target_state), outputs)
 
 
-def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: Sequence[str]) -> Rows:
+def read_examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: Sequence[str]) -> ExaminedRows:
     """Read the training data again; raises MlpError if it is missing or has changed."""
     check_data(weights, record["config"], data)
-    here = {**record, "sittings": [{"threads": 1, "engine": "numpy"}]}  # the recorded engine may not be installed
+    numpy_record = {**record, "sittings": [{"threads": 1, "engine": "numpy"}]}  # the engine may not be installed here
     # The preprocessing of a warm-started model was not fitted on these rows, so take that of the model itself.
     start = WarmStart(weights, "", model) if "from" in record else None
-    prepared = prepare(recorded_config(weights, here, data), start=start)
+    prepared = prepare(recorded_config(weights, numpy_record, data), start=start)
     recorded = record.get("data", {}).get("sha256", {})
-    changed = [part for part, then in recorded.items() if prepared.data_sha256.get(part) != then]
+    changed = [split for split, sha256 in recorded.items() if prepared.data_sha256.get(split) != sha256]
     if changed:
         raise DataError(f"the {' and '.join(changed)} data differs from what {weights} was trained on.")
     if prepared.network.n_in != model.ensemble.first.n_in or prediction_names(prepared.target) != prediction_names(
@@ -158,14 +162,15 @@ def examined_rows(weights: str, model: Model, record: Mapping[str, Any], data: S
     if held_out is not None:
         held_out, rows = _sampled(prepared, held_out)
         folds = None if folds is None else folds[rows]
-    return Rows(prepared, model, train, held_out, folds)
+    return ExaminedRows(prepared, model, train, held_out, folds)
 
 
-def _sampled(prepared: Prepared, part: Split) -> tuple[Split, NDArray[np.int64] | slice]:
-    n_rows = len(part.truth)
+def _sampled(prepared: Prepared, split: Split) -> tuple[Split, NDArray[np.int64] | slice]:
+    """At most MAX_ROWS rows of a split, and their indices in it."""
+    n_rows = len(split.truth)
     if n_rows <= MAX_ROWS:
-        return part, slice(None)
+        return split, slice(None)
     if prepared.spec.chunk_rows is not None:  # rows on disk are in random order
-        return part.first(MAX_ROWS), slice(MAX_ROWS)
+        return split.first(MAX_ROWS), slice(MAX_ROWS)
     rows = np.sort(rng_of(prepared.spec.seed, "sample").permutation(n_rows)[:MAX_ROWS])
-    return part.only(rows), rows
+    return split.only(rows), rows

@@ -14,7 +14,7 @@ from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.run.history import read_history
 from mlpcli.storage.run.run_directory import HISTORY, METRICS, PARTIAL, WEIGHTS, repair
 from mlpcli.storage.strict_json import parse_json
-from mlpcli.workflows.examining.rows import Rows, examined_rows
+from mlpcli.workflows.examining.rows import ExaminedRows, read_examined_rows
 from mlpcli.workflows.training.recording.recorded_training import require_record
 
 FINISHED = "all epochs done"
@@ -32,7 +32,7 @@ class ExaminedRun:
     config: Mapping[str, Any]
     stop_reason: str
     curve: Curve | str
-    rows: Rows | str
+    rows: ExaminedRows | str
 
     def key(self, path: str) -> Any:
         """The value of a key path of the recorded config, None if it does not exist."""
@@ -58,9 +58,9 @@ def read_run(run: str, data: Sequence[str]) -> ExaminedRun:
     model = load_model(weights)
     record = require_record(weights, model)
     stop_reason, curve = _read_curve(folder) if folder else ("", "a model file alone has no history.csv")
-    rows: Rows | str
+    rows: ExaminedRows | str
     try:
-        rows = examined_rows(weights, model, record, data)
+        rows = read_examined_rows(weights, model, record, data)
     except MlpError as error:
         if data:
             raise

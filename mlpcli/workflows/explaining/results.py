@@ -24,7 +24,10 @@ def check_image(path: str) -> None:
 
 @dataclass(frozen=True)
 class ImportanceResult:
-    """The importance of each column and of correlated columns together."""
+    """The permutation importance of each column, and of each group of correlated columns shuffled `together`.
+
+    Of `n_rows` rows, `n_sampled` were used. `score` is that of `metric` on the unshuffled rows.
+    """
 
     model: Model
     n_rows: int
@@ -42,20 +45,24 @@ class ImportanceResult:
 
     def draw(self, path: str) -> None:
         """Write the importance of the columns as an image; raises MlpError and OutputError."""
-        bars = [ColumnImportance(one.columns[0], one.loss, one.low, one.high) for one in self.columns]
+        bars = [ColumnImportance(column.columns[0], column.loss, column.low, column.high) for column in self.columns]
         write_file(path, importance_image(bars, self.change, path))
 
 
 @dataclass(frozen=True)
-class RowReasons:
-    """The prediction for a row, the number explained, its value for the typical row, and each column's contribution."""
+class ExplainedRow:
+    """The prediction for a row, and the contribution of each column to it.
+
+    `row` is the position in the file. The explained number is the probability or number `value` of the class or target
+    `explained`; `baseline` is its value for the typical row, and the contributions sum to the difference.
+    """
 
     row: str
     prediction: Any
-    of: str
+    explained: str
     value: float
     baseline: float
-    parts: tuple[float, ...]
+    contributions: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -76,24 +83,24 @@ class DependenceResult:
         A probability is named as by `mlp predict --proba` (`p_Adelie`), a number like its target.
         """
         task = self.model.target.task
-        places = [1] if task == "classification" and len(self.output_names) == 2 else range(len(self.output_names))
+        indices = [1] if task == "classification" and len(self.output_names) == 2 else range(len(self.output_names))
         return {
-            place: self.output_names[place] if task == "regression" else f"p_{self.output_names[place]}"
-            for place in places
+            index: self.output_names[index] if task == "regression" else f"p_{self.output_names[index]}"
+            for index in indices
         }
 
     def draw(self, path: str) -> None:
         """Write the partial dependence as an image; raises MlpError and OutputError."""
-        places = list(self.shown)
+        indices = list(self.shown)
         panels = [
             {
-                "name": one.column,
-                "values": one.values,
-                "positions": _positions(one.values),
-                "mean": one.mean[:, places],
-                "curves": one.curves[:, :, places],
+                "name": dependence.column,
+                "values": dependence.values,
+                "positions": _positions(dependence.values),
+                "mean": dependence.mean[:, indices],
+                "curves": dependence.curves[:, :, indices],
             }
-            for one in self.columns
+            for dependence in self.columns
         ]
         write_file(path, dependence_image(panels, list(self.shown.values()), path))
 

@@ -25,15 +25,15 @@ from mlpcli.workflows.predicting.columns import (
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, PredictionRegions, with_regions
 from mlpcli.workflows.reading.tables import format_of, is_read_as_text
 
-# Rows counted for drift detection: at most SEEN_ROWS per chunk, of every chunk within FIRST_ROWS and of one in four
-# after that, which suffices for a verdict at negligible cost.
-SEEN_ROWS = 4096
+# Rows counted for drift detection: at most COUNTED_ROWS per chunk, of every chunk within FIRST_ROWS and of a quarter of
+# the later chunks, which suffices for a verdict at negligible cost.
+COUNTED_ROWS = 4096
 FIRST_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """What to predict and what to write.
+    """The model, the table, and the columns to write.
 
     `keep` names input columns to copy before the predictions; ("all",) copies every column. `with_probabilities` adds
     a column per class; `is_raw` writes network outputs instead of predictions. `with_hidden` adds a column per hidden
@@ -56,7 +56,11 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The encoded predictions for some rows, to be written under `names`."""
+    """The encoded predictions for some rows, in columns `names`.
+
+    `histogram` counts the rows in the bins of the reference profile, None if they are not counted; `n_open` counts rows
+    of each group with too few calibration rows for an interval.
+    """
 
     names: list[str]
     has_header: bool
@@ -64,7 +68,7 @@ class Chunk:
     n_rows: int
     counts: TransformCounts
     notes: tuple[str, ...]
-    seen: Histogram | None
+    histogram: Histogram | None
     n_open: Counter[str]
 
 
@@ -97,23 +101,30 @@ def _predict_chunk(
     regions: PredictionRegions | None = None
     if request.is_raw:
         outputs, counts = model.outputs(cells)
-        named = raw_columns(model, outputs)
+        columns = raw_columns(model, outputs)
     else:
         predictions, regions, counts = with_regions(model, conformal, cells)
-        named = prediction_columns(model, predictions, regions, request.with_probabilities, writer.is_typed)
+        columns = prediction_columns(model, predictions, regions, request.with_probabilities, writer.is_typed)
     if request.with_hidden:
-        named += hidden_columns(model.hidden_activations(cells))
-    seen = None
+        columns += hidden_columns(model.hidden_activations(cells))
+    histogram = None
     if request.on_drift != "ignore" and model.reference.columns and _is_counted(table):
-        seen = count_rows(model.reference, model.preprocessor.columns, cells, max_rows=SEEN_ROWS)
+        histogram = count_rows(model.reference, model.preprocessor.columns, cells, max_rows=COUNTED_ROWS)
     has_header = table.format.header is not False  # a table without a header gives one without a header
-    all_names = [*keep, *without_clashes([name for name, _ in named], keep)]
-    written = [*(source_cells(table, name) for name in keep), *(cells for _, cells in named)]
+    all_names = [*keep, *without_clashes([name for name, _ in columns], keep)]
+    cells_written = [*(source_cells(table, name) for name in keep), *(cells for _, cells in columns)]
     if request.is_safe_csv:
-        all_names, written = without_formulas(all_names), [safe_column(column) for column in written]
+        all_names, cells_written = without_formulas(all_names), [safe_column(column) for column in cells_written]
     n_open = Counter({} if regions is None else regions.n_open)
     return Chunk(
-        all_names, has_header, writer.encode(all_names, written), table.n_rows, counts, table.notes, seen, n_open
+        all_names,
+        has_header,
+        writer.encode(all_names, cells_written),
+        table.n_rows,
+        counts,
+        table.notes,
+        histogram,
+        n_open,
     )
 
 

@@ -23,54 +23,55 @@ def prediction_columns(
 ) -> list[Named]:
     """Names and cells: each target, followed by its `_low` and `_high` or its `_set`, then the probabilities `p_`."""
     columns = (
-        _numbers(model, predictions, regions)
+        _number_columns(model, predictions, regions)
         if isinstance(model.target, NumberTarget)
-        else _labels(model, predictions, regions, is_typed)
+        else _label_columns(model, predictions, regions, is_typed)
     )
     if with_probabilities:
         names = prediction_names(model.target)
         columns += [
-            (f"p_{name}", own) for name, own in zip(names, predictions.T.astype(model.ensemble.dtype), strict=True)
+            (f"p_{name}", probabilities)
+            for name, probabilities in zip(names, predictions.T.astype(model.ensemble.dtype), strict=True)
         ]
     return columns
 
 
 def raw_columns(model: Model, outputs: NDArray[Any]) -> list[Named]:
     """The raw outputs of the network; with several quantiles, one column for each (`raw_y_0.05`)."""
-    of, target = prediction_names(model.target), model.target
+    names, target = prediction_names(model.target), model.target
     if isinstance(target, NumberTarget) and target.fitted:
-        of = tuple(f"{name}_{level:g}" for level in target.fitted for name in of)
-    return [(f"raw_{name}", own) for name, own in zip(of[-outputs.shape[1] :], outputs.T, strict=True)]
+        names = tuple(f"{name}_{level:g}" for level in target.fitted for name in names)
+    return [(f"raw_{name}", values) for name, values in zip(names[-outputs.shape[1] :], outputs.T, strict=True)]
 
 
 def hidden_columns(layers: dict[str, NDArray[Any]]) -> list[Named]:
     """The activation of each hidden neuron: h1_1, h1_2."""
-    return [(f"{name}_{neuron}", own) for name, a in layers.items() for neuron, own in enumerate(a.T, start=1)]
+    return [(f"{name}_{neuron}", values) for name, a in layers.items() for neuron, values in enumerate(a.T, start=1)]
 
 
-def _numbers(model: Model, predictions: Values, regions: PredictionRegions | None) -> list[Named]:
-    found: list[Named] = []
-    for place, (name, scale) in enumerate(zip(model.target.names, model.target_scales.tolist(), strict=True)):
+def _number_columns(model: Model, predictions: Values, regions: PredictionRegions | None) -> list[Named]:
+    columns: list[Named] = []
+    for index, (name, scale) in enumerate(zip(model.target.names, model.target_scales.tolist(), strict=True)):
         ends = [("", predictions)]
         if regions is not None and regions.low is not None and regions.high is not None:
             ends += [("_low", regions.low), ("_high", regions.high)]
         dtype = model.ensemble.dtype
-        found += [(f"{name}{end}", _significant_digits(of[:, place], scale, dtype)) for end, of in ends]
-    return found
+        columns += [(f"{name}{end}", _significant_digits(values[:, index], scale, dtype)) for end, values in ends]
+    return columns
 
 
-def _labels(model: Model, predictions: Values, regions: PredictionRegions | None, is_typed: bool) -> list[Named]:
+def _label_columns(model: Model, predictions: Values, regions: PredictionRegions | None, is_typed: bool) -> list[Named]:
     target = model.target
     assert not isinstance(target, NumberTarget)
-    found: list[Named] = []
+    columns: list[Named] = []
     predicted = predicted_labels(target, predictions, model.threshold).items()
-    for place, ((name, (labels, codes)), cell_type) in enumerate(zip(predicted, target.cell_types, strict=True)):
-        shown = labels if not is_typed or cell_type == "text" else typed_labels(labels, cell_type)
-        found.append((name, Labels(shown, codes)))
+    for index, ((name, (labels, codes)), cell_type) in enumerate(zip(predicted, target.cell_types, strict=True)):
+        label_values = labels if not is_typed or cell_type == "text" else typed_labels(labels, cell_type)
+        columns.append((name, Labels(label_values, codes)))
         if regions is not None and regions.holds is not None:
-            holds = regions.holds if isinstance(target, ClassTarget) else regions.holds[:, place]
-            found.append((f"{name}_set", LabelSets(shown, holds)))
-    return found
+            holds = regions.holds if isinstance(target, ClassTarget) else regions.holds[:, index]
+            columns.append((f"{name}_set", LabelSets(label_values, holds)))
+    return columns
 
 
 def _significant_digits(numbers: NDArray[Any], scale: float, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -42,7 +42,7 @@ class PredictionRegions:
 
     def only(self, rows: NDArray[np.bool_]) -> "PredictionRegions":
         """The regions of some of the rows."""
-        low, high = (None if of is None else of[rows] for of in (self.low, self.high))
+        low, high = (None if ends is None else ends[rows] for ends in (self.low, self.high))
         return PredictionRegions(low, high, None if self.holds is None else self.holds[rows], self.n_open, self.level)
 
 
@@ -72,10 +72,10 @@ class ConformalPredictor:
             )
         n_targets = 1 if isinstance(model.target, ClassTarget) else len(model.target.names)
         of_numbers = isinstance(model.target, NumberTarget)
-        places = [(target, group) for target in range(n_targets) for group in range(rows.n_groups)]
+        keys = [(target, group) for target in range(n_targets) for group in range(rows.n_groups)]
         self._intervals: dict[tuple[int, int], Intervals] = {}
         self._sets: dict[tuple[int, int], LabelSets] = {}
-        for target, group in places:
+        for target, group in keys:
             folds = self._scores.folds_of(target, group)
             if of_numbers:
                 self._intervals[target, group] = intervals_of(rows.kind, folds, level)
@@ -87,15 +87,15 @@ class ConformalPredictor:
         cells = self.model.cast(table)
         if self._by is None or self._by.name in {column.name for column in self.model.preprocessor.columns}:
             return cells
-        group_labels(table, self._by.name)  # raises DataError for a column that is not there
+        group_labels(table, self._by.name)  # raises DataError for a missing column
         return cells.with_columns({**cells.columns, **cast_table(table, [self._by]).columns})
 
-    def predict(self, table: Table, some: Rows | None = None) -> tuple[Values, PredictionRegions, TransformCounts]:
+    def predict(self, table: Table, rows: Rows | None = None) -> tuple[Values, PredictionRegions, TransformCounts]:
         """Predictions for rows of a table from `cast`, as those of the model, and their intervals or sets."""
-        predictions, fold_predictions, counts = self.model.predict_folds(table, some)
-        column = None if self._by is None else group_labels(table, self._by.name)
-        column = column if column is None or some is None else column.take(some)
-        return predictions, self.regions(predictions, fold_predictions, column), counts
+        predictions, fold_predictions, counts = self.model.predict_folds(table, rows)
+        groups = None if self._by is None else group_labels(table, self._by.name)
+        groups = groups if groups is None or rows is None else groups.take(rows)
+        return predictions, self.regions(predictions, fold_predictions, groups), counts
 
     def regions(
         self, predictions: Values, fold_predictions: Values, column: CategoricalColumn | None
@@ -123,37 +123,39 @@ class ConformalPredictor:
 
     def data_columns(self, predictions: Values, regions: PredictionRegions) -> dict[str, Any]:
         """Predictions by column name, each followed by its interval ends or its set, a tuple of labels."""
-        found: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         for name, values in self.model.columns(predictions).items():
-            found |= {name: values, **self._region_columns(name, regions)}
-        return found
+            columns |= {name: values, **self._region_columns(name, regions)}
+        return columns
 
-    def _region_columns(self, target: str, regions: PredictionRegions) -> dict[str, Any]:
-        of, place = self.model.target, self.model.target.names.index(target)
+    def _region_columns(self, name: str, regions: PredictionRegions) -> dict[str, Any]:
+        """The interval ends or the sets of the target with this name, as columns."""
+        target, index = self.model.target, self.model.target.names.index(name)
         if regions.low is not None and regions.high is not None:
-            return {f"{target}_low": regions.low[:, place], f"{target}_high": regions.high[:, place]}
+            return {f"{name}_low": regions.low[:, index], f"{name}_high": regions.high[:, index]}
         assert regions.holds is not None
-        assert not isinstance(of, NumberTarget)
-        is_classes = isinstance(of, ClassTarget)
-        labels = typed_labels(of.labels if isinstance(of, ClassTarget) else of.levels[place], of.cell_types[place])
-        holds = regions.holds if is_classes else regions.holds[:, place]
+        assert not isinstance(target, NumberTarget)
+        is_classes = isinstance(target, ClassTarget)
+        levels = target.labels if isinstance(target, ClassTarget) else target.levels[index]
+        labels = typed_labels(levels, target.cell_types[index])
+        holds = regions.holds if is_classes else regions.holds[:, index]
         sets = np.empty(len(holds), object)
         sets[:] = [tuple(labels[code] for code in np.flatnonzero(row).tolist()) for row in holds]
-        return {f"{target}_set": sets}
+        return {f"{name}_set": sets}
 
     @property
     def text(self) -> str:
-        """`prediction intervals at 0.9 by 69 validation rows`."""
+        """A description: `prediction intervals at 0.9 by 69 validation rows`."""
         what = "prediction sets" if self._sets else "prediction intervals"
         return f"{what} at {self.level:.4g} by {self._scores.rows.text}"
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """The level, and the calibration rows."""
+        """The level and the calibration rows, for JSON."""
         rows = self._scores.rows
         n_rows = {name: rows.rows_of(group) for group, name in enumerate(rows.groups or ("",))}
-        known: dict[str, Any] = {"by": rows.by, "n_rows": n_rows} if rows.by else {"n_rows": n_rows[""]}
-        return {"level": self.level, "source": rows.source, "chosen": list(rows.chosen), **known}
+        calibration: dict[str, Any] = {"by": rows.by, "n_rows": n_rows} if rows.by else {"n_rows": n_rows[""]}
+        return {"level": self.level, "source": rows.source, "chosen": list(rows.chosen), **calibration}
 
     def notes(self, n_open: Mapping[str, int], has_drifted: bool = False) -> list[str]:
         """Notes on rows with infinite intervals or sets of every label, and on drift."""
@@ -162,18 +164,20 @@ class ConformalPredictor:
         return [note for note in (self._note_on_open(n_open), promise if has_drifted else "") if note]
 
     def _note_on_open(self, n_open: Mapping[str, int]) -> str:
+        """A note on rows of groups with too few calibration rows, "" for none."""
         if not n_open:
             return ""
         rows, what = self._scores.rows, "the set holds every label" if self._sets else "the interval is infinite"
         reasons = []
         for name, n in sorted(n_open.items(), key=lambda pair: (-pair[1], pair[0]))[:3]:
-            known = rows.rows_of(rows.groups.index(name)) if name in rows.groups else 0
+            n_calibration = rows.rows_of(rows.groups.index(name)) if name in rows.groups else 0
             which = f"{rows.by} = {name}" if name else f"a {rows.by} without calibration rows"
-            reasons.append(f"{format_count(n, 'row')} of {which} ({known} calibration rows)")
+            reasons.append(f"{format_count(n, 'row')} of {which} ({n_calibration} calibration rows)")
         more = f" and {len(n_open) - 3} more groups" if len(n_open) > 3 else ""
         return f"{what} of {', '.join(reasons)}{more}: {self.level:g} needs {self.n_needed} in each group."
 
     def _only_open(self, n_rows: dict[str, int]) -> dict[str, int]:
+        """The entries of groups with too few calibration rows."""
         rows = self._scores.rows
         return {
             name: n
@@ -186,19 +190,20 @@ class ConformalPredictor:
         names = [*self._scores.rows.groups, ""]
         if column is None:
             return np.zeros(n_rows, np.int64), names
-        places = {name: code for code, name in enumerate(names)}
-        codes = np.asarray([places.get(level, len(names) - 1) for level in column.levels], np.int64)
-        return column.translate(codes, places.get(MISSING, len(names) - 1)), names
+        indices = {name: code for code, name in enumerate(names)}
+        codes = np.asarray([indices.get(level, len(names) - 1) for level in column.levels], np.int64)
+        return column.translate(codes, indices.get(MISSING, len(names) - 1)), names
 
     def _ends(self, predictions: Values, fold_predictions: Values, groups: NDArray[np.int64]) -> tuple[Values, Values]:
+        """Lower and upper ends of the interval of each row (n_rows, n_targets); `groups` (n_rows,)."""
         rows, n_targets = self._scores.rows, predictions.shape[1]
         low, high = np.full(predictions.shape, -np.inf), np.full(predictions.shape, np.inf)
         with np.errstate(all="ignore"):
-            own = np.log1p(fold_predictions) if rows.scale == "log" else fold_predictions
+            scaled = np.log1p(fold_predictions) if rows.scale == "log" else fold_predictions
             for (target, group), interval in self._intervals.items():
                 of_group = groups == group
                 if of_group.any():
-                    lower, upper = own[:, of_group, target], own[:, of_group, target - n_targets]
+                    lower, upper = scaled[:, of_group, target], scaled[:, of_group, target - n_targets]
                     low[of_group, target], high[of_group, target] = interval(lower, upper)
             if rows.scale == "log":
                 low, high = np.expm1(low), np.expm1(np.where(high > LARGEST_LOG, np.inf, high))
@@ -209,53 +214,54 @@ class ConformalPredictor:
         return low, high
 
     def _held(self, predictions: Values, fold_predictions: Values, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the set of each row contains each label, as `PredictionRegions.holds`; `groups` (n_rows,)."""
         target, rows = self.model.target, self._scores.rows
-        labels = predicted_labels(target, predictions, self.model.threshold)  # type: ignore[arg-type]
-        codes = np.stack([codes for _, codes in labels.values()], axis=1)
+        predicted = predicted_labels(target, predictions, self.model.threshold)  # type: ignore[arg-type]
+        codes = np.stack([target_codes for _, target_codes in predicted.values()], axis=1)
         if isinstance(target, ClassTarget):
             probabilities, n_labels = fold_predictions, len(prediction_names(target))
         else:
             probabilities, n_labels = np.stack([1.0 - fold_predictions, fold_predictions], axis=-1), 2
         holds = np.ones(probabilities.shape[1:], np.bool_)
-        for (place, group), is_held in self._sets.items():
+        for (target_index, group), is_held in self._sets.items():
             if isinstance(target, ClassTarget) and rows.by == target.name:
                 holds[:, group] = is_held(-probabilities[..., group])
                 continue
             of_group = groups == group
             for label in range(n_labels if of_group.any() else 0):
-                one = (of_group, label) if isinstance(target, ClassTarget) else (of_group, place, label)
-                holds[one] = is_held(-probabilities[(slice(None), *one)])
+                cells = (of_group, label) if isinstance(target, ClassTarget) else (of_group, target_index, label)
+                holds[cells] = is_held(-probabilities[(slice(None), *cells)])
         chosen = codes[:, 0] if isinstance(target, ClassTarget) else codes
         np.put_along_axis(holds, chosen[..., None], True, axis=-1)  # a set contains the predicted label
         return holds
 
 
 def with_regions(
-    model: Model, conformal: ConformalPredictor | None, read: Table, some: Rows | None = None
+    model: Model, conformal: ConformalPredictor | None, table: Table, rows: Rows | None = None
 ) -> tuple[Values, PredictionRegions | None, TransformCounts]:
     """Predictions for rows of a table cast for the model, with intervals or sets if `conformal` is given."""
     if conformal is not None:
-        return conformal.predict(read, some)
-    predictions, counts = model.predict(read, some)
+        return conformal.predict(table, rows)
+    predictions, counts = model.predict(table, rows)
     return predictions, None, counts
 
 
-def joined_regions(parts: Sequence[PredictionRegions]) -> PredictionRegions | None:
+def joined_regions(chunks: Sequence[PredictionRegions]) -> PredictionRegions | None:
     """The concatenated regions of consecutive rows; None for an empty list."""
-    if not parts:
+    if not chunks:
         return None
     n_open: Counter[str] = Counter()
-    for part in parts:
-        n_open += Counter(part.n_open)
-    low = _joined([one.low for one in parts])
-    high = _joined([one.high for one in parts])
-    holds = _joined([one.holds for one in parts])
-    return PredictionRegions(low, high, holds, dict(n_open), parts[0].level)
+    for chunk in chunks:
+        n_open += Counter(chunk.n_open)
+    low = _joined([chunk.low for chunk in chunks])
+    high = _joined([chunk.high for chunk in chunks])
+    holds = _joined([chunk.holds for chunk in chunks])
+    return PredictionRegions(low, high, holds, dict(n_open), chunks[0].level)
 
 
-def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    found = [part for part in parts if part is not None]
-    return np.concatenate(found) if found else None
+def _joined(arrays: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    present = [array for array in arrays if array is not None]
+    return np.concatenate(present) if present else None
 
 
 def _scores_of(model: Model) -> ConformityScores:

@@ -20,7 +20,7 @@ KEPT_MEMORY = 8 << 20  # bytes; few arrays of a chunk are larger
 
 @dataclass(frozen=True)
 class PredictSetup:
-    """The task of every worker: model, request, all files relative to `folder`, and the path of the output."""
+    """What every worker receives: model, request, all files relative to `folder`, and the path of the output."""
 
     model: Model
     request: PredictRequest
@@ -31,7 +31,7 @@ class PredictSetup:
 
 def files_for_workers(source: str) -> tuple[str, ...]:
     """The files that match a path or a glob; raises MlpError for standard input, which workers cannot read."""
-    files = tuple(found.path for found in find_sources(source))
+    files = tuple(file.path for file in find_sources(source))
     if "-" in files:
         raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")
     return files
@@ -59,11 +59,11 @@ def gather_from_cluster(
     from mlpcli.cluster.tasks import run_on_cluster
 
     files = files_for_workers(request.source)
-    taken = _Taken(take)
+    forwarder = _ChunkForwarder(take)
     with connected(cluster.where, cluster.tls) as client:
         setup = PredictSetup(model, request, files, path, os.getcwd())
-        run_on_cluster(client, predict_file, setup, FilesInOrder(len(files), taken.take), lambda: False)
-    taken.finish()
+        run_on_cluster(client, predict_file, setup, FilesInOrder(len(files), forwarder.take), lambda: False)
+    forwarder.finish()
 
 
 def predict_file(setup: PredictSetup, number: int, report: Callable[..., bool]) -> list[Chunk]:
@@ -76,24 +76,24 @@ def predict_file(setup: PredictSetup, number: int, report: Callable[..., bool]) 
         return list(predicted_chunks(setup.model, conformal, setup.request, writer, setup.files, number))
 
 
-class _Taken:
-    """Passes chunks on; an empty one only if there are no others, so that a header is written."""
+class _ChunkForwarder:
+    """Passes chunks to `take`; an empty chunk only if all are empty, so that a header is written."""
 
     def __init__(self, take: Callable[[Chunk], None]) -> None:
         self._take = take
         self._empty: Chunk | None = None
-        self._is_any = False
+        self._has_rows = False
 
     def take(self, chunks: list[Chunk]) -> None:
-        """Take the chunks of the next file."""
+        """Pass on the chunks of the next file."""
         for chunk in chunks:
             if chunk.n_rows:
-                self._is_any = True
+                self._has_rows = True
                 self._take(chunk)
             else:
                 self._empty = self._empty or chunk
 
     def finish(self) -> None:
-        """Pass on an empty chunk if no rows came."""
-        if not self._is_any and self._empty is not None:
+        """Pass on an empty chunk if no chunk has rows."""
+        if not self._has_rows and self._empty is not None:
             self._take(self._empty)

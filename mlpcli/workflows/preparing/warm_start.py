@@ -31,10 +31,9 @@ from mlpcli.nn.optimizers import Optimizer
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.strict_json import flattened
 from mlpcli.training.fit import TrainingState
-from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparing.validation_options import non_input_columns
 from mlpcli.workflows.reading.drift import judge_drift
-from mlpcli.workflows.reading.tables import format_of, is_read_as_text
+from mlpcli.workflows.reading.tables import describe_counts, format_of, is_read_as_text
 
 # The weights are near an optimum already, so the learning rate of the config is multiplied by this.
 LEARNING_RATE_FACTOR = 0.1

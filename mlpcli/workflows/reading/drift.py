@@ -130,19 +130,19 @@ def check_drift(weights: str, source: str, delimiter: str | None = None, encodin
     if not model.reference.columns:
         raise MlpError(f"{weights}: {no_profile()}")
     columns = model.preprocessor.columns
-    seen: Histogram | None = None
+    histogram: Histogram | None = None
     notes: tuple[str, ...] = ()
 
-    def look(table: Table) -> tuple[Histogram, tuple[str, ...]]:
+    def count_chunk(table: Table) -> tuple[Histogram, tuple[str, ...]]:
         return count_rows(model.reference, columns, model.cast(table)), table.notes
 
     names = {column.name for column in columns}
     reading = format_of(model, delimiter, encoding)
     texts = {column.name for column in columns if is_read_as_text(column.schema, reading)}
-    for found, new in map_tables(look, source, reading, texts, names):
-        seen = found if seen is None else seen + found
-        notes += new
-    return DriftCheck(model, judge_drift(model, seen), notes)
+    for counted, new_notes in map_tables(count_chunk, source, reading, texts, names):
+        histogram = counted if histogram is None else histogram + counted
+        notes += new_notes
+    return DriftCheck(model, judge_drift(model, histogram), notes)
 
 
 def check_on_drift(on_drift: str, model: Model | None = None) -> None:
@@ -168,98 +168,112 @@ def drift_notes(report: DriftReport | None, weights: str, source: str) -> list[s
     return [f"{report.text}. Details: mlp check {weights} {shown}"] if report.text else []
 
 
-def percent(share: float) -> str:
+def percent(fraction: float) -> str:
     """A fraction as a percentage: 0%, 0.3%, 12%."""
-    return f"{100 * share:.{1 if 0 < share < 0.095 else 0}f}%"
+    return f"{100 * fraction:.{1 if 0 < fraction < 0.095 else 0}f}%"
 
 
-def judge_drift(model: Model, seen: Histogram | None) -> DriftReport:
+def judge_drift(model: Model, histogram: Histogram | None) -> DriftReport:
     """The verdict on a histogram of rows; without columns if it is None or the model has no reference profile."""
     profile, columns = model.reference, model.preprocessor.columns
-    if seen is None or not profile.columns:
-        return DriftReport(seen.n_rows if seen else 0, profile.n_rows, ())
-    counts = split_counts(profile, seen)
-    found = [
-        _judge_column(columns, index, profile.n_rows, profile.columns[index], counts[index], seen)
+    if histogram is None or not profile.columns:
+        return DriftReport(histogram.n_rows if histogram else 0, profile.n_rows, ())
+    counts = split_counts(profile, histogram)
+    columns_drift = [
+        _judge_column(columns, index, profile.n_rows, profile.columns[index], counts[index], histogram)
         for index in range(len(columns))
     ]
-    return DriftReport(seen.n_rows, profile.n_rows, tuple(found))
+    return DriftReport(histogram.n_rows, profile.n_rows, tuple(columns_drift))
 
 
 @dataclass(frozen=True)
 class _ColumnTests:
-    """The test statistics of one column; `usual` is the expected fraction of cells outside."""
+    """The test statistics of one column.
+
+    `n_outside` cells are outside the training range or have an unseen level; `outside` is their fraction, `expected`
+    the fraction without drift, `outside_p` the p-value. `index` is the PSI, `distance` that of Kolmogorov-Smirnov, `p`
+    the p-value of the distribution.
+    """
 
     n_outside: int
     outside: float
-    usual: float
+    expected: float
     outside_p: float
     index: float
     distance: float | None
     p: float
 
 
-def _judge_numbers(column: Feature, n_before: int, known: ReferenceColumn, now: Counts, n_outside: int) -> _ColumnTests:
-    before, n_known = np.asarray(known.counts, np.int64), int(now.sum())
-    distance, p = kolmogorov_smirnov(before, now)
+def _judge_numbers(
+    column: Feature, n_before: int, reference: ReferenceColumn, counts: Counts, n_outside: int
+) -> _ColumnTests:
+    """Tests of a numeric column, from the counts of its bins; `n_outside` numbers are outside the training range."""
+    reference_counts, n_present = np.asarray(reference.counts, np.int64), int(counts.sum())
+    distance, p = kolmogorov_smirnov(reference_counts, counts)
     # Without drift, two in as many new rows are expected outside the range of the training rows.
-    usual = (2, n_before - column.n_missing)
+    expected = (2, n_before - column.n_missing)
     return _ColumnTests(
-        n_outside, n_outside / n_known, usual[0] / usual[1], fisher_exact_greater(*usual, n_outside, n_known),
-        psi(*merge_neighbours(before, now, N_GROUPS)), distance, p,
+        n_outside, n_outside / n_present, expected[0] / expected[1],
+        fisher_exact_greater(*expected, n_outside, n_present),
+        psi(*merge_neighbours(reference_counts, counts, N_GROUPS)), distance, p,
     )  # fmt: skip
 
 
-def _judge_levels(known: ReferenceColumn, now: Counts, in_buckets: Counts, unseen: Mapping[str, int]) -> _ColumnTests:
-    named = comparable_counts(known, now, unseen)
-    n_outside, outside_p = new_levels(*named)
-    before = np.asarray(known.counts, np.int64)
-    bins = level_bins(before, now, known.level_buckets, np.asarray(known.buckets, np.int64), in_buckets)
+def _judge_levels(
+    reference: ReferenceColumn, counts: Counts, in_buckets: Counts, unseen: Mapping[str, int]
+) -> _ColumnTests:
+    """Tests of a categorical column, from the counts of its levels and of hash buckets of levels."""
+    level_counts = comparable_counts(reference, counts, unseen)
+    n_outside, outside_p = new_levels(*level_counts)
+    reference_counts = np.asarray(reference.counts, np.int64)
+    reference_buckets = np.asarray(reference.buckets, np.int64)
+    bins = level_bins(reference_counts, counts, reference.level_buckets, reference_buckets, in_buckets)
     _, p = chi_squared(*bins)
-    share = n_outside / max(int(named[1].sum()), 1)
-    return _ColumnTests(n_outside, share, unseen_rate(named[0]), outside_p, psi(*bins), None, p)
+    fraction = n_outside / max(int(level_counts[1].sum()), 1)
+    return _ColumnTests(n_outside, fraction, unseen_rate(level_counts[0]), outside_p, psi(*bins), None, p)
 
 
 def _judge_column(
-    columns: Sequence[Feature], index: int, n_before: int, known: ReferenceColumn, now: tuple[Counts, Counts],
-    seen: Histogram,
+    columns: Sequence[Feature], index: int, n_before: int, reference: ReferenceColumn, counts: tuple[Counts, Counts],
+    histogram: Histogram,
 ) -> ColumnDrift:  # fmt: skip
+    """The verdict on one column; `n_before` is the number of training rows, `counts` those of bins and buckets."""
     column = columns[index]
-    unseen = seen.unseen.get(column.name, {})
-    n_missing = int(seen.n_missing[index])
-    n_known = seen.n_rows - n_missing
-    n_beyond = int(seen.n_below[index] + seen.n_above[index])
-    found: _ColumnTests | None = None
+    unseen = histogram.unseen.get(column.name, {})
+    n_missing = int(histogram.n_missing[index])
+    n_present = histogram.n_rows - n_missing
+    n_beyond = int(histogram.n_below[index] + histogram.n_above[index])
+    tests: _ColumnTests | None = None
     reasons: list[Reason] = []
 
     def is_insignificant(p: float) -> bool:
         return p * len(columns) >= LEVEL
 
-    if n_known and n_before > column.n_missing:
+    if n_present and n_before > column.n_missing:
         if column.is_numeric:
-            found = _judge_numbers(column, n_before, known, now[0], n_beyond)
+            tests = _judge_numbers(column, n_before, reference, counts[0], n_beyond)
         else:
-            found = _judge_levels(known, *now, unseen)
-    if found is not None and n_known >= MIN_ROWS:
-        if found.index > LARGE_PSI and not is_insignificant(found.p):
+            tests = _judge_levels(reference, *counts, unseen)
+    if tests is not None and n_present >= MIN_ROWS:
+        if tests.index > LARGE_PSI and not is_insignificant(tests.p):
             reasons.append("distribution")
-        if found.outside - found.usual > LARGE_OUTSIDE and not is_insignificant(found.outside_p):
+        if tests.outside - tests.expected > LARGE_OUTSIDE and not is_insignificant(tests.outside_p):
             reasons.append("range" if column.is_numeric else "new levels")
-    missing, missing_before = n_missing / max(seen.n_rows, 1), column.n_missing / n_before
-    if seen.n_rows >= MIN_ROWS and abs(missing - missing_before) > LARGE_MISSING:
+    missing, missing_before = n_missing / max(histogram.n_rows, 1), column.n_missing / n_before
+    if histogram.n_rows >= MIN_ROWS and abs(missing - missing_before) > LARGE_MISSING:
         p = min(
-            fisher_exact_greater(column.n_missing, n_before, n_missing, seen.n_rows),
-            fisher_exact_greater(n_before - column.n_missing, n_before, seen.n_rows - n_missing, seen.n_rows),
+            fisher_exact_greater(column.n_missing, n_before, n_missing, histogram.n_rows),
+            fisher_exact_greater(n_before - column.n_missing, n_before, histogram.n_rows - n_missing, histogram.n_rows),
         )
         if not is_insignificant(2 * p):
             reasons.append("missing cells")
-    has_numbers = column.is_numeric and n_known > 0
-    named = dict(sorted(unseen.items(), key=lambda item: (-item[1], item[0]))[:MAX_UNSEEN])
-    told = found if n_known >= MIN_ROWS else None
+    has_numbers = column.is_numeric and n_present > 0
+    top_unseen = dict(sorted(unseen.items(), key=lambda item: (-item[1], item[0]))[:MAX_UNSEEN])
+    reported = tests if n_present >= MIN_ROWS else None
     return ColumnDrift(
-        column, seen.n_rows, n_missing, missing, missing_before,
-        found.n_outside if found else 0, found.outside if found else 0.0,
-        float(seen.low[index]) if has_numbers else None, float(seen.high[index]) if has_numbers else None, named,
-        told.index if told else None, told.distance if told else None,
-        min(1.0, told.p * len(columns)) if told else None, tuple(reasons),
+        column, histogram.n_rows, n_missing, missing, missing_before,
+        tests.n_outside if tests else 0, tests.outside if tests else 0.0,
+        float(histogram.low[index]) if has_numbers else None, float(histogram.high[index]) if has_numbers else None,
+        top_unseen, reported.index if reported else None, reported.distance if reported else None,
+        min(1.0, reported.p * len(columns)) if reported else None, tuple(reasons),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.schema.spelling import NumberFormat
@@ -54,3 +55,18 @@ def format_of(model: Model, delimiter: str | None, encoding: str | None) -> Tabl
 def distinct_schemas(schemas: Iterable[ColumnSchema]) -> list[ColumnSchema]:
     """The schemas without repeated columns."""
     return list({schema.name: schema for schema in schemas}.values())
+
+
+def describe_counts(counts: TransformCounts) -> str:
+    """One line: "3 missing cells (age 2, sex 1), 1 cell unseen in training (island 1)"; "" for none."""
+    texts = []
+    for cells_by_column, singular, plural in (
+        (counts.n_missing, "missing cell", "missing cells"),
+        (counts.n_unseen, "cell unseen or rare in training", "cells unseen or rare in training"),
+    ):
+        if cells_by_column:
+            total = sum(cells_by_column.values())
+            shown = [f"{name} {n_cells}" for name, n_cells in list(cells_by_column.items())[:6]]
+            more = [f"{len(cells_by_column) - 6} more columns"] if len(cells_by_column) > 6 else []
+            texts.append(f"{total} {singular if total == 1 else plural} ({', '.join(shown + more)})")
+    return ", ".join(texts)

@@ -35,7 +35,7 @@ def curves_section(folder: str) -> tuple[list[Section], list[str]]:
     blocks: list[Block] = []
     for curves in plots:
         run = curves.runs[0]
-        if not run.judged.values:
+        if not run.main_points.values:
             continue
         name = f"{curves.metric} by epoch"
         draw = partial(_draw, series(curves), curves.metric)
@@ -49,7 +49,7 @@ def _draw(runs: Any, metric: str, figure: Any) -> None:
 
 
 def _sentence(metric: str, run: RunCurves) -> str:
-    points, rows = run.judged, "validation" if run.validation.values else "training"
+    points, rows = run.main_points, "validation" if run.validation.values else "training"
     first, last = points.values[0], points.values[-1]
     text = (
         f"On the {rows} rows it went from {format_number(first)} to {format_number(last)} in "

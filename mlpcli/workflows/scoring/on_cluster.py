@@ -19,8 +19,8 @@ from mlpcli.data.targets.encode import has_targets, true_values
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.machine import limited_cores
 from mlpcli.model import Model
+from mlpcli.progress import report_progress
 from mlpcli.training.threads import blas_threads
-from mlpcli.watching import tell
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.predicting.on_cluster import begin_file, files_for_workers
 from mlpcli.workflows.reading.tables import cast_scored, read_columns
@@ -62,7 +62,7 @@ def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) ->
 
     def take(file: PredictedFile) -> None:
         files.append(file)
-        tell("stage", "predicting", len(files), len(setup.files))
+        report_progress("stage", "predicting", len(files), len(setup.files))
 
     with connected(cluster.where, cluster.tls) as client:
         run_on_cluster(client, predict_scored_file, setup, FilesInOrder(len(setup.files), take), lambda: False)

@@ -13,7 +13,7 @@ from mlpcli.evaluation.gates import Gate, GateResult
 from mlpcli.evaluation.metrics.scores import find_metric
 from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.uncertainty.resampling import MIN_REPLICATES, replicates_for
-from mlpcli.watching import tell
+from mlpcli.progress import report_progress
 from mlpcli.workflows.scoring.main_metrics import main_metrics
 from mlpcli.workflows.scoring.predictions import Predictions, Scored
 
@@ -98,7 +98,7 @@ def _slice_table(
         options = replace(options, replicates=min(affordable, replicates_for(len(predictions.truth))))
     slices = []
     for code, name in enumerate(groups.names):
-        tell("stage", f"scoring by {', '.join(columns)}", code, len(groups.names))
+        report_progress("stage", f"scoring by {', '.join(columns)}", code, len(groups.names))
         rows = groups.codes == code
         scored = predictions.only(rows).score(options, keys)
         gate_results = scored.check_gates(gates, name) if by.is_gated else []

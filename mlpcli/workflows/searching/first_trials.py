@@ -33,16 +33,16 @@ def make_initial_trials(
 
 def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[InitialTrial]:
     n_classes = len(prepared.target.labels) if isinstance(prepared.target, ClassTarget) else 0
-    n_fine = len(prepared.preprocessor.number_inputs_with(MANY_VALUES))
-    facts = TableSummary(
-        prepared.task, prepared.train.samples.n_rows, n_classes, n_fine, n_targets=len(prepared.target.names)
+    n_continuous = len(prepared.preprocessor.number_inputs_with(MANY_VALUES))
+    summary = TableSummary(
+        prepared.task, prepared.train.samples.n_rows, n_classes, n_continuous, n_targets=len(prepared.target.names)
     )
     for name in RECIPES:
         if name == "best":  # takes as long as all the others together, many times over
             continue
         text = "\n".join(
             f"{section.name}:\n" + "\n".join(f"  {line}" for line, _ in section.lines)
-            for section in sections(choose_recipe(name, facts), facts)
+            for section in sections(choose_recipe(name, summary), summary)
         )
         recipe: dict[str, Any] = parse_yaml(text, f"recipe {name}")[0]
         recipe["model"] |= _members(loaded, recipe["model"].get("members", {}))

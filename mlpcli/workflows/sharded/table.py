@@ -29,7 +29,7 @@ from mlpcli.data.reading.sources import find_sources, sha256_together
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Column, NumericColumn, Rows, Table, TableFormat, row_dtype
-from mlpcli.watching import tell
+from mlpcli.progress import report_progress
 from mlpcli.workflows.preparing.rows.tables import check_train_location, table_format, training_request
 from mlpcli.workflows.sharded.inputs import ShardedInputs
 from mlpcli.workflows.sharded.requirements import must_sketch, refuse_unsharded
@@ -57,7 +57,7 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
         rows, folder = divide_files(files.sources, n_shards), os.getcwd()
         arguments = [(loaded, files, own, folder) for own in rows]
         pool = ShardPool(client, TrainingShard, lambda shard: arguments[shard], n_shards, note)
-        tell("stage", "reading", 0)
+        report_progress("stage", "reading", 0)
         table = read_shards(pool, files, loaded.config.data.train)
         assert isinstance(table.columns, ShardedColumns)
         table.columns.sketches = must_sketch(loaded, table.n_rows)

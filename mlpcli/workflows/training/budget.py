@@ -9,7 +9,7 @@ from mlpcli.workflows.preparing.rows.data_store import BASE_BYTES, memory_limit
 from mlpcli.workflows.training.estimates.memory import format_bytes
 
 # Steps between two looks at the memory, which cost as much as a step of a small network.
-STEPS_PER_LOOK = 16
+STEPS_PER_CHECK = 16
 
 
 class Budget:
@@ -43,7 +43,7 @@ class Budget:
             return True
         if self._seconds is not None and self.seconds >= self._seconds:
             self.reason = f"the budget of {self._seconds:g} s is used up"
-        elif self._memory is not None and self._n_asked % STEPS_PER_LOOK == 0 and peak_memory() > self._memory:
+        elif self._memory is not None and self._n_asked % STEPS_PER_CHECK == 0 and peak_memory() > self._memory:
             self.reason = f"the process took {format_bytes(peak_memory())}, its budget is {format_bytes(self._memory)}"
         self._n_asked += 1
         return bool(self.reason)

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from numpy.typing import DTypeLike
 
 from mlpcli.errors import MlpError
+from mlpcli.progress import report_progress
 from mlpcli.training.fit import MakeTrainer
 from mlpcli.training.member import NumpyTrainer
-from mlpcli.watching import tell
 from mlpcli.workflows.preparing.engine_choice import EngineChoice
 
 COMPILING = "compiling, once, takes 10 to 20 seconds"
@@ -43,7 +43,7 @@ def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> A
 
     def say() -> None:
         note(COMPILING)
-        tell("stage", "compiling", 0)
+        report_progress("stage", "compiling", 0)
 
     return on_compilation(say)
 

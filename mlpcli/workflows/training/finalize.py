@@ -14,9 +14,9 @@ from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS
 from mlpcli.model import Model
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.merge import scale_logits, shift_logits
+from mlpcli.progress import report_progress
 from mlpcli.storage.model.model_record import Sitting
 from mlpcli.training.fit import TrainingState
-from mlpcli.watching import tell
 from mlpcli.workflows.predicting.intervals import ConformalPredictor
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import SCORED_ROWS
@@ -181,7 +181,7 @@ def _score_splits(prepared: Prepared, ensemble: Ensemble) -> Scores:
     parts = [_scored_rows(prepared, part) for part in prepared.splits]
     n_rows, n_done, scores = sum(len(part.truth) for part in parts), 0, {}
     for part in parts:
-        tell("stage", "scoring", n_done, n_rows)
+        report_progress("stage", "scoring", n_done, n_rows)
         scores[part.name] = _score_split(prepared, part, ensemble)
         n_done += len(part.truth)
     return scores

@@ -18,9 +18,9 @@ TASKS = ("classification", "regression", "multilabel")
 ROWS = (10, 300, 3000, 30_000, 200_000, 2_000_000)
 
 
-def text_of(recipe, facts):
+def text_of(recipe, summary):
     columns = (StarterColumn("x", "number", ""),)
-    return starter_yaml(StarterData("t.csv", ("y",), facts, "because", columns, {}), recipe)
+    return starter_yaml(StarterData("t.csv", ("y",), summary, "because", columns, {}), recipe)
 
 
 def named(value):
@@ -30,22 +30,22 @@ def named(value):
     return value
 
 
-@pytest.mark.parametrize("n_fine", [0, 3])
+@pytest.mark.parametrize("n_continuous", [0, 3])
 @pytest.mark.parametrize("n_rows", ROWS)
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_line_of_a_recipe_is_read_back_as_written(name, task, n_rows, n_fine):
-    facts = TableSummary(
+def test_every_line_of_a_recipe_is_read_back_as_written(name, task, n_rows, n_continuous):
+    summary = TableSummary(
         task,
         n_rows,
         3 if task == "classification" else 0,
-        n_fine,
+        n_continuous,
         "b (3 of 90 rows)" if task == "classification" else "",
     )
-    recipe = choose_recipe(name, facts)
-    text = text_of(recipe, facts)
+    recipe = choose_recipe(name, summary)
+    text = text_of(recipe, summary)
     loaded = config_from_text(text, "t.yaml")
-    for section in sections(recipe, facts):
+    for section in sections(recipe, summary):
         for line, _ in section.lines:
             key = line.lstrip("# ").partition(":")[0]
             if line.startswith("#"):
@@ -69,8 +69,8 @@ def test_every_line_of_a_recipe_is_read_back_as_written(name, task, n_rows, n_fi
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_line_in_a_comment_is_one_that_could_be_taken(name, task):
-    facts = TableSummary(task, 300, rarest_class="b (3 of 90 rows)" if task == "classification" else "")
-    text = text_of(choose_recipe(name, facts), facts)
+    summary = TableSummary(task, 300, rarest_class="b (3 of 90 rows)" if task == "classification" else "")
+    text = text_of(choose_recipe(name, summary), summary)
     assert ("# class_weights: balanced" in text) == (task == "classification")
     taken = re.sub(r"^  # class_weights: balanced.*$", r"  class_weights: balanced", text, flags=re.M)
     expected = "balanced" if task == "classification" else None
@@ -95,15 +95,15 @@ def cost(recipe, n_rows):
 
 @pytest.mark.parametrize("n_rows", ROWS)
 def test_each_rung_of_the_ladder_costs_less_and_it_ends(n_rows):
-    facts = TableSummary("regression", n_rows, n_fine=3)
-    ladder = [choose_recipe("best", facts)]
-    while (below := cheaper(ladder[-1], facts)) is not None:
+    summary = TableSummary("regression", n_rows, n_continuous=3)
+    ladder = [choose_recipe("best", summary)]
+    while (below := cheaper(ladder[-1], summary)) is not None:
         ladder.append(below)
         assert len(ladder) < 20
     costs = [cost(recipe, n_rows) for recipe in ladder]
     assert all(after < before for before, after in pairwise(costs)), list(zip(ladder, costs, strict=True))
-    assert ladder[-1] == choose_recipe("fast", facts)
-    assert cheaper(choose_recipe("textbook", facts), facts) is None
+    assert ladder[-1] == choose_recipe("fast", summary)
+    assert cheaper(choose_recipe("textbook", summary), summary) is None
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_each_rung_of_the_ladder_costs_less_and_it_ends(n_rows):
     ],
 )
 def test_the_textbook_recipe_is_the_network_of_the_textbooks_and_nothing_else(task, loss, output):
-    facts = TableSummary(task, 300)
-    config = config_from_text(text_of(choose_recipe("textbook", facts), facts), "t.yaml").config
+    summary = TableSummary(task, 300)
+    config = config_from_text(text_of(choose_recipe("textbook", summary), summary), "t.yaml").config
     assert (config.model.activation, config.model.output_activation) == ("sigmoid", output)
     assert config.training.loss.name == loss
     optimizer = config.training.optimizer
@@ -130,9 +130,9 @@ def test_the_textbook_recipe_is_the_network_of_the_textbooks_and_nothing_else(ta
 def test_the_readme_shows_of_the_strong_recipe_lines_that_it_writes():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = [one for one in re.findall(r"```yaml\n(.*?)```", readme, re.S) if "folds: 4" in one]
-    facts = TableSummary("classification", 3000, n_classes=3, n_fine=3)
+    summary = TableSummary("classification", 3000, n_classes=3, n_continuous=3)
     written = [
-        " ".join(line.split("#")[0].split()) for line in text_of(choose_recipe("strong", facts), facts).splitlines()
+        " ".join(line.split("#")[0].split()) for line in text_of(choose_recipe("strong", summary), summary).splitlines()
     ]
     shown = [" ".join(line.split("#")[0].split()) for line in block.splitlines()]
     assert [line for line in shown if line not in written] == []
@@ -149,7 +149,7 @@ def test_members_are_dealt_evenly_over_folds(n_rows):
 
 @pytest.mark.parametrize("n_rows", [3000, 30_000, 99_999])
 def test_two_members_have_not_seen_a_row_so_that_their_mean_chooses_the_epoch(n_rows):
-    recipe = choose_recipe("strong", TableSummary("regression", n_rows, n_fine=3))
+    recipe = choose_recipe("strong", TableSummary("regression", n_rows, n_continuous=3))
     assert recipe.members >= 2 * recipe.folds
 
 
@@ -160,8 +160,8 @@ def test_many_classes_of_a_large_table_get_more_epochs_and_fewer_members():
 
 
 def test_a_list_and_a_key_with_its_value_stay_on_a_line_of_the_config():
-    facts = TableSummary("regression", 5000, n_fine=2)
-    for line in text_of(choose_recipe("best", facts), facts).splitlines():
+    summary = TableSummary("regression", 5000, n_continuous=2)
+    for line in text_of(choose_recipe("best", summary), summary).splitlines():
         assert line.count("[") == line.count("]"), line
         assert not line.endswith(":") or not line.startswith("     "), line
 
@@ -169,8 +169,8 @@ def test_a_list_and_a_key_with_its_value_stay_on_a_line_of_the_config():
 @pytest.mark.parametrize("name", ["best", "strong"])
 def test_members_draw_their_cosines_only_where_there_are_many_rows(name):
     for n_rows in (1999, 2000):
-        facts = TableSummary("regression", n_rows, n_fine=2)
-        config = config_from_text(text_of(choose_recipe(name, facts), facts), "t.yaml").config
+        summary = TableSummary("regression", n_rows, n_continuous=2)
+        config = config_from_text(text_of(choose_recipe(name, summary), summary), "t.yaml").config
         is_large = n_rows == 2000
         assert (config.preprocess.numeric.name, bool(config.model.members.draw)) == (
             "quantile" if is_large else "robust",
@@ -183,14 +183,14 @@ def test_members_draw_their_cosines_only_where_there_are_many_rows(name):
     ("n_rows", "n_classes", "low"), [(9_999, 2, 0.2), (10_000, 2, 1), (10_000, 0, 1), (10_000, 8, 0.2)]
 )
 def test_frequencies_are_higher_where_there_are_many_rows_of_each_class(n_rows, n_classes, low):
-    facts = TableSummary("classification" if n_classes else "regression", n_rows, n_classes, n_fine=2)
-    config = config_from_text(text_of(choose_recipe("strong", facts), facts), "t.yaml").config
+    summary = TableSummary("classification" if n_classes else "regression", n_rows, n_classes, n_continuous=2)
+    config = config_from_text(text_of(choose_recipe("strong", summary), summary), "t.yaml").config
     assert config.model.members.draw["model.numeric_embedding.sigma"].log_uniform[0] == low
 
 
 def test_views_alternate_only_where_numbers_have_many_values():
-    for n_fine, expected in ((0, "same"), (2, "alternate")):
-        facts = TableSummary("regression", 500, n_fine=n_fine)
-        config = config_from_text(text_of(choose_recipe("strong", facts), facts), "t.yaml").config
+    for n_continuous, expected in ((0, "same"), (2, "alternate")):
+        summary = TableSummary("regression", 500, n_continuous=n_continuous)
+        config = config_from_text(text_of(choose_recipe("strong", summary), summary), "t.yaml").config
         assert config.model.members.views == expected
-        assert (config.model.numeric_embedding is not None) == bool(n_fine)
+        assert (config.model.numeric_embedding is not None) == bool(n_continuous)

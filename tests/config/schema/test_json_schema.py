@@ -103,8 +103,8 @@ def test_every_example_is_valid(path):
 def test_every_recipe_is_valid(name, task):
     columns = (StarterColumn("x", "number", ""), StarterColumn("when", "date", ""))
     for n_rows in (3, 300, 30_000):
-        facts = TableSummary(task, n_rows, 3, 2)
-        text = starter_yaml(StarterData("t.csv", ("y",), facts, "r", columns, {}), choose_recipe(name, facts))
+        summary = TableSummary(task, n_rows, 3, 2)
+        text = starter_yaml(StarterData("t.csv", ("y",), summary, "r", columns, {}), choose_recipe(name, summary))
         assert not list(VALIDATOR.iter_errors(parse_yaml(text, "t")[0]))
 
 

@@ -19,7 +19,7 @@ from mlpcli.data.reading.typed import columns as typed
 from mlpcli.data.reading.typed.kept import KeptArray
 from mlpcli.data.table import CategoricalColumn, Column, Table, TableFormat
 from mlpcli.errors import DataError
-from mlpcli.watching import tell
+from mlpcli.progress import report_progress
 
 PARQUET = (b"PAR1", b"PARE")
 # End marker of an Arrow stream. pyarrow does not require it, so a stream truncated between two batches looks complete.
@@ -91,9 +91,9 @@ class ArrowReader:
     def _report_progress(self, n_rows: int, is_done: bool = False) -> None:
         """Report the progress: in rows for Parquet, which stores their number, otherwise in bytes."""
         if self._is_parquet:
-            tell("rows read", self.name, n_rows, self._n_rows)
+            report_progress("rows read", self.name, n_rows, self._n_rows)
         else:
-            tell("bytes", self.name, self._size if is_done else self._stored.tell(), self._size)
+            report_progress("bytes", self.name, self._size if is_done else self._stored.tell(), self._size)
 
     @property
     def _is_parquet(self) -> bool:

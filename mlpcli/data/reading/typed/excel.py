@@ -25,7 +25,7 @@ from mlpcli.data.reading.typed.columns import (
 )
 from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
-from mlpcli.watching import tell
+from mlpcli.progress import report_progress
 
 # The reference (D7) and text of an error such as #DIV/0!, and the reference of a formula without a stored value.
 ERROR_CELL = re.compile(rb'<c (?=[^>]*t="e")[^>]*r="([A-Z]+\d+)"[^>]*>.*?<v>(.*?)</v>', re.DOTALL)
@@ -39,7 +39,7 @@ class WorkbookReader:
 
     def __init__(self, source: Source, format: TableFormat) -> None:
         self.name, self.format, self.notes = source.name, format, list[str]()
-        tell("stage", f"opening {self.name}", 0)
+        report_progress("stage", f"opening {self.name}", 0)
         with open_stored(reopenable(source)) as file:
             content = file.read()
         self._sheet = self._open_sheet(content)
@@ -92,10 +92,10 @@ class WorkbookReader:
             if len(batch) == BATCH_ROWS:
                 yield partial(self._table, batch, n_rows, request=request)
                 n_rows, batch = n_rows + len(batch), []
-                tell("rows read", self.name, n_rows, n_total)
+                report_progress("rows read", self.name, n_rows, n_total)
         if batch:
             yield partial(self._table, batch, n_rows, request=request)
-        tell("rows read", self.name, n_total, n_total)
+        report_progress("rows read", self.name, n_total, n_total)
 
     def locate(self, row: int) -> str:
         """The location of a row as "file.xlsx!Sheet1!row 17"."""

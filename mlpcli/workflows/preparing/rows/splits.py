@@ -17,11 +17,11 @@ from mlpcli.errors import DataError, did_you_mean
 from mlpcli.nn.losses import BinaryCrossEntropy, Loss, Poisson
 from mlpcli.nn.network import Network
 from mlpcli.training.dataset import Dataset
-from mlpcli.workflows.predict import describe_counts
 from mlpcli.workflows.preparing.resolution import class_target_table, label_smoothing_of
 from mlpcli.workflows.preparing.rows.data_store import transform_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_scored_table
 from mlpcli.workflows.preparing.warnings.near_duplicates import age_notes
+from mlpcli.workflows.reading.tables import describe_counts
 from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
 
 Values = NDArray[np.float64]

@@ -33,7 +33,7 @@ def fit_time_budget(starter: Starter, seconds: float) -> Starter:
         assert fitted.seconds is not None
         if fitted.seconds <= seconds:
             return fitted
-        below = cheaper(recipe, data.facts)
+        below = cheaper(recipe, data.summary)
         if below is None:
             break
         recipe = below

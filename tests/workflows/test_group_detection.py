@@ -48,14 +48,14 @@ def test_rows_of_one_patient_stay_together_and_the_column_is_no_input(tmp_path, 
 )
 def test_other_columns_make_no_groups(tmp_path, options):
     starter = init(table(tmp_path / "t.csv", **options), ("y",))
-    assert starter.data.facts.group == ""
+    assert starter.data.summary.group == ""
     assert "group" not in starter.text
 
 
 def test_where_no_input_would_be_left_there_is_no_group(tmp_path):
     rows = [[f"p{number // 5}", str(number // 5)] for number in range(200)]
     path = write_csv(tmp_path / "t.csv", ["patient", "y"], rows)
-    assert init(str(path), ("y",)).data.facts.group == ""
+    assert init(str(path), ("y",)).data.summary.group == ""
 
 
 def test_the_column_whose_rows_are_most_alike_is_taken(tmp_path):
@@ -63,7 +63,7 @@ def test_the_column_whose_rows_are_most_alike_is_taken(tmp_path):
     level = rng.normal(0.0, 1.0, 40)
     rows = [[n // 5, n // 10, f"{rng.normal():.3f}", f"{level[n // 5] + rng.normal(0, 0.1):.3f}"] for n in range(200)]
     path = write_csv(tmp_path / "t.csv", ["patient", "site", "x", "y"], rows)
-    assert init(str(path), ("y",)).data.facts.group == "patient"
+    assert init(str(path), ("y",)).data.summary.group == "patient"
 
 
 def test_what_is_written_leaves_nothing_for_check_to_warn_of(folder):
