@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.features.layout import columns_without_inputs
 from mlpcli.data.features.preprocessor import Preprocessor, TransformCounts, cast_inputs, transform
 from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.row_sketch import RowSketch
@@ -15,7 +16,9 @@ from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import NumberTarget, Target, decode_bounds, decode_outputs, predicted_columns
 from mlpcli.errors import DataError
 from mlpcli.evaluation.conformal.conformity import ConformityScores
+from mlpcli.nn.embeddings import ColumnMask
 from mlpcli.nn.ensemble import Ensemble
+from mlpcli.nn.network import Network
 
 # Scores square predictions, so that larger numbers would overflow.
 MAX_PREDICTION = 1e150
@@ -53,6 +56,11 @@ class Model:
         """Schemas of all columns: inputs, targets, sample weights, and the groups of prediction intervals."""
         others = (schema for schema in (self.weight, self.interval_by) if schema is not None)
         return (*self.preprocessor.schemas, *self.target.schemas, *others)
+
+    @property
+    def excluded_columns(self) -> tuple[tuple[str, ...], ...]:
+        """For each member the columns that it does not see."""
+        return tuple(excluded_columns(self.preprocessor, network) for network in self.ensemble.networks)
 
     @property
     def row_columns(self) -> tuple[str, ...]:
@@ -151,6 +159,19 @@ class Model:
 def row_columns(preprocessor: Preprocessor, target: Target) -> tuple[str, ...]:
     """The columns that identify a training row of a model: inputs, then targets."""
     return tuple(dict.fromkeys([*(schema.name for schema in preprocessor.schemas), *target.names]))
+
+
+def excluded_columns(preprocessor: Preprocessor, network: Network) -> tuple[str, ...]:
+    """The columns that a network does not see, because its column mask leaves out all of their inputs."""
+    first = network.layers[0]
+    if not isinstance(first, ColumnMask):
+        return ()
+    return columns_without_inputs(preprocessor.columns, first.to_mask(network.n_in))
+
+
+def n_seen_columns(preprocessor: Preprocessor, network: Network) -> int:
+    """The number of columns that a network sees."""
+    return len(preprocessor.columns) - len(excluded_columns(preprocessor, network))
 
 
 def _require_finite(outputs: NDArray[Any], table: Table, rows: Rows | None) -> NDArray[Any]:

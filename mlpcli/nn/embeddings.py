@@ -4,6 +4,7 @@ from math import pi, sqrt
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpcli.nn.layers import MAX_SIZE, Allocator, Array, Buffers, Layer, Noise, Tensor, Tensors
 from mlpcli.options import Setting, options
@@ -24,6 +25,19 @@ class ColumnMask(Layer):
             start < before or stop <= start for before, (start, stop) in zip(stops, self.spans, strict=False)
         ):
             raise ValueError("spans of columns must rise")
+
+    @staticmethod
+    def from_mask(mask: NDArray[np.bool_]) -> "ColumnMask":
+        """The layer that selects the columns of `mask` (n_in,), of which at least one is true."""
+        edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
+        return ColumnMask(spans=tuple(zip(edges[::2], edges[1::2], strict=True)))
+
+    def to_mask(self, n_in: int) -> NDArray[np.bool_]:
+        """Whether each column is selected (n_in,)."""
+        selected = np.zeros(n_in, np.bool_)
+        for start, stop in self.spans:
+            selected[start:stop] = True
+        return selected
 
     def n_out(self, n_in: int) -> int:
         _check_end(self.spans[-1][1], n_in)

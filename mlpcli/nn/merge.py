@@ -1,4 +1,7 @@
-"""Merge linear input layers into the next Dense, W (A x) = (W A) x: models are saved with as few layers as possible."""
+"""Merge linear input layers into the next Dense, W (A x) = (W A) x: models are saved with as few layers as possible.
+
+A column mask is not merged: weights of the columns that it leaves out would be zeros, and trained by a warm start.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, span_slices
+from mlpcli.nn.embeddings import CategoryEmbedding, span_slices
 from mlpcli.nn.layers import Array, Dense, InputScale, Layer, Tensors
 from mlpcli.nn.network import Network
 
@@ -15,13 +18,6 @@ Matrix = NDArray[np.float64]
 
 def _input_scale(layer: InputScale, params: Tensors, W: Matrix, n_in: int) -> Matrix:
     merged: Matrix = W * params["scale"]
-    return merged
-
-
-def _column_mask(layer: ColumnMask, params: Tensors, W: Matrix, n_in: int) -> Matrix:
-    merged = np.zeros((len(W), n_in))
-    for target, source in span_slices(layer.spans):
-        merged[:, source] = W[:, target]
     return merged
 
 
@@ -38,7 +34,6 @@ def _category_embedding(layer: CategoryEmbedding, params: Tensors, W: Matrix, n_
 # of a linear layer may not be linear.
 MERGES: dict[type[Layer], Callable[[Any, Tensors, Matrix, int], Matrix]] = {
     InputScale: _input_scale,
-    ColumnMask: _column_mask,
     CategoryEmbedding: _category_embedding,
 }
 

@@ -13,6 +13,7 @@ from mlpcli.nn.losses import Loss
 from mlpcli.nn.network import Network, Predictor
 from mlpcli.training.dataset import Dataset
 from mlpcli.training.member import EpochResult, Trainer
+from mlpcli.training.rows import held_out_rows
 
 Array = NDArray[np.floating[Any]]
 
@@ -47,17 +48,20 @@ def run_epoch(
 class Evaluator:
     """Computes loss and outputs of an ensemble on the rows of a dataset, in buffers that are reused.
 
-    Outputs (n_rows, n_out) are the mean over the members. With `folds` (n_rows,), the fold of each row, outputs are out
-    of fold, (n_repeats, n_rows, n_out): member m holds out fold m modulo n_folds.
+    Outputs (n_rows, n_out) are the mean over the members. With `folds` (see `held_out_rows`) outputs are out of fold,
+    (n_rounds, n_rows, n_out): of each round of members, one for each fold.
     """
 
     def __init__(
         self, networks: Sequence[Network], loss: Loss, dataset: Dataset, folds: NDArray[np.int64] | None = None
     ) -> None:
         self.networks, self.loss, self.dataset = networks, loss, dataset
-        n_folds = 0 if folds is None else int(folds.max()) + 1
-        self._held_out = [] if folds is None else [np.flatnonzero(folds == fold) for fold in range(n_folds)]
-        leading = () if folds is None else (len(networks) // n_folds,)
+        self._n_folds, self._held_out, leading = 0, list[NDArray[np.int64]](), list[int]()
+        if folds is not None:
+            self._n_folds = int(folds.max()) + 1
+            n_different = self._n_folds if folds.ndim == 1 else len(networks)
+            self._held_out = [np.flatnonzero(held_out_rows(folds, member)) for member in range(n_different)]
+            leading = [len(networks) // self._n_folds]
         self._outputs = np.zeros((*leading, dataset.n_rows, networks[0].n_out), dataset.X.dtype)
 
     def run(self, flats: Sequence[Array]) -> tuple[float, Array]:
@@ -102,7 +106,7 @@ class Evaluator:
             held_out = self._held_out[number % len(self._held_out)]
             for block, z in self._logits(network, flat, self.dataset.X[held_out]):
                 rows = held_out[block]
-                self._outputs[number // len(self._held_out), rows] = network.outputs(z)
+                self._outputs[number // self._n_folds, rows] = network.outputs(z)
                 total += self._total(rows, self._losses(network, z, rows))
                 count += len(rows)
         return total / count

@@ -1,5 +1,6 @@
 """The training rows of each member, and their order in an epoch."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -26,8 +27,8 @@ def member_rows(
 ) -> tuple[Rows | int, ...]:
     """The training rows of each member: sorted indices, or `n_rows` for all rows.
 
-    "bootstrap" draws `n_rows` with replacement; with "folds", member m holds out fold m modulo n_folds. `folds`
-    (n_rows,) is the fold of each row; `purged` (n_folds, n_rows) marks rows too near to a fold, which are left out too.
+    "bootstrap" draws `n_rows` with replacement; with "folds", a member holds out the `held_out_rows` of `folds`.
+    `purged` (n_folds, n_rows) marks rows too near to a fold, which are left out too.
     """
     if sampling == "bootstrap":
         return tuple(
@@ -35,10 +36,28 @@ def member_rows(
             for member in range(n_members)
         )
     if sampling == "folds" and folds is not None:
-        n_folds = int(folds.max()) + 1
-        masks = [folds != fold if purged is None else (folds != fold) & ~purged[fold] for fold in range(n_folds)]
-        return tuple(np.flatnonzero(masks[member % n_folds]) for member in range(n_members))
+        masks = [held_out_rows(folds, member) for member in range(n_members)]
+        if purged is not None:
+            masks = [mask | purged[member % len(purged)] for member, mask in enumerate(masks)]
+        return tuple(np.flatnonzero(~mask) for mask in masks)
     return (n_rows,) * n_members
+
+
+def held_out_rows(folds: Rows, member: int) -> NDArray[np.bool_]:
+    """Mask (n_rows,) of the rows that a member holds out: those of fold `member` modulo n_folds.
+
+    `folds` is the fold of each row (n_rows,); if folds are repeated, in each round of n_folds members (n_rounds,
+    n_rows).
+    """
+    n_folds = int(folds.max()) + 1
+    own: Rows = folds if folds.ndim == 1 else folds[member // n_folds]
+    return np.asarray(own == member % n_folds)
+
+
+def folds_of_members(folds: Rows, members: Sequence[int]) -> Rows:
+    """The folds in the rounds that remain if only these members (from 0, whole rounds) are kept."""
+    n_folds = int(folds.max()) + 1
+    return folds if folds.ndim == 1 else folds[[member // n_folds for member in members[::n_folds]]]
 
 
 def shuffle_rows(

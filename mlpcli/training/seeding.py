@@ -8,6 +8,7 @@ import numpy as np
 
 PURPOSES = (
     "split", "weights", "order", "dropout", "bootstrap", "folds", "sample", "curves", "permutations", "apart", "draws",
+    "features",
 )  # fmt: skip
 
 

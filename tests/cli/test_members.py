@@ -47,7 +47,8 @@ def test_eval_scores_it_and_inspect_shows_its_members(model):
         size = sum(file[name].size for name in file.files if not name.startswith(others))
     assert document["n_parameters"] == size
     assert document["record"]["config"]["model"]["members"] == {
-        "count": 4, "rows": "folds", "folds": 2, "views": "same", "draw": {}, "select": "all",
+        "count": 4, "rows": "folds", "folds": 2, "repeat_folds": False, "views": "same", "features": 1.0, "draw": {},
+        "select": "all",
     }  # fmt: skip
 
 

@@ -55,6 +55,18 @@ CONFIGS: dict[str, tuple[str | list[str], dict[str, Any]]] = {
             "preprocess": {"encoding": BINS},
         },
     ),
+    "subspaces": ("label", {"model": {"members": {"count": 3, "features": 0.6}}}),
+    "subspaces of every input": (
+        "bit",
+        {
+            "model": {
+                "members": {"count": 3, "features": 0.6, "views": "alternate"},
+                "numeric_embedding": PERIODIC,
+                "category_embedding": {"size": 2, "above": 3},
+            },
+            "preprocess": {"encoding": BINS},
+        },
+    ),
     "weights": (
         "label",
         {"training": SHORT | {"class_weights": "balanced"}, "postprocess": {"calibration": "temperature"}},

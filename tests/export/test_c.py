@@ -165,6 +165,7 @@ FIXED = {
     "relu": {"layers": ["auto", 24, 12, "auto"]},
     "sigmoid and tanh": {"layers": ["auto", 12, 12, "auto"], "activation": ["sigmoid", "tanh"]},
     "leaky_relu, two networks": {"activation": "leaky_relu", "members": 2},
+    "one column each": {"members": {"count": 2, "features": 0.5}},
 }
 
 

@@ -88,7 +88,10 @@ def test_members_on_folds_resume_to_the_same_bytes(folder, averaging):
             "dropout_schedule": "flat_cos", "weight_decay_schedule": "flat_cos",
             "early_stopping": {"at": "cycle_ends"},
         },
-        model={"members": {**FOLDED, "views": "alternate"}, "dropout": 0.2, "numeric_embedding": "periodic"},
+        model={
+            "members": {**FOLDED, "views": "alternate", "features": 0.5, "repeat_folds": True}, "dropout": 0.2,
+            "numeric_embedding": "periodic",
+        },
         preprocess={"encoding": {"name": "piecewise_linear", "bins": 3}},
         postprocess={"calibration": "temperature"},
     )  # fmt: skip

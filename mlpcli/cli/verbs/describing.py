@@ -68,7 +68,8 @@ def describe_data(prepared: "Prepared") -> str:
     splits += [prepared.calibration] if prepared.calibration is not None else []
     sizes = ", ".join(format_count(len(split.truth), split.name, split.name) for split in splits)
     if prepared.folds is not None:
-        sizes = sizes.replace(" train", f" train in {int(prepared.folds.max()) + 1} folds", 1)
+        repeats = f" x {len(prepared.folds)} repeats" if prepared.folds.ndim > 1 else ""
+        sizes = sizes.replace(" train", f" train in {int(prepared.folds.max()) + 1} folds{repeats}", 1)
     n_rows = sum(len(split.truth) for split in splits)
     target = prepared.target
     target_text = (
@@ -93,6 +94,7 @@ def describe_network(prepared: "Prepared") -> str:
     sizes = " -> ".join(map(str, network.sizes))
     n_members = len(prepared.networks)
     members = f" · {n_members} members" if n_members > 1 else ""
+    members += f" · {seen}" if (seen := _seen_columns(prepared)) else ""
     n_shapes = len({tuple(member.sizes) for member in prepared.networks})
     sizes += f" and {format_count(n_shapes - 1, 'other shape')}" if n_shapes > 1 else ""
     n_trained = sum(member.n_parameters for member in prepared.networks)
@@ -102,6 +104,13 @@ def describe_network(prepared: "Prepared") -> str:
     )
     drawn = f" · drawn: {shown_draws(prepared.drawn)}" if prepared.drawn else ""
     return f"{sizes} · {', '.join(names)}{members} · {parameters}{dropout}{drawn}"
+
+
+def _seen_columns(prepared: "Prepared") -> str:
+    """`4 to 5 of 6 columns each`, the columns that a member sees; "" if all members see all columns."""
+    counts, n_columns = prepared.n_seen_columns, len(prepared.preprocessor.columns)
+    ends = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    return f"{ends} of {n_columns} columns each" if min(counts) < n_columns else ""
 
 
 def shown_draws(drawn: Sequence[Mapping[str, Any]]) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlpcli.model import Model
     from mlpcli.workflows.inspect import Inspection
 
-MOST_COLUMNS = 40
+MOST_COLUMNS, MOST_EXCLUDED = 40, 6
 
 
 def inspect(weights: Weights, json: Json = False, markdown: Markdown = False, html: Html = False) -> None:
@@ -70,6 +70,7 @@ def as_json(inspection: "Inspection") -> dict[str, Any]:
         "clamp": {"low": model.target_state.get("target_low"), "high": model.target_state.get("target_high")},
         "columns": inspection.columns,
         "inputs": model.preprocessor.feature_names,
+        "excluded_columns": model.excluded_columns,
         "weight_column": model.weight_column,
         "scores": model.scores,
         "far_worse_than_constant": bool(inspection.far_worse),
@@ -111,24 +112,26 @@ def _layers(inspection: "Inspection") -> Table:
 
 
 def _members(model: "Model") -> list[Table]:
-    """The drawn values and the weight of each member; no table if nothing is drawn and all weights are equal."""
-    ensemble, kept = model.ensemble, model.record.get("members", [])
+    """Drawn values, weight and excluded columns of each member; no table if members do not differ in them."""
+    ensemble, kept, excluded = model.ensemble, model.record.get("members", []), model.excluded_columns
     drawn = model.record.get("drawn", []) or [{}] * len(ensemble.networks)
     keys = [key for key in drawn[0] if key != "model.layers"]
-    if not drawn[0] and not kept:
+    if not drawn[0] and not kept and not any(excluded):
         return []
     shown = [name_column("member"), *([Column("weight")] if kept else []), Column("layers", is_text=True)]
+    without = [Column("without columns", is_text=True)] if any(excluded) else []
     total, members = sum(ensemble.member_counts), kept or range(1, len(ensemble.networks) + 1)
     rows = [
         (
             *(str(member), *([f"{times / total:.3f}"] if kept else []), " -> ".join(map(str, network.sizes))),
             *(drawn_text(values.get(key)) for key in keys),
+            *([format_list(columns, MOST_EXCLUDED)] if without else []),
         )
-        for member, times, network, values in zip(
-            members, ensemble.member_counts, ensemble.networks, drawn, strict=False
+        for member, times, network, values, columns in zip(
+            members, ensemble.member_counts, ensemble.networks, drawn, excluded, strict=False
         )
     ]
-    return [Table([*shown, *number_columns([key.rpartition(".")[2] for key in keys])], rows)]
+    return [Table([*shown, *number_columns([key.rpartition(".")[2] for key in keys]), *without], rows)]
 
 
 def _columns(model: "Model") -> Table:
@@ -195,7 +198,9 @@ def _sizes(of_parts: Mapping[str, int], record: Mapping[str, Any]) -> str:
     """`275 train, 69 validation`; with members on folds `344 train in 4 folds`, as these are also the held-out rows."""
     members = record.get("config", {}).get("model", {}).get("members", {})
     is_folded = members.get("rows") == "folds"
-    folds = {"train": f" in {members['folds'] or members['count']} folds"} if is_folded else {}
+    n_folds = (members["folds"] or members["count"]) if is_folded else 0
+    repeats = f" x {members['count'] // n_folds} repeats" if is_folded and members.get("repeat_folds") else ""
+    folds = {"train": f" in {n_folds} folds{repeats}"} if is_folded else {}
     sizes = [
         format_count(n, split, split) + folds.get(split, "")
         for split, n in of_parts.items()

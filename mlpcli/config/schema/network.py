@@ -40,6 +40,13 @@ class Members:
             ge=2,
         ),
     ] = None
+    repeat_folds: Annotated[
+        bool,
+        Setting(
+            "Repeated k-fold: each round of members (one for each fold) draws its own folds, so that the members of "
+            "different rounds have different training rows. There are then no CV+ intervals."
+        ),
+    ] = False
     views: Annotated[
         Literal["same", "alternate", "cosines", "bins"],
         Setting(
@@ -48,6 +55,15 @@ class Members:
             "half as bins, so that their errors are less correlated."
         ),
     ] = "same"
+    features: Annotated[
+        float,
+        Setting(
+            "Fraction of the columns that each member sees, drawn at random without replacement: feature bagging, or "
+            "random subspaces (Ho 1998). At least one column; a column is seen with all of its inputs or not at all.",
+            gt=0,
+            le=1,
+        ),
+    ] = 1.0
     draw: Annotated[
         dict[str, Distribution],
         Setting(

@@ -5,8 +5,11 @@ and other pairs of levels as -1 and 1 (0 if missing), missing indicators, one-ho
 their order.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mlpcli.data.features.bins import bin_names
 from mlpcli.data.features.feature import Feature
@@ -29,6 +32,22 @@ def input_spans(features: Sequence[Feature]) -> dict[tuple[Kind, str], slice]:
 def input_names(features: Sequence[Feature], fits: Mapping[str, NumericFit]) -> tuple[str, ...]:
     """Name of each input, in order."""
     return tuple(name for kind, feature, _ in _spans(features) for name in _names(kind, feature, fits))
+
+
+def inputs_of_columns(features: Sequence[Feature], columns: Collection[str]) -> NDArray[np.bool_]:
+    """Mask (n_inputs,) of the inputs of these columns; a shared missing indicator belongs to each that shares it."""
+    spans, flags = input_spans(features), {feature.flag_of for feature in features if feature.name in columns}
+    mask = [
+        np.full(span.stop - span.start, name in (flags if kind == "flag" else columns))
+        for (kind, name), span in spans.items()
+    ]
+    return np.concatenate(mask)
+
+
+def columns_without_inputs(features: Sequence[Feature], mask: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Names of the columns without an input in `mask` (n_inputs,), apart from a shared missing indicator."""
+    seen = {name for (kind, name), span in input_spans(features).items() if kind != "flag" and mask[span].any()}
+    return tuple(feature.name for feature in features if feature.name not in seen)
 
 
 def _spans(features: Sequence[Feature]) -> Iterator[tuple[Kind, Feature, int]]:

@@ -47,8 +47,13 @@ class FixedNetworks:
         if output not in ("identity", "sigmoid", "softmax"):
             raise MlpError(f"--fixed-point does not support the output activation {output}.")
         arrays, lines = "", []
+        column = "i"
+        if layers[0]["layer"] == "select":
+            indices, layers = layers[0]["indices"], layers[1:]
+            arrays, selected = self._array("int", indices)
+            X, column = X[:, indices], f"{selected}[i]"
         typical, bits, width, max_width = X, bits_for(X), X.shape[1], X.shape[1]
-        lines.append(f"for (i = 0; i < {width}; i++)\n        a[i] = fixed(x[i], {bits});")
+        lines.append(f"for (i = 0; i < {width}; i++)\n        a[i] = fixed(x[{column}], {bits});")
         here, there = "a", "b"
         for layer in layers:
             if layer["layer"] == "dense":
@@ -93,12 +98,14 @@ class FixedNetworks:
             ("int64_t", biases.astype(np.int64)),
             ("int", weight_bits + bits - out_bits),
         )
-        text, names = "", []
-        for kind, values in items:
-            self._n_arrays += 1
-            names.append(f"fixed_{self._n_arrays}")
-            text += declared(f"static const {kind} {names[-1]}", [str(value) for value in values.tolist()])
-        return text, names, out_bits
+        texts, names = zip(*(self._array(kind, values.tolist()) for kind, values in items), strict=True)
+        return "".join(texts), list(names), out_bits
+
+    def _array(self, kind: str, values: Sequence[int]) -> tuple[str, str]:
+        """The definition of an array, and its name."""
+        self._n_arrays += 1
+        name = f"fixed_{self._n_arrays}"
+        return declared(f"static const {kind} {name}", [str(value) for value in values]), name
 
 
 ACTIVATIONS: dict[str, Callable[[Values], Values]] = {

@@ -14,6 +14,7 @@ from mlpcli.explain.inputs import inputs_by_column
 from mlpcli.model import Model
 from mlpcli.probabilities import no_and_yes
 from mlpcli.training.ensemble import Evaluator
+from mlpcli.training.rows import folds_of_members
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.splits import Split
@@ -100,7 +101,7 @@ class ExaminedRows:
         assert self.held_out is not None
         if self.folds is None:
             return self.train, self.held_out
-        is_first = 2 * self.folds <= self.folds.max()
+        is_first = 2 * np.atleast_2d(self.folds)[0] <= self.folds.max()
         return self.held_out.only(np.flatnonzero(is_first)), self.held_out.only(np.flatnonzero(~is_first))
 
     def row_losses(self) -> Values:
@@ -158,10 +159,11 @@ def read_examined_rows(weights: str, model: Model, record: Mapping[str, Any], da
         raise MlpError(f"{weights}: the same data gives inputs that differ from those of the model.")
     held_out = prepared.splits[-1] if len(prepared.splits) > 1 else None
     folds = prepared.folds if held_out is not None and held_out.name == "validation" else None
+    kept = [number - 1 for number in record.get("members", range(1, len(prepared.networks) + 1))]
     train, _ = _sampled(prepared, prepared.train)
     if held_out is not None:
         held_out, rows = _sampled(prepared, held_out)
-        folds = None if folds is None else folds[rows]
+        folds = None if folds is None else folds_of_members(folds, kept)[..., rows]
     return ExaminedRows(prepared, model, train, held_out, folds)
 
 

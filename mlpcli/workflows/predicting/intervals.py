@@ -19,6 +19,7 @@ from mlpcli.evaluation.conformal.conformity import MISSING, ConformityScores
 from mlpcli.evaluation.conformal.ends import Intervals, LabelSets, intervals_of, level_of_end, rows_needed, sets_of
 from mlpcli.messages import format_count
 from mlpcli.model import Model
+from mlpcli.storage.strict_json import flattened
 
 Values = NDArray[np.float64]
 MIN_LEVEL = 0.5  # an interval that is wrong more often than right is not meaningful
@@ -267,14 +268,15 @@ def _joined(arrays: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
 def _scores_of(model: Model) -> ConformityScores:
     if model.conformity is not None:
         return model.conformity
-    config: Any = model.record.get("config", {})
-    options: Any = config.get("intervals", {}) if isinstance(config, dict) else {}
+    settings = dict(flattened(model.record))
     if "folds" in model.record:
         reason = "it combines the folds of a cross-validation; train one with: mlp train CONFIG"
     elif model.weight is not None:
         reason = "it was trained with sample weights, and rows of different weight are not exchangeable"
-    elif isinstance(options, dict) and options.get("rows") == "none":
+    elif settings.get("config.intervals.rows") == "none":
         reason = "it was trained with intervals.rows: none"
+    elif settings.get("config.model.members.repeat_folds"):
+        reason = "it was trained with model.members.repeat_folds; leave that out, or set intervals.rows to a fraction"
     else:
         reason = "it was trained without validation rows; set data.validation, or intervals.rows to a fraction"
     raise MlpError(f"no intervals: the model has no calibration rows: {reason}.")
@@ -289,10 +291,9 @@ def _highest_level(n_rows: int, kind: Any) -> str:
 
 def quantile_of(model: Model) -> float | None:
     """The quantile that a model predicts, None if it was trained with another loss."""
-    config: Any = model.record.get("config", {})
-    training: Any = config.get("training", {}) if isinstance(config, dict) else {}
-    loss: Any = training.get("loss") if isinstance(training, dict) else None
-    quantile: Any = loss.get("quantile") if isinstance(loss, dict) and loss.get("name") == "quantile" else None
+    settings = dict(flattened(model.record))
+    is_quantile_loss = settings.get("config.training.loss.name") == "quantile"
+    quantile: Any = settings.get("config.training.loss.quantile") if is_quantile_loss else None
     if isinstance(model.target, NumberTarget) and model.target.fitted:
         quantile = model.target.fitted[1]
     is_sound = isinstance(quantile, float) and 0.0 < quantile < 1.0 and isinstance(model.target, NumberTarget)

@@ -31,6 +31,12 @@ def check_intervals(loaded: LoadedConfig, task: Task) -> None:
         raise loaded.error(
             keys[0], "needs rows that are not trained on: set data.validation, or intervals.rows to a fraction."
         )
+    if options.rows == "auto" and loaded.config.model.members.repeat_folds:
+        raise loaded.error(
+            keys[0],
+            "CV+ intervals need one division of the rows into folds, and model.members.repeat_folds draws one for each "
+            "round. Set intervals.rows to a fraction, or leave repeat_folds out.",
+        )
     if options.by in data.target and task != "classification":
         raise loaded.error("intervals.by", f"{options.by} is the target, which forms groups for classification only.")
 

@@ -17,7 +17,7 @@ from mlpcli.data.table import Table, TableFormat
 from mlpcli.data.targets.target import ClassTarget, Target, Task, prediction_names
 from mlpcli.evaluation.uncertainty.intervals import without_end
 from mlpcli.machine import return_freed_memory
-from mlpcli.model import row_columns
+from mlpcli.model import n_seen_columns, row_columns
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.merge import merged
 from mlpcli.nn.network import Network
@@ -80,11 +80,11 @@ class Prepared:
     test: Split | None
     notes: tuple[str, ...]
     data_sha256: dict[str, str]
-    folds: Rows | None = field(repr=False)
+    folds: Rows | None = field(repr=False)  # see `held_out_rows`
     reference: ReferenceProfile = field(repr=False)
     trained_rows: RowSketch = field(repr=False)
     weight: ColumnSchema | None = None
-    purged: NDArray[np.bool_] | None = field(default=None, repr=False)  # (n_folds, n_rows), see `draw_member_folds`
+    purged: NDArray[np.bool_] | None = field(default=None, repr=False)  # (n_folds, n_rows), see `member_rows`
     leaks: tuple[Leak, ...] = ()
     calibration: Split | None = None  # rows used for calibrating intervals only
     interval_by: ColumnSchema | None = None  # the column whose values form groups of intervals
@@ -106,6 +106,11 @@ class Prepared:
         return sum(merged(one).n_parameters for one in self.networks)
 
     @property
+    def n_seen_columns(self) -> tuple[int, ...]:
+        """The number of columns that each member sees."""
+        return tuple(n_seen_columns(self.preprocessor, network) for network in self.networks)
+
+    @property
     def label_smoothing(self) -> float:
         """The resolved label smoothing; 0 for a loss without it."""
         return label_smoothing_of(self.spec.loss)
@@ -115,9 +120,7 @@ class Prepared:
         """The networks, each with its training rows."""
         kind, n_rows = self.loaded.config.model.members.rows, self.train.samples.n_rows
         rows = member_rows(kind, len(self.networks), n_rows, self.spec.seed, self.folds, self.purged)
-        specs = self.member_specs or (None,) * len(self.networks)
-        triples = zip(self.networks, rows, specs, strict=True)
-        return tuple(Member(number, network, own, spec) for number, (network, own, spec) in enumerate(triples))
+        return tuple(map(Member, range(len(rows)), self.networks, rows, self.member_specs or (None,) * len(rows)))
 
     @property
     def picks_best_epoch(self) -> bool:
@@ -288,7 +291,7 @@ def _build_splits(
             notes += duplicate_notes(split.name, train.samples.X, split.samples.X)
     leaks = list[Leak]()
     if folds is not None:
-        leaks = find_leaks(training_table, SplitRows(rows.train, folds, True, train.truth))
+        leaks = find_leaks(training_table, SplitRows(rows.train, np.atleast_2d(folds)[0], True, train.truth))
     elif rows.validation is not None and validation is not None:
         both = np.concatenate([rows.train, rows.validation])
         is_validation = np.repeat([0, 1], [len(rows.train), len(rows.validation)])

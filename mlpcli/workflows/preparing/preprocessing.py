@@ -11,6 +11,8 @@ from mlpcli.data.reference import ReferenceProfile
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.targets.encode import encode_target, fit_target
 from mlpcli.data.targets.target import Target
+from mlpcli.messages import format_list
+from mlpcli.model import excluded_columns
 from mlpcli.nn.losses import Loss, Quantile
 from mlpcli.nn.network import Network
 from mlpcli.workflows.preparing.networks.building import build_networks
@@ -38,13 +40,21 @@ class FittedPreprocessing:
 
     @property
     def notes(self) -> list[str]:
-        """A note on approximate quantiles, if there are any."""
-        if not self.rank_error:
-            return []
-        return [
-            "a column of numbers does not fit here: medians, quantiles and bins are those of a sketch, and miss their "
-            f"rank by {self.rank_error:.2g} of the rows at most; means, deviations, extremes and levels are exact."
-        ]
+        """Notes on approximate quantiles, and on columns that no member sees."""
+        notes = []
+        if self.rank_error:
+            notes.append(
+                "a column of numbers does not fit here: medians, quantiles and bins are those of a sketch, and miss "
+                f"their rank by {self.rank_error:.2g} of the rows at most; means, deviations, extremes and levels are "
+                "exact."
+            )
+        excluded = [excluded_columns(self.preprocessor, network) for network in self.networks]
+        if unused := [name for name in excluded[0] if all(name in names for names in excluded)]:
+            notes.append(
+                f"no member sees {format_list(unused)}: model.members.features leaves columns out of each. Use more "
+                "members, or a larger fraction."
+            )
+        return notes
 
 
 def fit_preprocessing(

@@ -17,8 +17,8 @@ from mlpcli.workflows.preparing.resolution import resolve_loss, resolve_output_a
 NETWORK_KEYS = (
     "model.layers", "model.activation", "model.initializer", "model.output_bias", "model.dropout",
     "model.parametrization", "model.scale_inputs", "model.numeric_embedding", "model.category_embedding",
-    "model.learn_slopes", "model.layer_norm", "model.residual", "model.members.draw", "training.optimizer",
-    "training.schedule",
+    "model.learn_slopes", "model.layer_norm", "model.residual", "model.members.draw", "model.members.features",
+    "training.optimizer", "training.schedule",
     "training.rates", "training.dropout_schedule", "training.weight_decay_schedule", "training.averaging",
     "training.batch_size", "training.epochs", "training.gradient_clip", "training.early_stopping.patience",
     "training.early_stopping.patience_factor", "training.early_stopping.min_gain", "training.early_stopping.at",

@@ -39,6 +39,9 @@ LOSS_DOMAINS: dict[str, tuple[str, ...]] = {
 }
 
 
+SEVERAL_ROUNDS = "Write members.folds, and a count that is several times that."
+
+
 def uses_folds(loaded: LoadedConfig) -> bool:
     """Whether the members leave out folds of the training rows, which are then the validation rows.
 
@@ -48,6 +51,8 @@ def uses_folds(loaded: LoadedConfig) -> bool:
     if members.rows != "folds":
         if members.folds is not None:
             raise loaded.error("model.members.folds", "applies to members.rows: folds only. Leave it out.")
+        if members.repeat_folds:
+            raise loaded.error("model.members.repeat_folds", "applies to members.rows: folds only. Leave it out.")
         return False
     if members.count < 2:
         raise loaded.error("model.members.rows", "folds need at least 2 members. Set model.members.count.")
@@ -61,7 +66,20 @@ def uses_folds(loaded: LoadedConfig) -> bool:
         )
     if isinstance(held_out, HeldOut) and held_out.fraction is not None:
         raise loaded.error("data.validation.fraction", "each fold is held out once. Leave it out.")
+    if members.repeat_folds:
+        _check_repeats(loaded)
     return True
+
+
+def _check_repeats(loaded: LoadedConfig) -> None:
+    """Raise ConfigError if folds cannot be repeated: there is one round, or one way to divide the rows."""
+    members, held_out = loaded.config.model.members, loaded.config.data.validation
+    key = "model.members.repeat_folds"
+    if members.count == (members.folds or members.count):
+        raise loaded.error(key, f"there is one round of members. {SEVERAL_ROUNDS}")
+    if isinstance(held_out, HeldOut) and (held_out.time or held_out.hash):
+        by = "time" if held_out.time else "hash"
+        raise loaded.error(key, f"data.validation.{by} determines the folds, so there are no others. Leave one out.")
 
 
 def check_selection(loaded: LoadedConfig) -> None:
@@ -77,8 +95,8 @@ def check_selection(loaded: LoadedConfig) -> None:
     if uses_folds(loaded) and members.count == (members.folds or members.count):
         raise loaded.error(
             key,
-            "selects among rounds of members, each of which leaves out every fold once, and there is one. Write "
-            "members.folds, and a count that is several times that.",
+            "selects among rounds of members, each of which leaves out every fold once, and there is one. "
+            + SEVERAL_ROUNDS,
         )
 
 

@@ -56,9 +56,11 @@ def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[InitialTrial]
 def _members(loaded: LoadedConfig, members: dict[str, Any]) -> dict[str, Any]:
     """The members of a recipe, on the folds of the config or, where it has none, on all training rows."""
     count = members.get("count", 1)
-    kept = {key: members[key] for key in ("views", "draw") if key in members}
+    kept = {key: members[key] for key in ("views", "features", "draw") if key in members}
     if not uses_folds(loaded):
         return {"members": {"count": count, **kept}}
     own = loaded.config.model.members
     n_folds = own.folds or own.count
-    return {"members": {"count": n_folds * max(1, round(count / n_folds)), "rows": "folds", "folds": n_folds, **kept}}
+    n_rounds = max(1, round(count / n_folds))
+    repeats = {"repeat_folds": True} if own.repeat_folds and n_rounds > 1 else {}
+    return {"members": {"count": n_folds * n_rounds, "rows": "folds", "folds": n_folds, **repeats, **kept}}

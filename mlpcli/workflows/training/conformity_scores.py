@@ -25,9 +25,14 @@ def conformity_scores(
 ) -> ConformityScores | None:
     """The scores of the calibration rows: those set apart, or the validation rows; None where there are none.
 
-    `outputs_of` are the outputs (n_rows, n_out) of the members that have not seen a row.
+    None for repeated folds too: in CV+ the members that hold out a fold hold out the same rows. `outputs_of`
+    are the outputs (n_rows, n_out) of the members that have not seen a row.
     """
-    part = prepared.validation if prepared.calibration is None else prepared.calibration
+    is_apart = prepared.calibration is not None
+    folds = None if is_apart else prepared.folds
+    part = prepared.calibration if is_apart else prepared.validation
+    if folds is not None and folds.ndim > 1:
+        return None
     if part is None or prepared.loaded.config.intervals.rows == "none" or prepared.weight is not None:
         return None
     outputs = outputs_of(part)
@@ -36,8 +41,6 @@ def conformity_scores(
     if isinstance(loss, Quantile):
         kind = "quantiles" if loss.output_quantiles else "absolute" if loss.predicted_quantile == 0.5 else "signed"
     scale: Literal["plain", "log"] = "log" if getattr(target, "transform", "none") == "log" else "plain"
-    is_apart = prepared.calibration is not None
-    folds = None if is_apart else prepared.folds
     n_folds = 1 if folds is None else int(folds.max()) + 1
     names, groups = interval_groups(prepared.loaded, target, part)
     source: Literal["apart", "folds", "validation"] = (

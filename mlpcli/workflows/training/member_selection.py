@@ -10,6 +10,7 @@ from mlpcli.evaluation.selection import greedy_counts
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.nn.network import predict
 from mlpcli.training.ensemble import Evaluator
+from mlpcli.training.rows import folds_of_members
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.splits import Split
 
@@ -47,7 +48,8 @@ def select_members(prepared: Prepared, ensemble: Ensemble) -> tuple[Prepared, En
     )
     drawn = tuple(prepared.drawn[number] for number in kept) if prepared.drawn else ()
     numbers = tuple(number + 1 for number in kept)
-    return replace(prepared, networks=left.networks, drawn=drawn, kept_members=numbers), left
+    folds = None if folds is None else folds_of_members(folds, kept)
+    return replace(prepared, networks=left.networks, drawn=drawn, kept_members=numbers, folds=folds), left
 
 
 def out_of_fold_outputs(prepared: Prepared, part: Split, folds: Rows, ensemble: Ensemble) -> Outputs:

@@ -6,6 +6,7 @@ import numpy as np
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.features.bins import NoEncoding
+from mlpcli.data.features.layout import inputs_of_columns
 from mlpcli.data.features.preprocessor import Preprocessor
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target
 from mlpcli.machine import memory_of_machine
@@ -18,7 +19,8 @@ from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from mlpcli.nn.network import Network
 from mlpcli.storage.model.model_header import MAX_LAYERS, count_layers
 from mlpcli.storage.npz import MAX_ENTRIES
-from mlpcli.workflows.preparing.networks.member_configs import member_configs
+from mlpcli.training.seeding import rng_of
+from mlpcli.workflows.preparing.networks.member_configs import draw_number, member_configs
 
 # Vectors as long as the parameters that a training holds: weights, the best ones, a copy, gradient, optimizer state.
 VECTORS_PER_PARAMETER = 6
@@ -94,26 +96,38 @@ def _activations(loaded: LoadedConfig, n_hidden: int) -> tuple[str, ...]:
 
 def _input_layers(loaded: LoadedConfig, number: int, preprocessor: Preprocessor) -> tuple[AnyLayer, ...]:
     """What the config asks for on the inputs of a member, as far as the columns have any use for it."""
-    model, n_inputs = loaded.config.model, len(preprocessor.feature_names)
+    model = loaded.config.model
     periodic, embedding = model.numeric_embedding, model.category_embedding
     numbers = () if periodic is None else preprocessor.number_inputs_with(periodic.min_distinct)
     wide = () if embedding is None else [b for b in preprocessor.category_blocks if b[1] - b[0] > embedding.above]
     uses_periodic, uses_bins = _feature_view(loaded, number, preprocessor, has_periodic=bool(numbers))
-    layers, first, stop = list[AnyLayer](), *preprocessor.bin_inputs
-    hidden = 0 if uses_bins else stop - first
-    if hidden:
-        spans = ((0, first), (stop, n_inputs))
-        layers.append(ColumnMask(spans=tuple(span for span in spans if span[0] < span[1])))
-    if periodic is not None and numbers and uses_periodic:
+    mask = inputs_of_columns(preprocessor.columns, _sample_columns(loaded, number, preprocessor))
+    if not uses_bins:
+        mask[slice(*preprocessor.bin_inputs)] = False
+    layers: list[AnyLayer] = [] if mask.all() else [ColumnMask.from_mask(mask)]
+    position = np.cumsum(mask) - 1  # of each selected input among those
+    columns = tuple(int(position[i]) for i in numbers if mask[i])
+    if periodic is not None and columns and uses_periodic:
         layers.append(
             PeriodicEmbedding(
-                columns=tuple(numbers), frequencies=periodic.frequencies, outputs=periodic.outputs, sigma=periodic.sigma
+                columns=columns, frequencies=periodic.frequencies, outputs=periodic.outputs, sigma=periodic.sigma
             )
         )
-    if embedding is not None and wide:
-        layers.append(CategoryEmbedding(spans=tuple((a - hidden, b - hidden) for a, b in wide), size=embedding.size))
+    spans = tuple((int(position[start]), int(position[stop - 1]) + 1) for start, stop in wide if mask[start])
+    if embedding is not None and spans:
+        layers.append(CategoryEmbedding(spans=spans, size=embedding.size))
     layers += [InputScale()] if model.scale_inputs else []
     return tuple(layers)
+
+
+def _sample_columns(loaded: LoadedConfig, number: int, preprocessor: Preprocessor) -> frozenset[str]:
+    """The columns that a member sees, drawn without replacement (Ho 1998); a larger fraction adds columns to them."""
+    members, names = loaded.config.model.members, [column.name for column in preprocessor.columns]
+    if members.features == 1.0:
+        return frozenset(names)
+    rng = rng_of(loaded.config.training.seed, "features", member=draw_number(members, number))
+    n_columns = max(1, round(members.features * len(names)))
+    return frozenset(names[i] for i in rng.permutation(len(names))[:n_columns])
 
 
 def _feature_view(

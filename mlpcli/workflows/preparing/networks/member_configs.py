@@ -9,6 +9,7 @@ from typing import Any
 from mlpcli.config.loading import LoadedConfig, Override, with_values
 from mlpcli.config.schema.distribution import Distribution
 from mlpcli.config.schema.fields import all_keys, spec_of
+from mlpcli.config.schema.network import Members
 from mlpcli.config.schema.sections import Config
 from mlpcli.config.validation_errors import nearest
 from mlpcli.config.yaml.dumping import as_plain, flow_text
@@ -19,8 +20,9 @@ from mlpcli.training.seeding import rng_of
 DRAWABLE = (
     "model.layers", "model.activation", "model.initializer", "model.dropout", "model.parametrization",
     "model.scale_inputs", "model.numeric_embedding", "model.category_embedding", "model.learn_slopes",
-    "model.layer_norm", "model.residual", "model.members.views", "training.optimizer", "training.rates",
-    "training.batch_size", "training.gradient_clip", "training.dropout_schedule", "training.weight_decay_schedule",
+    "model.layer_norm", "model.residual", "model.members.views", "model.members.features", "training.optimizer",
+    "training.rates", "training.batch_size", "training.gradient_clip", "training.dropout_schedule",
+    "training.weight_decay_schedule",
 )  # fmt: skip
 
 
@@ -47,13 +49,20 @@ def member_configs(loaded: LoadedConfig) -> tuple[MemberConfig, ...]:
     for key in keys:
         _check(loaded, key, members.draw[key])
     found = []
-    # Selection judges a configuration on all rows, so that the members of a round share it, one for each fold.
-    n_alike = (members.folds or members.count) if members.rows == "folds" and members.select == "greedy" else 1
     for number in range(members.count):
-        drawn = {key: _draw(loaded, key, members.draw[key], number // n_alike) for key in keys}
+        drawn = {key: _draw(loaded, key, members.draw[key], draw_number(members, number)) for key in keys}
         overrides = [_override(key, value) for key, value in drawn.items()]
         found.append(MemberConfig(with_values(loaded, overrides), drawn))
     return tuple(found)
+
+
+def draw_number(members: Members, number: int) -> int:
+    """The number that addresses the random draws of a member: its own, or that of its round.
+
+    Selection evaluates a configuration on all rows, so the members of a round, one for each fold, share their draws.
+    """
+    shares_draws = members.rows == "folds" and members.select == "greedy"
+    return number // (members.folds or members.count) if shares_draws else number
 
 
 def _draw(loaded: LoadedConfig, key: str, distribution: Distribution, number: int) -> Any:

@@ -136,17 +136,19 @@ def left_out_notes(strategy: HeldOut | None, part_of: Codes) -> list[str]:
 def assign_member_folds(
     loaded: LoadedConfig, training_table: TrainingTable, rows: Rows
 ) -> tuple[Codes, NDArray[np.bool_] | None]:
-    """The fold of each training row; classes and answers are spread as far as groups or time allow.
+    """The fold of each training row (n_rows,), or in each round of members (n_rounds, n_rows) if folds are repeated.
 
-    Also which rows are too near to each fold to be trained on beside it (n_folds, n_rows), None for none.
+    Classes and answers are spread as far as groups or time allow. Also which rows are too near to each fold to be
+    trained on beside it (n_folds, n_rows), None for none.
     """
     members, strategy, seed = loaded.config.model.members, split_strategy(loaded), loaded.config.training.seed
     count = members.folds or members.count
     if len(rows) < 2 * count:
         raise loaded.error("model.members", f"{count} folds need at least {2 * count} rows, there are {len(rows)}.")
     try:
-        folds = split_folds(strategy, training_table, rows, count, seed)
-        purged = None
+        n_rounds = members.count // count if members.repeat_folds else 1
+        rounds = [split_folds(strategy, training_table, rows, count, seed, repeat) for repeat in range(n_rounds)]
+        folds, purged = rounds[0] if n_rounds == 1 else np.stack(rounds), None
         if strategy is not None and strategy.gap is not None:
             purged = rows_within_gap(_times(training_table, str(strategy.time), rows), folds, count, strategy.gap)
             for fold in range(count):
