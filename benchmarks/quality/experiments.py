@@ -18,6 +18,9 @@ SMALL = (
     "airfoil", "boom-bikes", "concrete", "laser", "medical-cost", "qsar-fish-toxicity", "winequality-red",
 )  # fmt: skip
 
+# 2000 to 7000 training rows.
+MEDIUM = ("airfare", "computers", "happiness", "magic", "phoneme", "puma32h", "satimage", "spambase")
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -49,6 +52,28 @@ def _sigma(low: float, high: float) -> tuple[str, ...]:
 def _width(neurons: int) -> tuple[str, ...]:
     """Three hidden layers of so many neurons."""
     return (f"model.layers=[auto, {neurons}, {neurons}, {neurons}, auto]",)
+
+
+def _subspaces(*draws: str) -> dict[str, tuple[str, ...]]:
+    """All columns for each member, 80% of them, or a fraction that each member draws along with what `strong` draws."""
+
+    def drawing(*texts: str) -> str:
+        return f"model.members.draw={{{', '.join(texts)}}}"
+
+    return {
+        "all columns": ("model.members.features=1", drawing(*draws)),
+        "0.8 of the columns": ("model.members.features=0.8", drawing(*draws)),
+        "fraction from [0.7, 1]": (drawing(*draws, "model.members.features: {uniform: [0.7, 1]}"),),
+    }
+
+
+def _repeats(count: int) -> dict[str, tuple[str, ...]]:
+    """So many members on the same four folds, and on new ones in each round."""
+    members = (f"model.members.count={count}", "model.members.folds=4")
+    return {
+        f"{count} members": (*members, "model.members.repeat_folds=false"),
+        f"{count} members, repeated folds": (*members, "model.members.repeat_folds=true"),
+    }
 
 
 # All members see cosines, and none of them bins.
@@ -90,4 +115,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "8 members of 64": _members(8, 48) + _width(64),
         },
     ),
+    "subspaces": Experiment(MEDIUM, _subspaces("model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}")),
+    "subspaces-small": Experiment(SMALL, _subspaces()),
+    "repeats": Experiment((*SMALL, *MEDIUM), _repeats(8)),
 }
