@@ -106,7 +106,7 @@ def search(
     prepared = prepare(trial_config, rows)
     metric = _metric(loaded, prepared)
     first = make_initial_trials(trial_config, prepared, space, options.recipes)
-    identity = search_identity(loaded, table.sha256)
+    identity = search_identity(loaded, prepared.data_sha256 | {"train": table.sha256})
     with SearchFolder(folder or default_folder(loaded)) as directory, Interruption() as interruption:
         is_going_on = directory.begin(resume)
         if resume and not is_going_on:

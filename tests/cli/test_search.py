@@ -122,6 +122,20 @@ def test_a_search_of_another_config_does_not_go_on(folder):
     assert mlp("search", config, "--resume", "--set", "search.space={model.dropout: {uniform: [0, 0.5]}}").code == 2
 
 
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_a_search_of_other_data_does_not_go_on(folder, part):
+    head, *rows = (DATA / "diabetes.csv").read_text().splitlines(keepends=True)
+    files = {"training": folder / "t.csv", "validation": folder / "v.csv"}
+    files["training"].write_text(head + "".join(rows[:300]))
+    files["validation"].write_text(head + "".join(rows[300:]))
+    config = searched(folder, {"trials": 2}, data={"train": "t.csv", "validation": "v.csv"})
+    done("search", config, "-q")
+    files[part].write_text(head + "".join(rows[200:350]))
+    ended = mlp("search", config, "--resume", "--trials", 3)
+    assert ended.code == 2
+    assert f"the {part} data differs from what runs/d-search/journal.jsonl was searched on" in ended.stderr
+
+
 def test_a_trial_that_diverges_or_fails_ends_itself_alone(folder):
     space = {
         "training.optimizer.learning_rate": {"choice": [0.01, 1e12]},

@@ -12,13 +12,18 @@ from mlpcli.storage.strict_json import flattened
 FREE_TO_CHANGE = ("output", "expect", "data.test", "search.trials", "search.seconds", "search.processes")
 
 
-def search_identity(loaded: LoadedConfig, sha256: str) -> dict[str, Any]:
-    """What must be the same when a search goes on: the data, and every key that changes a trial."""
+def search_identity(loaded: LoadedConfig, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """What must be the same when a search goes on: every key that changes a trial, and the data.
+
+    `hashes` are those of the training table, "train", and of a validation file, "validation".
+    """
     found = dict(flattened(as_plain(loaded.config)))
     kept = {key: value for key, value in found.items() if key not in FREE_TO_CHANGE}
     kept = {key: value for key, value in kept.items() if not key.startswith("expect.")}
     has_test = loaded.config.data.test is not None
-    return kept | {"rows": "all" if has_test else "without those put aside", "data": sha256}
+    return kept | {"rows": "all" if has_test else "without those put aside"} | {
+        f"{part} data": own for part, own in hashes.items()
+    }
 
 
 def refuse_other_search(loaded: LoadedConfig, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -29,8 +34,9 @@ def refuse_other_search(loaded: LoadedConfig, path: str, old: Mapping[str, Any],
         if old.get(key) == new.get(key):
             continue
         cure = "choose another --output"
-        if key == "data":
-            raise DataError(f"the training data differs from what {path} was searched on. Restore it, or {cure}.")
+        if key.endswith(" data"):
+            what = {"train data": "training data"}.get(key, key)
+            raise DataError(f"the {what} differs from what {path} was searched on. Restore it, or {cure}.")
         if key == "rows":
             raise loaded.error(
                 "data.test", f"{path} was started with other rows (with data.test, or without). Undo it, or {cure}."
