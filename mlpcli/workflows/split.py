@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.data.reading.faults import CHANGED, table_error
 from mlpcli.data.reading.read import map_tables, read_table
+from mlpcli.data.reading.sources import FileStats, find_sources, refuse_changed_files, stat_files
 from mlpcli.data.row_hashes import hash_positions, row_hashes
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import as_category, cast_table
@@ -89,6 +91,7 @@ def split(request: SplitRequest) -> SplitResult:
     for path in paths.values():
         _refuse_existing(path, request)
         writer_for(path).close()  # refuses an ending that cannot be written
+    stats = stat_files(find_sources(request.source))
     table = _read_keys(request)
     split_of = _assign_splits(request, table, list(fractions.values()))
     notes = [*table.notes, *_notes(request, table)]
@@ -96,7 +99,7 @@ def split(request: SplitRequest) -> SplitResult:
         os.makedirs(request.folder, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{request.folder}: cannot be made: {error.strerror}. Choose another folder: -o") from error
-    _write(request, split_of, list(paths.values()), table)
+    _write(request, split_of, list(paths.values()), table, stats)
     sizes = np.bincount(split_of[split_of >= 0], minlength=len(paths)).tolist()
     files = tuple(SplitFile(name, path, n_rows) for (name, path), n_rows in zip(paths.items(), sizes, strict=True))
     return SplitResult(request.source, len(split_of), int((split_of == EXCLUDED).sum()), files, tuple(notes))
@@ -237,7 +240,7 @@ def _notes(request: SplitRequest, table: Table) -> list[str]:
     return notes
 
 
-def _write(request: SplitRequest, split_of: Codes, paths: Sequence[str], table: Table) -> None:
+def _write(request: SplitRequest, split_of: Codes, paths: Sequence[str], table: Table, stats: FileStats) -> None:
     """Write every row to the file of its split, with cells as in the table; the files appear together at the end."""
     format = TableFormat(request.delimiter, request.encoding)
     delimiter = table.format.delimiter if (table.format.delimiter or "") in (",", ";", "\t", "|") else None
@@ -252,7 +255,8 @@ def _write(request: SplitRequest, split_of: Codes, paths: Sequence[str], table: 
                     _add(writer, file if start == 0 else None, chunk, np.flatnonzero(splits_of_chunk == index))
                 start += chunk.n_rows
             if start != len(split_of):
-                raise DataError(f"{table.name}: was changed while it was split. Start again.")
+                raise table_error(table.name, None, CHANGED)
+            refuse_changed_files(stats)
             for writer in writers:
                 writer.end()
         finally:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlpcli.workflows import split as split_workflow
 from tests.program import DATA, done, mlp, tree, write_csv
 
 PENGUINS = DATA / "penguins.csv"
@@ -159,3 +160,16 @@ def test_fewer_rows_than_files_are_refused_in_the_words_of_the_verb(folder, n_ro
     assert ended.code == 2
     assert ended.stderr == f"few.csv: {n_rows} row{'s' * (n_rows > 1)} for {n_rows + 1} files: add rows.\n"
     assert [path.name for path in folder.iterdir()] == ["few.csv"]
+
+
+def test_a_table_that_changes_between_its_two_passes_is_not_split(folder, monkeypatch):
+    table, write = visits(folder), split_workflow._write
+
+    def changed(*arguments):
+        table.write_text(table.read_text().replace("p1,", "p2,"))
+        write(*arguments)
+
+    monkeypatch.setattr(split_workflow, "_write", changed)
+    ended = mlp("split", table, "-o", "g", "--group", "patient")
+    assert (ended.code, ended.stderr.count("was changed while it was read")) == (2, 1)
+    assert tree(folder / "g") == {}

@@ -18,6 +18,7 @@ _QUOTE_INSIDE = 'a quote inside a field is written "".'
 
 # About a whole file.
 EMPTY = "the file is empty. It needs a line of column names and a line per row."
+CHANGED = "was changed while it was read. Start again."
 HEADER_ONLY = "header only, there are no rows. Add a line per row, or name another file."
 SKIPPED_WHOLE = "nothing is left after data.skip_rows: {n_lines}. Name fewer lines, or another file."
 

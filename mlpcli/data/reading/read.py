@@ -19,7 +19,16 @@ from mlpcli.data.reading.faults import columns_error, escape_path, table_error
 from mlpcli.data.reading.prefetch import prefetch_map
 from mlpcli.data.reading.reader import Batch, Reader, Request
 from mlpcli.data.reading.repeated_header import read_batch
-from mlpcli.data.reading.sources import Source, detect_kind, find_sources, open_source, reopenable, sha256_together
+from mlpcli.data.reading.sources import (
+    Source,
+    detect_kind,
+    find_sources,
+    open_source,
+    refuse_changed_files,
+    reopenable,
+    sha256_together,
+    stat_files,
+)
 from mlpcli.data.reading.typed.arrow import ArrowReader
 from mlpcli.data.reading.typed.excel import WorkbookReader
 from mlpcli.data.reading.typed.jsonl import JsonLinesReader
@@ -72,7 +81,7 @@ def read_table(
         frozenset(texts),
         spelled=frozenset(spelled),
     )
-    builder = ColumnBuilder(store)
+    builder, stats = ColumnBuilder(store), stat_files(sources)
     readers, n_rows, digests = _read_all(sources, format, configured, request, builder, only)
     if not builder.n_rows and only is None:
         raise table_error(readers[0].name, None, faults.HEADER_ONLY)
@@ -82,6 +91,7 @@ def read_table(
         text_request = Request(frozenset(builder.mixed), frozenset(builder.mixed))
         builders.append(ColumnBuilder(store))
         _read_all(sources, format, configured, text_request, builders[1], only)
+    refuse_changed_files(stats)
     first = readers[0]
     locate = _RowLocator(tuple(readers), tuple(accumulate(n_rows)), None)
     table = Table(
@@ -142,6 +152,7 @@ def map_tables(
     for number, file_source in enumerate(find_sources(source)):
         if only is not None and number not in (0, only):
             continue
+        stats = stat_files([file_source])
         with closing(
             open_reader(
                 file_source, with_header_of_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False
@@ -154,6 +165,7 @@ def map_tables(
             for n_rows, result in prefetch_map(partial(_process_batch, work, reported), reader.batches(request)):
                 has_rows = has_rows or n_rows > 0
                 yield result
+        refuse_changed_files(stats)
     if not has_rows and first is not None:
         yield work(_empty_table(first, request))
 

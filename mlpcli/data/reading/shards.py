@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mlpcli.data.reading import faults
 from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
+from mlpcli.data.reading.faults import table_error
 from mlpcli.data.reading.prefetch import prefetch_map
 from mlpcli.data.reading.read import check_columns, hash_stored_bytes, open_reader, with_header_of_first
 from mlpcli.data.reading.reader import Reader, Request
 from mlpcli.data.reading.repeated_header import read_batch
-from mlpcli.data.reading.sources import Source
+from mlpcli.data.reading.sources import Source, refuse_changed_files, stat_files
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table, TableFormat, row_dtype
 
 
@@ -91,23 +93,25 @@ class Shard:
     n_rows: int = 0
     _pieces: list[tuple[int, int, int]] = field(default_factory=list)
     _readers: dict[int, Reader] = field(default_factory=dict)
+    _hashes: dict[int, str] = field(default_factory=dict)
 
     def read(self) -> ShardSummary:
         """Read the rows; raises DataError as `read_table`, except for a table without rows."""
         builder, n_rows = ColumnBuilder(StoreOptions()), dict[int, int]()
-        hashes = self._read(self.files.request, builder, n_rows)
+        self._hashes = self._read(self.files.request, builder, n_rows)
         self.columns, self.n_rows = builder.build() if builder.n_rows else {}, builder.n_rows
         first = self._readers.get(0)
         return ShardSummary(
-            tuple(self._pieces), n_rows, hashes, builder.kinds, frozenset(builder.mixed), builder.spellings,
+            tuple(self._pieces), n_rows, self._hashes, builder.kinds, frozenset(builder.mixed), builder.spellings,
             {number: tuple(reader.notes) for number, reader in self._readers.items()},
             None if first is None else (first.names, first.format),
         )  # fmt: skip
 
     def read_again(self, names: Collection[str]) -> None:
-        """Read these columns as texts."""
+        """Read these columns as texts; raises DataError if a file has changed since `read`."""
         builder = ColumnBuilder(StoreOptions())
-        self._read(Request(frozenset(names), frozenset(names)), builder, {})
+        if self._read(Request(frozenset(names), frozenset(names)), builder, {}) != self._hashes:
+            raise table_error(self.files.name, None, faults.CHANGED)
         self.columns |= builder.build() if builder.n_rows else {}
 
     def where(self, row: int) -> str:
@@ -133,7 +137,7 @@ class Shard:
             pass  # the other files have its format
         for number in self.rows.files:
             file_format = format if number == 0 else with_header_of_first(format, first)
-            digest = hashlib.sha256()
+            digest, stats = hashlib.sha256(), stat_files([sources[number]])
             with closing(open_reader(sources[number], file_format, configured, digest)) as reader:
                 check_columns(reader, first if number else reader)
                 hash_stored_bytes(reader, sources[number], digest)
@@ -142,6 +146,7 @@ class Shard:
                     self._add(number, n_rows[number], table, builder)
                     n_rows[number] += table.n_rows
                 self._readers[number], hashes[number] = reader, digest.hexdigest()
+            refuse_changed_files(stats)
         return hashes
 
     def _add(self, number: int, first_row: int, table: Table, builder: ColumnBuilder) -> None:

@@ -10,6 +10,7 @@ import io
 import lzma
 import os
 import re
+import stat
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -17,11 +18,14 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from mlpcli.data.reading.byte_stream import ByteStream, Kind
-from mlpcli.data.reading.faults import escape_path, join_names
+from mlpcli.data.reading.faults import CHANGED, escape_path, join_names, table_error
 from mlpcli.data.reading.input_buffer import InputBuffer
 from mlpcli.errors import DataError
 
 STANDARD_INPUT = "standard input"
+
+# Device, inode, size in bytes and modification time in ns of each file; None for other inputs.
+FileStats = dict["Source", tuple[int, int, int, int] | None]
 
 # Signatures: the format of a file by its first bytes, ...
 KINDS: dict[bytes, Kind] = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff" * 4: "arrow"}
@@ -128,6 +132,18 @@ def reopenable(source: Source) -> Source:
         stream.close()
 
 
+def stat_files(sources: Sequence[Source]) -> FileStats:
+    """The state of the files, to be compared by `refuse_changed_files`."""
+    return {source: _stat_file(source) for source in sources}
+
+
+def refuse_changed_files(stats: FileStats) -> None:
+    """Raise DataError for the first file that has changed since `stats` were taken."""
+    for source, before in stats.items():
+        if _stat_file(source) != before:
+            raise table_error(source.name, None, CHANGED)
+
+
 def sha256_of(source: str | Sequence[str]) -> str:
     """The SHA-256 of a table as in `Table.sha256`, without parsing its files."""
     digests = []
@@ -144,6 +160,16 @@ def sha256_of(source: str | Sequence[str]) -> str:
 def sha256_together(digests: Sequence[str]) -> str:
     """Combine the hashes of the uncompressed files of a table; several are concatenated and hashed."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _stat_file(source: Source) -> tuple[int, int, int, int] | None:
+    if source.path == "-" or source.content is not None:
+        return None
+    try:
+        found = os.stat(source.path)
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _expand_name(name: str) -> list[Source]:

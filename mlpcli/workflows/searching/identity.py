@@ -21,9 +21,11 @@ def search_identity(loaded: LoadedConfig, hashes: Mapping[str, str]) -> dict[str
     kept = {key: value for key, value in found.items() if key not in FREE_TO_CHANGE}
     kept = {key: value for key, value in kept.items() if not key.startswith("expect.")}
     has_test = loaded.config.data.test is not None
-    return kept | {"rows": "all" if has_test else "without those put aside"} | {
-        f"{part} data": own for part, own in hashes.items()
-    }
+    return (
+        kept
+        | {"rows": "all" if has_test else "without those put aside"}
+        | {f"{part} data": own for part, own in hashes.items()}
+    )
 
 
 def refuse_other_search(loaded: LoadedConfig, path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -84,7 +84,7 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     if mixed := mixed_columns(summaries):
         pool.broadcast("texts", "read_again", lambda shard: (mixed,))
     names, format = next(summary.first for summary in summaries if summary.first is not None)
-    hashes = {number: own for summary in summaries for number, own in summary.hashes.items()}
+    hashes = _hashes(summaries, files)
     notes = {number: own for summary in summaries for number, own in summary.notes.items()}
     known = mixed.union(*(summary.kinds for summary in summaries))
     rows = global_rows(summaries)
@@ -101,6 +101,16 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
         tuple(dict.fromkeys(note for number in sorted(notes) for note in notes[number])),
         spellings=merge_spellings(summaries),
     )
+
+
+def _hashes(summaries: Sequence[ShardSummary], files: TableFiles) -> dict[int, str]:
+    """The hash of each file by its number; raises DataError if shards have read different versions of a file."""
+    hashes: dict[int, str] = {}
+    for summary in summaries:
+        for number, own in summary.hashes.items():
+            if hashes.setdefault(number, own) != own:
+                raise table_error(files.sources[number].name, None, faults.CHANGED)
+    return hashes
 
 
 class ShardedColumns(RemoteColumns):

@@ -3,14 +3,17 @@
 import gzip
 import hashlib
 import io
+import os
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpcli.data.reading import read as read_module
 from mlpcli.data.reading.csv import encoding, reader, records, sniff
 from mlpcli.data.reading.read import map_tables, read_table
 from mlpcli.data.reading.sources import sha256_of
@@ -498,6 +501,46 @@ def test_a_table_read_in_blocks_equals_the_table_read_at_once(rows, texts, size)
     with pytest.MonkeyPatch.context() as patch:
         in_batches_of(size, patch)
         assert found() == whole
+
+
+@pytest.mark.parametrize("change", ["grows", "is truncated", "changes", "vanishes"])
+@pytest.mark.parametrize("n_passes", [0, 1])
+def test_a_file_that_changes_while_it_is_read_is_an_error(write, monkeypatch, change, n_passes):
+    """Between its two passes too: a column that is numbers in one batch and texts in another is read again."""
+    in_batches_of(8, monkeypatch)
+    text = "x,y\n" + "1,a\n" * 30 + "b,c\n"
+    path = Path(write(text))
+    read_all, n_done = read_module._read_all, 0
+
+    def reading(*arguments):
+        nonlocal n_done
+        found = read_all(*arguments)
+        if n_done == n_passes:
+            match change:
+                case "grows":
+                    path.write_text(text + "2,c\n")
+                case "is truncated":
+                    path.write_text(text[:-4])
+                case "changes":
+                    path.write_text(text.replace("a", "z"))
+                    os.utime(path, ns=(0, 0))
+                case "vanishes":
+                    path.unlink()
+        n_done += 1
+        return found
+
+    monkeypatch.setattr(read_module, "_read_all", reading)
+    with pytest.raises(DataError, match=r"t.csv: (was changed while it was read|no such file)"):
+        read_table("t.csv")
+
+
+def test_a_file_that_grows_while_it_is_read_in_chunks_is_an_error(write, row_by_row):
+    chunks = iter_tables(write("x,y\n" + "1,a\n" * 30))
+    next(chunks)
+    with open("t.csv", "a", encoding="utf-8") as file:
+        file.write("2,")
+    with pytest.raises(DataError):
+        list(chunks)
 
 
 def test_a_sheet_is_ignored_with_a_note_unless_the_file_is_a_workbook(write):

@@ -8,6 +8,7 @@ import pytest
 from mlpcli.config.loading import load_config
 from mlpcli.data import column_sketch
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.shards import Shard
 from mlpcli.errors import ConfigError, DataError, MlpError
 from mlpcli.storage.model.model_record import Sitting
 from mlpcli.workflows.preparing.preparation import prepare
@@ -199,6 +200,34 @@ def test_a_shard_that_reads_other_rows_than_before_is_refused(penguins):
     (penguins / "part-3.csv").write_text((penguins / "part-3.csv").read_text().replace("Biscoe", "Dream"))
     with pytest.raises(DataError, match="was changed while it was trained on"):
         pool.lose(0)
+
+
+@pytest.mark.parametrize("n_shards", [1, 8])
+def test_files_that_change_before_a_column_is_read_again_as_texts_are_refused(penguins, monkeypatch, n_shards):
+    part = penguins / "part-3.csv"
+    part.write_text(part.read_text().replace("2007", "MMVII", 1))
+    read_again = Shard.read_again
+
+    def changed(self, names):
+        part.write_text(part.read_text().replace("Biscoe", "Dream", 1))
+        read_again(self, names)
+
+    monkeypatch.setattr(Shard, "read_again", changed)
+    with pytest.raises(DataError, match="was changed while it was read"):
+        sharded_table(config_of(penguins), n_shards)
+
+
+def test_shards_of_one_file_that_read_different_ones_are_refused(penguins, monkeypatch):
+    part, read = penguins / "part-3.csv", Shard.read
+
+    def changed(self):
+        found = read(self)
+        part.write_text(part.read_text().replace("Biscoe", "Dream", 1))
+        return found
+
+    monkeypatch.setattr(Shard, "read", changed)
+    with pytest.raises(DataError, match=r"part-3.csv: was changed while it was read"):
+        sharded_table(config_of(penguins), 8)
 
 
 def test_a_cell_at_fault_is_named_as_on_one_machine(penguins):
