@@ -3,6 +3,8 @@
 import re
 from itertools import pairwise
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from mlpcli.config.loading import load_config
@@ -95,6 +97,26 @@ def test_what_was_dropped_is_said_with_its_reason_on_screen_and_in_the_file(fold
         assert f"dropped    {name}: {reason}" in ended.stderr
         entries = re.sub(r"\n +# ", " ", text).splitlines()  # a reason that has no room stands above its column
         assert any(name in f"{above} {line}" and reason in f"{above} {line}" for above, line in pairwise(entries))
+
+
+@pytest.mark.parametrize(("n_districts", "most"), [(60, ""), (120, ", max_levels: 120")])
+def test_numbers_that_act_as_levels_are_categories_and_the_others_stay_numbers(folder, n_districts, most):
+    rng = np.random.default_rng(1)
+    district, age = rng.integers(n_districts, size=6000), rng.integers(20, 90, size=6000)
+    price = rng.normal(size=n_districts)[district] + np.sin(age / 20) + rng.normal(size=6000)
+    pd.DataFrame({"district": 100 + 3 * district, "age": age, "price": price}).to_csv("t.csv", index=False)
+    ended = done("init", "t.csv", "--target", "price", "-o", "t.yaml")
+    assert re.search(
+        r"note  column district: numbers taken as category levels, because the mean of the target jumps from one "
+        r"to the next \(\d\d\.\d% of its variance\)",
+        ended.stderr,
+    )
+    columns = load_config("t.yaml").config.data.columns
+    assert (columns["district"].role, columns["age"].role) == ("category", "number")
+    assert f"binary: one{most}}}" in (folder / "t.yaml").read_text()
+    # The textbook's network takes the table as it is.
+    done("init", "t.csv", "--target", "price", "-o", "t.yaml", "--recipe", "textbook", "--force")
+    assert load_config("t.yaml").config.data.columns["district"].role == "number"
 
 
 def test_the_summary_counts_rows_classes_and_missing_cells(folder):

@@ -13,6 +13,7 @@ cost for numbers.
 from dataclasses import dataclass
 
 from mlpcli.config.recipes.sizes import MANY_ROWS, MANY_VALUES, Recipe, TableSummary
+from mlpcli.data.features.onehot import OneHot
 from mlpcli.data.reading.faults import format_yaml
 
 
@@ -78,7 +79,7 @@ def _strong_preprocess(summary: TableSummary) -> list[tuple[str, str]]:
         ),
         ("missing: median", "imputed, with a 0/1 missing indicator"),
         (
-            "categorical: {name: onehot, min_count: 2, binary: one}",
+            f"categorical: {{name: onehot, min_count: 2, binary: one{_max_levels(summary)}}}",
             "one-hot; a column with two levels has one input",
         ),
     ]
@@ -148,7 +149,10 @@ def _fast(recipe: Recipe, summary: TableSummary) -> tuple[Section, ...]:
                     "scaled by median and interquartile range; outliers clipped smoothly",
                 ),
                 ("missing: median", "imputed, with a 0/1 missing indicator"),
-                ("categorical: {name: onehot, min_count: 5}", "levels with fewer training rows share one input"),
+                (
+                    f"categorical: {{name: onehot, min_count: 5{_max_levels(summary)}}}",
+                    "levels with fewer training rows share one input",
+                ),
             ),
         ),
         Section(
@@ -254,8 +258,14 @@ def _stopping(summary: TableSummary, value: str, comment: str) -> tuple[str, str
     return f"early_stopping: {value}", comment
 
 
+def _max_levels(summary: TableSummary) -> str:
+    """Each level of a column of codes has an input, also if there are more than by default."""
+    return f", max_levels: {summary.n_codes}" if summary.n_codes > OneHot().max_levels else ""
+
+
 def _smoothed(summary: TableSummary) -> str:
-    return f"{{name: {_LOSSES[summary.task]}, label_smoothing: 0.1}}"
+    """The loss with label smoothing: little on large tables, which need less regularization (docs/quality.md)."""
+    return f"{{name: {_LOSSES[summary.task]}, label_smoothing: {0.02 if summary.is_large else 0.1}}}"
 
 
 def _class_weights(summary: TableSummary) -> list[tuple[str, str]]:

@@ -27,7 +27,8 @@ class TableSummary:
     """The properties of a table on which a recipe depends.
 
     `n_classes` is 0 for regression; `n_continuous` is the number of numeric columns with at least MANY_VALUES distinct
-    values; rows with equal values of the column `group` ("" for none) are correlated.
+    values; rows with equal values of the column `group` ("" for none) are correlated; `n_codes` is the largest number
+    of levels of a column of numbers that is categorical.
     """
 
     task: str
@@ -37,6 +38,7 @@ class TableSummary:
     rarest_class: str = ""
     n_targets: int = 1
     group: str = ""
+    n_codes: int = 0
 
     @property
     def holds_out(self) -> bool:
