@@ -1,8 +1,9 @@
-"""Why a training diverged, and a learning rate that was tried before it is named."""
+"""Explains why a training diverged, and finds a learning rate that does not diverge."""
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 from time import perf_counter
 
 import numpy as np
@@ -16,46 +17,47 @@ from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.training.fitting import trainer_factory
 from mlpcli.workflows.training.initial_state import initial_state
 
-# Inputs that are scaled stay far below.
+# Scaled inputs stay far below this.
 MAX_INPUT = 1e3
-# Lower rates that are tried, as fractions of the one that diverged and of the optimizer's default; the time of each.
+# Lower rates to try, as fractions of the one that diverged and of the optimizer's default; seconds for each.
 FRACTIONS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4, 1e-5)
 TRIAL_SECONDS = 2.0
-# A rate that survives must come this far beyond the epoch that diverged, as far as the time allows.
-FURTHER_EPOCHS = 2
+# A rate is stable if it trains for this many epochs beyond the one that diverged, or until its time is over.
+EXTRA_EPOCHS = 2
 EVALUATION_ROWS = 4096
 
 
 def explain_divergence(
     prepared: Prepared, state: TrainingState, fault: NonFiniteLoss, partial: str, must_stop: Callable[[], bool]
 ) -> str:
-    """What happened, what is kept, the likely cause and what to try: the highest rate of some that did not diverge.
+    """A message that says what happened, which weights are saved, the likely cause, and what to try.
 
-    `must_stop` is asked between steps, and ends the search.
+    The recommended learning rate is the highest of several that trains without diverging. `must_stop` is polled between
+    steps and ends the trials.
     """
     text = f"training diverged at epoch {fault.epoch}: the {fault.where} loss is not finite. "
     if state.epoch:
         text += f"Best weights so far (epoch {state.best_epoch or state.epoch}) are in {partial}/. "
     samples = prepared.train.samples
-    there = sharded_inputs(samples)
-    largest = float(np.abs(samples.X).max(initial=0.0)) if there is None else there.largest
+    on_cluster = sharded_inputs(samples)
+    largest = float(np.abs(samples.X).max(initial=0.0)) if on_cluster is None else on_cluster.largest
     if largest > MAX_INPUT:
         return text + (
             f"The inputs reach {largest:.3g}, far from 1. Try --set preprocess.numeric=standardize, "
             "or --set preprocess.numeric=robust if a few rows are outliers."
         )
-    found = highest_stable_rate(prepared, fault.epoch, must_stop)
+    stable = highest_stable_rate(prepared, fault.epoch, must_stop)
     if must_stop():
         return text + "The learning rate is likely too high."
-    if found is None:
+    if stable is None:
         lowest = format_rate(_lower_rates(prepared)[-1])
         return text + (
             f"No lower learning rate helps, down to {lowest}. Look for outliers in targets and weights: mlp check. "
             "Or try --set training.optimizer=adam --set training.gradient_clip=1"
         )
-    rate, n_steps = found
+    rate, n_steps = stable
     key = "training.optimizer.learning_rate"
-    if any(one == key or key.startswith(f"{one}.") for of in prepared.drawn for one in of):
+    if any(drawn == key or key.startswith(f"{drawn}.") for values in prepared.drawn for drawn in values):
         return text + (
             f"The learning rate is too high: with {format_rate(rate)} for every member, {n_steps} steps did not "
             f"diverge. Lower the rates of model.members.draw."
@@ -67,45 +69,48 @@ def explain_divergence(
 
 
 def highest_stable_rate(prepared: Prepared, epoch: int, must_stop: Callable[[], bool]) -> tuple[float, int] | None:
-    """The highest rate below the one that diverged at `epoch` with which training goes on, and the steps tried."""
-    for lower in _lower_rates(prepared):
-        n_steps = _stable_steps(prepared, lower, epoch + FURTHER_EPOCHS, must_stop)
+    """The highest learning rate that is stable beyond `epoch`, where training diverged, and its number of steps.
+
+    None if no rate is stable.
+    """
+    for rate in _lower_rates(prepared):
+        n_steps = _stable_steps(prepared, rate, epoch + EXTRA_EPOCHS, must_stop)
         if n_steps:
-            return lower, n_steps
+            return rate, n_steps
     return None
 
 
 def _lower_rates(prepared: Prepared) -> list[float]:
-    """Rates below that of the training, of one digit each, the highest first."""
+    """Learning rates below that of the training, rounded to one digit, in descending order."""
     specs = prepared.member_specs or (prepared.spec,)
-    optimizer = max((spec.update.optimizer for spec in specs), key=lambda one: one.learning_rate)
-    tops = (optimizer.learning_rate, type(optimizer)().learning_rate, 1e-3)
-    rates = {float(f"{top * fraction:.0e}") for top in tops for fraction in FRACTIONS}
+    optimizer = max((spec.update.optimizer for spec in specs), key=attrgetter("learning_rate"))
+    references = (optimizer.learning_rate, type(optimizer)().learning_rate, 1e-3)
+    rates = {float(f"{reference * fraction:.0e}") for reference in references for fraction in FRACTIONS}
     return sorted((rate for rate in rates if 0.0 < rate < optimizer.learning_rate), reverse=True)
 
 
 def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Callable[[], bool]) -> int:
-    """Steps taken from fresh weights at this rate, 0 if the loss is not finite or ends above that of the fresh weights.
+    """Number of steps from initial weights at this rate; 0 if the loss becomes non-finite or exceeds the initial loss.
 
-    The course of the schedule is that of the whole training.
+    The schedule is that of the whole training.
     """
     spec, members = _with_rate(prepared.spec, rate), [_member_with_rate(member, rate) for member in prepared.members]
     state = initial_state(prepared)
     evaluator = Evaluator(prepared.networks, spec.loss, prepared.train.first(EVALUATION_ROWS).samples)
-    before = evaluator.run([member.flat for member in state.members])[0]
-    end = perf_counter() + TRIAL_SECONDS
+    initial_loss = evaluator.run([member.flat for member in state.members])[0]
+    deadline = perf_counter() + TRIAL_SECONDS
     try:
         with blas_threads(1):
             for report in fit(
-                members, spec, prepared.train.samples, state, must_stop=lambda: must_stop() or perf_counter() > end,
-                n_threads=prepared.n_threads, make_trainer=trainer_factory(prepared),
+                members, spec, prepared.train.samples, state, n_threads=prepared.n_threads,
+                must_stop=lambda: must_stop() or perf_counter() > deadline, make_trainer=trainer_factory(prepared),
             ):  # fmt: skip
                 if report.epoch >= epochs:
                     break
     except NonFiniteLoss:
         return 0
-    after = evaluator.run([member.evaluated_flat for member in state.members])[0]
-    is_sound = math.isfinite(after) and after <= before
+    final_loss = evaluator.run([member.evaluated_flat for member in state.members])[0]
+    is_sound = math.isfinite(final_loss) and final_loss <= initial_loss
     return max(member.n_steps for member in state.members) if is_sound else 0
 
 
@@ -118,5 +123,5 @@ def _with_rate(spec: TrainingSpec, rate: float) -> TrainingSpec:
 
 
 def format_rate(number: float) -> str:
-    """A rate as it is written in a config."""
+    """A learning rate as it is written in a config, without an exponent."""
     return f"{number:.{max(1, 1 - math.floor(math.log10(number)))}f}".rstrip("0") if number < 1 else f"{number:g}"

@@ -1,4 +1,4 @@
-"""The epochs of a training as the config wants them: what judges each, and when to stop."""
+"""Trains epoch by epoch by the config: the metric of an epoch, and when to stop."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,9 +17,9 @@ from mlpcli.workflows.training.recording.learning_curves import LearningCurves
 
 
 def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
-    """Train epoch by epoch until the plan ends, patience runs out or `must_stop` says so; raises NonFiniteLoss.
+    """Train epoch by epoch until the last epoch, until patience runs out, or until `must_stop` returns True.
 
-    To be called where BLAS has one thread.
+    The caller limits BLAS to one thread. Raises NonFiniteLoss.
     """
     reports = fit(
         prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
@@ -32,9 +32,9 @@ def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], boo
 
 
 def trainer_factory(prepared: Prepared) -> MakeTrainer:
-    """What makes the trainer of each member: of the engine, or rounds of a cluster."""
-    if (there := sharded_inputs(prepared.train.samples)) is not None:
-        return there.trainer
+    """The function that makes the trainer of a member, for the chosen engine or for the rounds of a cluster."""
+    if (on_cluster := sharded_inputs(prepared.train.samples)) is not None:
+        return on_cluster.trainer
     return trainer_maker(prepared.engine, len(prepared.networks), prepared.n_threads)
 
 
@@ -42,13 +42,13 @@ def _evaluator(prepared: Prepared) -> Evaluator | None:
     validation = prepared.validation
     if validation is None:
         return None
-    if (there := sharded_inputs(validation.samples)) is not None:
-        return ShardedEvaluator(prepared.networks, prepared.spec.loss, validation.samples, there)
+    if (on_cluster := sharded_inputs(validation.samples)) is not None:
+        return ShardedEvaluator(prepared.networks, prepared.spec.loss, validation.samples, on_cluster)
     return Evaluator(prepared.networks, prepared.spec.loss, validation.samples, prepared.folds)
 
 
 def initial_report(prepared: Prepared, state: TrainingState) -> tuple[float | None, float | None, dict[str, float]]:
-    """Validation loss, score and learning curves of the fresh weights, before the first step.
+    """Validation loss, score and learning-curve metrics of the initial weights.
 
     Loss and score are None without validation rows.
     """
@@ -64,31 +64,34 @@ def initial_report(prepared: Prepared, state: TrainingState) -> tuple[float | No
 
 
 def monitored_metric_name(prepared: Prepared) -> str:
-    """What each epoch is judged by, `log_loss`, and what is done to it: `expected calibrated log_loss`."""
+    """Name of the metric that chooses the epoch, with what is done before: `expected calibrated log_loss`.
+
+    It is calibrated if a temperature is fitted first, and expected if it is extrapolated from folds to all members.
+    """
     words = [prepared.metric]
     if prepared.metric != "loss" and make_criterion(prepared, prepared.train, prepared.metric).finds_temperature:
         words.insert(0, "calibrated")
     if prepared.metric != "loss" and prepared.folds is not None:
-        has_several = len(prepared.networks) > int(prepared.folds.max()) + 1  # that have not seen a row
+        has_several = len(prepared.networks) > int(prepared.folds.max()) + 1  # members that were not trained on a row
         words = ["expected", *words] if has_several else words
     return " ".join(words)
 
 
 def metric_is_loss(prepared: Prepared) -> bool:
-    """Whether what each epoch is judged by is the validation loss itself: log_loss is the plain cross-entropy."""
+    """Whether the metric that chooses the epoch equals the validation loss: log_loss is the plain cross-entropy."""
     is_plain = prepared.spec.loss.name == "cross_entropy" and not prepared.label_smoothing
     is_weighted = prepared.loaded.config.training.class_weights is not None
     return is_plain and not is_weighted and prepared.folds is None and monitored_metric_name(prepared) == "log_loss"
 
 
 def stop_reason(prepared: Prepared, state: TrainingState) -> str:
-    """Why the training should not go on before its last epoch, or ""."""
+    """Why the training stops before its last epoch, or ""."""
     early_stopping = prepared.loaded.config.training.early_stopping
     if early_stopping is None or early_stopping.patience is None or prepared.validation is None:
         return ""
-    judged = scored_epochs(prepared.loaded.config.training)
+    scored = scored_epochs(prepared.loaded.config.training)
     last = early_stopping.patience_factor * state.best_epoch + early_stopping.patience
-    if state.epoch >= prepared.spec.epochs or state.epoch < last or (judged is not None and state.epoch not in judged):
+    if state.epoch >= prepared.spec.epochs or state.epoch < last or (scored is not None and state.epoch not in scored):
         return ""
     return f"no improvement in {prepared.metric} for {state.epochs_without_gain} epochs"
 
@@ -109,7 +112,7 @@ def _monitor(prepared: Prepared) -> Monitor | None:
 
 
 def make_criterion(prepared: Prepared, validation: Split, metric: str) -> Criterion:
-    """What scores network outputs on the rows of `validation` by `metric`."""
+    """The criterion that scores network outputs for the rows of `validation` by `metric`."""
     return Criterion(
         metric,
         prepared.target,

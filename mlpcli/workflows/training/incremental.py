@@ -1,4 +1,4 @@
-"""A training that is given its rows a part at a time: an epoch of each part, with weights and optimizer kept."""
+"""Incremental training: one epoch for each batch of rows, continuing from the weights and optimizer state before it."""
 
 from dataclasses import replace
 
@@ -17,32 +17,32 @@ MODEL_NAME = "the model"
 
 
 def untrained_model(loaded: LoadedConfig, table: Table) -> WarmStart:
-    """Columns, scaling, levels and targets learnt of these rows, and weights before their first step.
+    """Fit schemas, preprocessing and target on these rows, and initialize the weights.
 
     Raises ConfigError and DataError.
     """
     prepared = prepare(loaded, table)
     with blas_threads(1):
-        return _start(prepared, initial_state(prepared))[1]
+        return _result_and_start(prepared, initial_state(prepared))[1]
 
 
-def train_epoch(loaded: LoadedConfig, table: Table, before: WarmStart | None) -> tuple[TrainingResult, WarmStart]:
-    """Train up to the last epoch of the config on these rows: the model, and what the next part goes on from.
+def train_epoch(loaded: LoadedConfig, table: Table, start: WarmStart | None) -> tuple[TrainingResult, WarmStart]:
+    """Train up to the last epoch of the config on these rows; returns the model, and the start of the next batch.
 
-    Without `before` columns, scaling, levels and targets are learnt of these rows. Raises ConfigError, DataError, and
+    Without `start`, schemas, preprocessing and target are fitted on these rows. Raises ConfigError, DataError, and
     NonFiniteLoss.
     """
-    prepared = prepare(loaded, table, before)
+    prepared = prepare(loaded, table, start)
     state = initial_state(prepared)
     with blas_threads(1):
         for _ in epochs(prepared, state, lambda: False):
             pass
-        return _start(prepared, state)
+        return _result_and_start(prepared, state)
 
 
-def _start(prepared: Prepared, state: TrainingState) -> tuple[TrainingResult, WarmStart]:
-    """The model of a state, and what goes on from it."""
+def _result_and_start(prepared: Prepared, state: TrainingState) -> tuple[TrainingResult, WarmStart]:
+    """The model of a state, and the warm start that continues from it."""
     result = finalize(prepared, state)
-    # The layers as they are trained: of the model that is saved some are merged, which the optimizer would not know.
+    # Linear layers of the saved model are merged: the optimizer state belongs to the layers before that.
     ensemble = Ensemble(prepared.networks, tuple(member.flat.copy() for member in state.members))
     return result, WarmStart(MODEL_NAME, "", replace(result.model, ensemble=ensemble), 1.0, state)

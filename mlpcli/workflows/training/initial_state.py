@@ -1,4 +1,4 @@
-"""The state before the first step: initial weights, and output biases at the best constant of the loss."""
+"""The state before the first step: initial weights, and output biases that predict the best constant for the loss."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,12 @@ from mlpcli.training.output_bias import best_output_bias
 from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared
 
-# Training rows that a data-driven start of the weights looks at.
+# Training rows that a data-driven initializer uses.
 INITIALIZER_ROWS = 4096
 
 
 def initial_state(prepared: Prepared) -> TrainingState:
-    """Weights and optimizer state of each member: initial ones from the config's seed, or those of a start."""
+    """Weights and optimizer state of each member: initialized from the seed of the config, or those of a warm start."""
     training, X = prepared.loaded.config.training, prepared.train.samples.X
     if prepared.warm_start is not None and prepared.warm_start.state is not None:
         return prepared.warm_start.state.copy()
@@ -30,7 +30,7 @@ def initial_state(prepared: Prepared) -> TrainingState:
         return TrainingState(states, [state.flat.copy() for state in states])
     if prepared.spec.chunk_rows is None:
         sample = np.sort(rng_of(training.seed, "sample").permutation(len(X))[:INITIALIZER_ROWS])
-    else:  # on disk rows stand in random order, and any of them far apart would be read with their neighbours
+    else:  # rows on disk are in random order already, and scattered rows would be read with their whole pages
         sample = np.arange(min(INITIALIZER_ROWS, len(X)))
     drawn = [of["model.initializer"] for of in prepared.drawn if "model.initializer" in of]
     needs_rows = isinstance(prepared.loaded.config.model.initializer, DataDriven) or bool(drawn)
@@ -42,7 +42,7 @@ def initial_state(prepared: Prepared) -> TrainingState:
 
 
 def _output_biases(prepared: Prepared, members: Sequence[Member]) -> list[NDArray[np.float64]] | None:
-    """What each member adds to its last biases; those that are trained on all rows share it."""
+    """Output biases (n_out,) of each member; members with the same training rows share them."""
     if prepared.loaded.config.model.output_bias == "initializer":
         return None
     data, loss, output = prepared.train.samples, prepared.spec.loss, prepared.network.output

@@ -1,4 +1,4 @@
-"""A training on the shards of a cluster, as it is paced and recorded."""
+"""Configures a training on the shards of a cluster: the local steps of a round, and the recorded engine."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,61 +11,62 @@ from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.sharded.round_times import RoundTimes, measure_round_times
 
-CLUSTER = "cluster"  # the engine, in records; with local steps their number follows
-LOCAL = f"{CLUSTER}, local steps: "
+CLUSTER = "cluster"  # the recorded engine of synchronous rounds
+LOCAL_STEPS_PREFIX = f"{CLUSTER}, local steps: "  # the recorded engine otherwise; the number of steps follows
 
 
 def configure_shards(
-    prepared: Prepared, state: TrainingState, asked: int | None, earlier: Sequence[Sitting] = ()
+    prepared: Prepared, state: TrainingState, local_steps: int | None, earlier: Sequence[Sitting] = ()
 ) -> tuple[Prepared, list[str]]:
-    """The same with the cluster as its engine: NumPy on each worker, with one thread. Also notes.
+    """Make the cluster the engine, NumPy with one thread on each worker; returns the new preparation and notes.
 
-    `asked` are the local steps of a round; None has them follow from measured times, or from an `earlier` sitting.
+    `local_steps` is the number of steps in a round. None takes that of the `earlier` sittings, or else chooses it by
+    the measured times of a round and a step.
     """
-    there = sharded_inputs(prepared.train.samples)
-    assert there is not None
-    n_rows, notes, pace = [len(rows) for rows in there.rows_of], list[str](), None
-    there.local_steps = asked or _local_steps_of(earlier)
-    if not there.local_steps:
+    inputs = sharded_inputs(prepared.train.samples)
+    assert inputs is not None
+    n_rows, notes = [len(rows) for rows in inputs.rows_of], list[str]()
+    inputs.local_steps = local_steps or _local_steps_of(earlier)
+    if not inputs.local_steps:
         member = prepared.members[0]
         spec = member.effective_spec(prepared.spec)
-        pace = measure_round_times(there, member, prepared.train.samples, spec, state.members[0])
-        there.local_steps = pace.local_steps
-        notes += _notes(pace)
+        times = measure_round_times(inputs, member, prepared.train.samples, spec, state.members[0])
+        inputs.local_steps = times.local_steps
+        notes += _notes(times)
     sizes = f"{min(n_rows)} to {max(n_rows)}" if len(n_rows) > 1 else f"{n_rows[0]}"
-    rounds = ", synchronous rounds" if there.local_steps == 1 else ""
-    name = CLUSTER if there.local_steps == 1 else f"{LOCAL}{there.local_steps}"
-    engine = EngineChoice(name, f"{format_count(len(n_rows), 'shard')} of {sizes} training rows{rounds}")
+    rounds = ", synchronous rounds" if inputs.local_steps == 1 else ""
+    name = CLUSTER if inputs.local_steps == 1 else f"{LOCAL_STEPS_PREFIX}{inputs.local_steps}"
+    engine = EngineChoice(name, f"{count(len(n_rows), 'shard')} of {sizes} training rows{rounds}")
     return replace(prepared, engine=engine, n_threads=1), notes
 
 
 def is_cluster_engine(engine: str) -> bool:
-    """Whether a recorded engine is a cluster."""
+    """Whether the recorded engine name is that of a cluster."""
     return engine.startswith(CLUSTER)
 
 
 def _local_steps_of(sittings: Sequence[Sitting]) -> int:
-    """Those of the last sitting on a cluster, 0 for none."""
+    """Local steps of the last sitting on a cluster, 0 for none."""
     names = [sitting.engine for sitting in sittings if is_cluster_engine(sitting.engine)]
     if not names:
         return 0
-    return int(names[-1].removeprefix(LOCAL)) if names[-1].startswith(LOCAL) else 1
+    return int(names[-1].removeprefix(LOCAL_STEPS_PREFIX)) if names[-1].startswith(LOCAL_STEPS_PREFIX) else 1
 
 
-def _notes(pace: RoundTimes) -> list[str]:
-    taken, notes = pace.seconds_of_step(pace.local_steps), list[str]()
-    if pace.local_steps > 1:
+def _notes(times: RoundTimes) -> list[str]:
+    seconds, notes = times.seconds_of_step(times.local_steps), list[str]()
+    if times.local_steps > 1:
         notes.append(
-            f"a round takes {_shown(pace.round)}, the work in it {_shown(pace.share)}: {pace.local_steps} local steps "
-            "are taken between two rounds. --local-steps 1 trains as one machine does."
+            f"a round takes {_format(times.round)}, the work in it {_format(times.share)}: {times.local_steps} local "
+            "steps are taken between two rounds. --local-steps 1 trains as one machine does."
         )
-    if pace.whole < taken:
+    if times.whole < seconds:
         notes.append(
-            f"a step takes {_shown(taken)} on this cluster and {_shown(pace.whole)} on one of its workers alone: if "
-            "the table fits on one machine, training without --cluster is faster."
+            f"a step takes {_format(seconds)} on this cluster and {_format(times.whole)} on one of its workers alone: "
+            "if the table fits on one machine, training without --cluster is faster."
         )
     return notes
 
 
-def _shown(seconds: float) -> str:
+def _format(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds >= 1.0 else f"{seconds * 1e3:.2g} ms"

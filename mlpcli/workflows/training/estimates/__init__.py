@@ -1,1 +1,1 @@
-"""Estimates of a training, before it begins: seconds, memory, and the recipe that fits into a time budget."""
+"""Estimates before a training starts: its seconds, its memory, and the recipe that fits into a time budget."""

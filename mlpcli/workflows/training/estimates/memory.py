@@ -1,4 +1,4 @@
-"""What a training takes in memory, and what it may: always the peak of the process."""
+"""Estimates the memory of a training and checks its limit; both are the peak of the whole process."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from mlpcli.training.ensemble import EVALUATION_ROWS
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.rows.data_store import BASE_BYTES, memory_limit
 
-# Numba and LLVM, with the machine code of an epoch.
+# Bytes of Numba and LLVM, with the machine code of an epoch.
 COMPILED_BYTES = 115_000_000
 
 
 def expected_peak(prepared: Prepared) -> int:
-    """The most bytes that the process will have held when the training ends.
+    """Estimate the peak of the process's memory in bytes, up to the end of the training.
 
-    The data is held already; to come are the compiled engine, the vectors of each member and of its optimizer, the
-    buffers of a step of each, and those of a block of rows that is scored.
+    The data is in memory already. The training adds the compiled engine, the parameter and optimizer vectors of each
+    member, the buffers of its steps, and those of a chunk of rows to score.
     """
     item = prepared.train.samples.X.dtype.itemsize
     specs = prepared.member_specs or (prepared.spec,)
@@ -31,22 +31,22 @@ def expected_peak(prepared: Prepared) -> int:
 
 
 def refuse_over_budget(prepared: Prepared) -> None:
-    """Raise ConfigError where the training would need more memory than its budget, or has taken more already."""
+    """Raise ConfigError if the training would exceed `budget.memory`, or if reading the data already has."""
     budget = memory_limit(prepared.loaded)
     if budget is None:
         return
-    taken, needed = peak_memory(), expected_peak(prepared)
-    # On disk it is a budget for the rows, beside which the program itself needs some.
+    used, needed = peak_memory(), expected_peak(prepared)
+    # For rows on disk the budget is for the rows alone, without the memory of the program.
     limit = budget + (BASE_BYTES if prepared.spec.chunk_rows is not None else 0)
     if needed <= limit:
         return
-    if taken > limit and limit < BASE_BYTES:
+    if used > limit and limit < BASE_BYTES:
         raise prepared.loaded.error(
             "budget.memory", f"the program itself takes about {format_bytes(BASE_BYTES)}. Raise it."
         )
     what = (
-        f"reading the data took {format_bytes(taken)}"
-        if taken > limit
+        f"reading the data took {format_bytes(used)}"
+        if used > limit
         else f"the training needs about {format_bytes(needed)}"
     )
     raise prepared.loaded.error(
@@ -56,5 +56,5 @@ def refuse_over_budget(prepared: Prepared) -> None:
 
 
 def format_bytes(n_bytes: int) -> str:
-    """`420 MB`, `2.15 GB`."""
+    """Three significant digits and a decimal unit: `420 MB`, `2.15 GB`."""
     return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"

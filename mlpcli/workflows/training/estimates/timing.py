@@ -1,4 +1,4 @@
-"""How long a training will take, from real steps of it."""
+"""Estimates the duration of a training by timing some of its steps."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,23 +18,23 @@ PROBE_SECONDS = 0.3
 
 
 def expected_seconds(prepared: Prepared) -> float:
-    """Seconds for all epochs, their scores and those at the end; timed on throwaway weights."""
+    """Estimated seconds for all epochs, their scores and the final scores; the timed steps train other weights."""
     return step_seconds(prepared) + scoring_seconds(prepared)
 
 
 def scoring_seconds(prepared: Prepared) -> float:
-    """Seconds for the scores of the epochs that are judged, and of every part at the end; one epoch's are timed."""
+    """Estimated seconds for scoring the scored epochs, and every split at the end; one scoring is timed."""
     if prepared.validation is None:
         return 0.0
     state = initial_state(prepared)
     with blas_threads(1):
-        once = _seconds_of(lambda: initial_report(prepared, state))
-        if once < PROBE_SECONDS:  # the first time pays for what is allocated once
-            once = min(_seconds_of(lambda: initial_report(prepared, state)) for _ in range(3))
-    judged = scored_epochs(prepared.loaded.config.training)
-    n_judged = prepared.spec.epochs if judged is None else len(judged)
-    n_rows = sum(len(part.truth) for part in prepared.splits)
-    return once * (n_judged + n_rows / len(prepared.validation.truth))
+        seconds = _seconds_of(lambda: initial_report(prepared, state))
+        if seconds < PROBE_SECONDS:  # the first run is slower, as it allocates the buffers
+            seconds = min(_seconds_of(lambda: initial_report(prepared, state)) for _ in range(3))
+    scored = scored_epochs(prepared.loaded.config.training)
+    n_scored = prepared.spec.epochs if scored is None else len(scored)
+    n_rows = sum(len(split.truth) for split in prepared.splits)
+    return seconds * (n_scored + n_rows / len(prepared.validation.truth))
 
 
 def _seconds_of(act: Callable[[], object]) -> float:
@@ -44,28 +44,29 @@ def _seconds_of(act: Callable[[], object]) -> float:
 
 
 def step_seconds(prepared: Prepared) -> float:
-    """Seconds for the steps of all epochs, from as many of them as fit into PROBE_SECONDS."""
+    """Estimated seconds for the steps of all epochs, from as many steps as fit into PROBE_SECONDS."""
     spec, members = prepared.spec, prepared.members
     n_members, n_threads = len(members), prepared.n_threads
-    make, made = trainer_maker(prepared.engine, n_members, n_threads), list[Trainer]()
+    make_untracked, trainers = trainer_maker(prepared.engine, n_members, n_threads), list[Trainer]()
 
     def make_trainer(*arguments: Any) -> Trainer:
-        made.append(make(*arguments))
-        return made[-1]
+        trainers.append(make_untracked(*arguments))
+        return trainers[-1]
 
-    def n_taken() -> int:
-        return sum(trainer.state.n_steps for trainer in made)
+    def n_steps_taken() -> int:
+        return sum(trainer.state.n_steps for trainer in trainers)
 
     started = perf_counter()
-    first_steps, first = 0, 0.0
+    first_steps, timed_since = 0, 0.0
 
     def is_enough() -> bool:
-        nonlocal first_steps, first
-        if not first and n_taken():
-            first_steps, first = n_taken(), perf_counter()  # they pay for what is loaded and allocated once
-        return n_taken() > first_steps and perf_counter() - started > PROBE_SECONDS
+        nonlocal first_steps, timed_since
+        if not timed_since and n_steps_taken():
+            # The first steps are not timed: they load and allocate what the others reuse.
+            first_steps, timed_since = n_steps_taken(), perf_counter()
+        return n_steps_taken() > first_steps and perf_counter() - started > PROBE_SECONDS
 
-    # A rate so high that the first steps diverge is for the training to report; a few steps were timed all the same.
+    # If the first steps diverge, the training itself will report it; the steps before that have been timed.
     with blas_threads(1), suppress(NonFiniteLoss):
         for _ in fit(
             members, spec, prepared.train.samples, initial_state(prepared), must_stop=is_enough, n_threads=n_threads,
@@ -73,6 +74,6 @@ def step_seconds(prepared: Prepared) -> float:
         ):  # fmt: skip
             if is_enough():
                 break
-    n_steps, since = n_taken() - first_steps, first or started
-    per_step = (perf_counter() - since) / max(n_steps, 1)
+    n_steps, start = n_steps_taken() - first_steps, timed_since or started
+    per_step = (perf_counter() - start) / max(n_steps, 1)
     return per_step * sum(member.n_steps(spec) for member in members) * spec.epochs

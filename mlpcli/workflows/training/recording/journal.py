@@ -1,4 +1,4 @@
-"""What a training writes into its run directory: checkpoints, history.csv, the model and metrics.json."""
+"""Writes the files of a training into its run directory: checkpoints, history.csv, the model and metrics.json."""
 
 import json
 from collections.abc import Mapping
@@ -22,12 +22,11 @@ from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.recording.learning_curves import curve_metrics
 from mlpcli.workflows.training.recording.sittings import current_sitting, merge_sittings
 
-# A checkpoint is written this often at most, in seconds: a kill loses no more, and small trainings do not wait for the
-# disk.
+# Seconds between checkpoints: a killed training loses no more than this, and small trainings do not wait for the disk.
 CHECKPOINT_SECONDS = 5.0
 
 # Keys that may differ when a training is resumed: they do not change an epoch that was trained already. The number of
-# epochs is among them only where nothing in an epoch depends on it.
+# epochs is added if no epoch depends on it.
 FREE_TO_CHANGE = (
     "output", "expect", "budget", "tracking", "data.test", "training.early_stopping.patience",
     "training.early_stopping.patience_factor", "training.engine", "training.threads",
@@ -38,7 +37,10 @@ OPEN_ENDED_SCHEDULES = ("constant", "step", "exponential")
 
 
 class Journal:
-    """What a training writes into its run directory, and when."""
+    """Decides what a training writes into its run directory, and when.
+
+    Every writing method raises OutputError.
+    """
 
     def __init__(self, run: RunDirectory, prepared: Prepared) -> None:
         self.run, self.prepared = run, prepared
@@ -49,17 +51,17 @@ class Journal:
 
     @property
     def seconds(self) -> float:
-        """Time spent on training, earlier sittings included."""
+        """Seconds spent on training, including earlier sittings."""
         return self._earlier_seconds + perf_counter() - self._started
 
     def start(self) -> None:
-        """Write the resolved config; the clock starts. What an earlier sitting came to is of no use any more."""
+        """Write the resolved config, remove the metrics of an earlier sitting, and start the clock."""
         self.run.remove(METRICS)
         self.run.write(CONFIG, dump_yaml(self.prepared.loaded.config).encode())
         self._started = self._saved = perf_counter()
 
     def resume(self) -> TrainingState:
-        """The state of the checkpoint; raises ConfigError or DataError when it belongs to another training."""
+        """Load the state of the checkpoint; raises ConfigError or DataError if it belongs to another training."""
         path = self.run.path(CHECKPOINT)
         checkpoint = load_checkpoint(path, initial_state(self.prepared))
         free_keys = FREE_TO_CHANGE + (("training.epochs",) if _is_open_ended(self.prepared) else ())
@@ -73,24 +75,24 @@ class Journal:
                 "training.epochs",
                 f"{path} has {checkpoint.state.epoch} epochs already, the config says {self.prepared.spec.epochs}.",
             )
-        identity = self.prepared.identity
-        for name in dict.fromkeys([*checkpoint.data_sha256, *identity]):
-            if name != "test" and identity.get(name) != checkpoint.data_sha256.get(name):
-                what = NAMES_OF_INPUTS.get(name, f"{name} data")
-                raise DataError(f"the {what} differs from what {path} was trained on. Restore it, or omit --resume.")
+        data_sha256 = self.prepared.identity
+        for name in dict.fromkeys([*checkpoint.data_sha256, *data_sha256]):
+            if name != "test" and data_sha256.get(name) != checkpoint.data_sha256.get(name):
+                data = NAMES_OF_INPUTS.get(name, f"{name} data")
+                raise DataError(f"the {data} differs from what {path} was trained on. Restore it, or omit --resume.")
         self._earlier_seconds, self.earlier = checkpoint.seconds, checkpoint.sittings
         columns = list(_row(self.prepared, 0, None, None, None, {}, None, None))
         self.run.rewind_history(checkpoint.state.epoch, columns)
         return checkpoint.state
 
     def record_initial(self, state: TrainingState) -> HistoryRow:
-        """Note what the weights are worth before the first step; returns the row of history.csv."""
+        """Write the scores of the initial weights as the first row of history.csv; returns the row."""
         row = initial_row(self.prepared, state)
         self.run.append_history(row)
         return row
 
     def epoch(self, report: EpochReport, state: TrainingState) -> HistoryRow:
-        """Note an epoch; a checkpoint when it is time. Returns the row of history.csv."""
+        """Write the row of history.csv for an epoch, and a checkpoint if it is due; returns the row."""
         row = history_row(self.prepared, report)
         self.run.append_history(row)
         if perf_counter() - self._saved >= CHECKPOINT_SECONDS:
@@ -98,39 +100,39 @@ class Journal:
         return row
 
     def save(self, state: TrainingState, reason: str) -> None:
-        """Keep what there is: checkpoint, the best weights so far and their scores; nothing before the first epoch."""
+        """Write a checkpoint, the best weights so far and their scores; nothing before the end of the first epoch."""
         if state.epoch:
             self.checkpoint(state)
             with blas_threads(1):
-                outcome = finalize(self.prepared, state, reason, self.sittings(state))
-            self.run.write(WEIGHTS, encode_model(outcome.model))
-            self._write_metrics(outcome, self.seconds)
+                result = finalize(self.prepared, state, reason, self.sittings(state))
+            self.run.write(WEIGHTS, encode_model(result.model))
+            self._write_metrics(result, self.seconds)
 
-    def complete(self, state: TrainingState, outcome: TrainingResult) -> float:
-        """Write everything and give the run its name; returns the seconds that metrics.json says."""
+    def complete(self, state: TrainingState, result: TrainingResult) -> float:
+        """Write all files, and rename the run to its final name; returns the seconds written to metrics.json."""
         seconds = self.seconds
         if state.epoch:
             self.checkpoint(state)
-        self.run.write(WEIGHTS, encode_model(outcome.model))
-        self._write_metrics(outcome, seconds)
+        self.run.write(WEIGHTS, encode_model(result.model))
+        self._write_metrics(result, seconds)
         self.run.finish()
         return seconds
 
-    def _write_metrics(self, outcome: TrainingResult, seconds: float) -> None:
-        metrics = flat_metrics(outcome, seconds)
+    def _write_metrics(self, result: TrainingResult, seconds: float) -> None:
+        metrics = flat_metrics(result, seconds)
         self.run.write(METRICS, (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
 
     def sittings(self, state: TrainingState) -> tuple[Sitting, ...]:
-        """Every sitting of the training, this one included."""
+        """Every sitting of the training, including this one."""
         return merge_sittings([*self.earlier, current_sitting(self.prepared, state.epoch)])
 
     def checkpoint_if_trained(self, state: TrainingState) -> None:
-        """A checkpoint, but of a training without a whole epoch, which cannot be resumed."""
+        """Write a checkpoint unless no epoch is complete: such a training cannot be resumed."""
         if state.epoch:
             self.checkpoint(state)
 
     def checkpoint(self, state: TrainingState) -> None:
-        """Keep all that it takes to go on."""
+        """Write everything that resuming needs."""
         sittings = self.sittings(state)
         checkpoint = Checkpoint(state, self.config, self.prepared.identity, self.seconds, sittings)
         self.run.write(CHECKPOINT, encode_checkpoint(checkpoint))
@@ -162,58 +164,60 @@ def _row(
     seconds: float | None,
 ) -> dict[str, float | None]:
     row = {"epoch": epoch, "train_loss": train_loss, "validation_loss": validation_loss}
-    parts = ("train",) if prepared.validation is None else ("train", "validation")
-    row |= {(key := f"{part}_{metric}"): scores.get(key) for metric in curve_metrics(prepared) for part in parts}
-    judged_by = monitored_metric_name(prepared)
-    if prepared.picks_best_epoch and judged_by != "loss":  # after a temperature of its own it is another number
-        row[f"validation_{judged_by.replace(' ', '_')}"] = score
+    splits = ("train",) if prepared.validation is None else ("train", "validation")
+    row |= {(key := f"{split}_{metric}"): scores.get(key) for metric in curve_metrics(prepared) for split in splits}
+    metric_name = monitored_metric_name(prepared)
+    if prepared.picks_best_epoch and metric_name != "loss":  # a temperature fitted per epoch makes it another number
+        row[f"validation_{metric_name.replace(' ', '_')}"] = score
     return row | {"learning_rate": learning_rate, "seconds": seconds}
 
 
-def flat_metrics(outcome: TrainingResult, seconds: float) -> dict[str, Any]:
-    """metrics.json: one level, `part.metric` for every score, null where a score is not defined."""
+def flat_metrics(result: TrainingResult, seconds: float) -> dict[str, Any]:
+    """The content of metrics.json: a flat mapping, with `split.metric` for each score; None if it is undefined."""
     return {
-        "epochs": outcome.epochs,
-        "best_epoch": outcome.best_epoch,
-        "stop_reason": outcome.stop_reason or "all epochs done",
-        "missed_gates": [result.gate.text for result in outcome.gate_results if not result.passed],
-        "chosen_on_validation": list(outcome.chosen),
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "stop_reason": result.stop_reason or "all epochs done",
+        "missed_gates": [gate_result.gate.text for gate_result in result.gate_results if not gate_result.passed],
+        "chosen_on_validation": list(result.chosen),
         "seconds": round(seconds, 3),
-        "n_parameters": int(outcome.model.ensemble.n_parameters),
-        **_of_members(outcome.model),
-        **outcome.model.scores,
+        "n_parameters": int(result.model.ensemble.n_parameters),
+        **_member_values(result.model),
+        **result.model.scores,
     }
 
 
-def _of_members(model: Model) -> dict[str, Any]:
-    """`members.1.model.dropout`: what each member has drawn, lists as texts; `members.1.weight` of those selected."""
-    found: dict[str, Any] = {}
+def _member_values(model: Model) -> dict[str, Any]:
+    """Drawn values of each member (`members.1.model.dropout`, lists as texts), and weights of selected members."""
+    values: dict[str, Any] = {}
     numbers = model.record.get("members", range(1, len(model.ensemble.networks) + 1))
     for number, drawn in zip(numbers, model.record.get("drawn", ()), strict=False):
         for key, value in drawn.items():
-            is_plain = isinstance(value, int | float | str | None)
-            found[f"members.{number}.{key}"] = value if is_plain else flow_text(value)
-    for number, times in zip(model.record.get("members", ()), model.ensemble.member_counts, strict=False):
-        found[f"members.{number}.weight"] = times / sum(model.ensemble.member_counts)
-    return found
+            is_scalar = isinstance(value, int | float | str | None)
+            values[f"members.{number}.{key}"] = value if is_scalar else flow_text(value)
+    for number, member_count in zip(model.record.get("members", ()), model.ensemble.member_counts, strict=False):
+        values[f"members.{number}.weight"] = member_count / sum(model.ensemble.member_counts)
+    return values
 
 
 def _is_open_ended(prepared: Prepared) -> bool:
-    """Whether an epoch is the same however many are planned."""
-    plan, early_stopping = prepared.spec, prepared.loaded.config.training.early_stopping
-    schedules = (plan.schedule, plan.dropout_schedule, plan.decay_schedule)
-    judges_the_last = early_stopping is not None and early_stopping.at == "cycle_ends"
-    averages_the_end = isinstance(plan.update.averaging, StochasticAverage)
-    return all(one.name in OPEN_ENDED_SCHEDULES for one in schedules) and not (judges_the_last or averages_the_end)
+    """Whether an epoch is the same for any number of epochs."""
+    spec, early_stopping = prepared.spec, prepared.loaded.config.training.early_stopping
+    schedules = (spec.schedule, spec.dropout_schedule, spec.decay_schedule)
+    scores_cycle_ends = early_stopping is not None and early_stopping.at == "cycle_ends"
+
+    if scores_cycle_ends or isinstance(spec.update.averaging, StochasticAverage):
+        return False
+    return all(schedule.name in OPEN_ENDED_SCHEDULES for schedule in schedules)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Keys whose values differ, with both values."""
-    found = []
+    """Dotted keys whose values differ, with both values; nested mappings are compared key by key."""
+    differences = []
     for key in dict.fromkeys([*old, *new]):
         before, after, path = old.get(key), new.get(key), f"{prefix}{key}"
         if isinstance(before, dict) and isinstance(after, dict):
-            found += _differences(before, after, f"{path}.")
+            differences += _differences(before, after, f"{path}.")
         elif before != after:
-            found.append((path, before, after))
-    return found
+            differences.append((path, before, after))
+    return differences

@@ -1,6 +1,7 @@
-"""How a model was made, as its file records it.
+"""The record in a model file of how the model was trained.
 
-A training may be interrupted, and go on with another engine, thread count or version: each sitting is recorded.
+A training may be interrupted and resumed with another engine, number of threads or version. Each uninterrupted part of
+it is a sitting, and is recorded.
 """
 
 import platform
@@ -17,12 +18,12 @@ from mlpcli.training.fit import TrainingState
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.training.engines import engine_versions
 
-# Sections of the config that a model does not depend on.
+# Sections of the config that do not affect the model.
 UNRECORDED_SECTIONS = ("output", "expect", "budget", "tracking")
 
 
 def current_sitting(prepared: Prepared, epoch: int) -> Sitting:
-    """This sitting, whose last completed epoch is `epoch`."""
+    """The record of the current sitting, whose last completed epoch is `epoch`."""
     versions = {
         "mlp": __version__,
         "python": platform.python_version(),
@@ -34,20 +35,20 @@ def current_sitting(prepared: Prepared, epoch: int) -> Sitting:
 
 
 def merge_sittings(sittings: Sequence[Sitting]) -> tuple[Sitting, ...]:
-    """Without those that trained no epoch, alike neighbours as one: a stop alone leaves no trace in a model."""
-    found: list[Sitting] = []
+    """Drop sittings without a complete epoch, and merge equal neighbours: an interruption does not change the file."""
+    merged: list[Sitting] = []
     for sitting in sittings:
-        if found and sitting.epoch == found[-1].epoch:
+        if merged and sitting.epoch == merged[-1].epoch:
             continue
-        if found and found[-1].is_like(sitting):
-            found.pop()
-        found.append(sitting)
-    return tuple(found)
+        if merged and merged[-1].is_like(sitting):
+            merged.pop()
+        merged.append(sitting)
+    return tuple(merged)
 
 
 def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence[Sitting]) -> dict[str, object]:
-    """How the model was made; without times and places, so that the same training gives the same bytes."""
-    config = as_plain(prepared.loaded.config)
+    """The training record; it has no times or paths, so the same training gives the same bytes."""
+    config, calibration = as_plain(prepared.loaded.config), prepared.calibration
     for key in UNRECORDED_SECTIONS:
         del config[key]
     return {
@@ -55,9 +56,9 @@ def training_record(prepared: Prepared, state: TrainingState, sittings: Sequence
         "seed": prepared.spec.seed,
         "sittings": to_plain(list(sittings)),
         "data": {"name": prepared.table_name, "sha256": prepared.data_sha256, "chunk_rows": prepared.spec.chunk_rows},
-        "rows": {part.name: len(part.truth) for part in (*prepared.splits, prepared.calibration) if part is not None},
+        "rows": {split.name: len(split.truth) for split in (*prepared.splits, calibration) if split is not None},
         "chosen": {"validation": list(chosen)} if (chosen := prepared.chosen_on_validation) else {},
-        **({"drawn": [dict(of) for of in prepared.drawn]} if prepared.drawn else {}),
+        **({"drawn": [dict(values) for values in prepared.drawn]} if prepared.drawn else {}),
         **({"members": list(prepared.kept_members)} if prepared.kept_members else {}),
         **({} if prepared.members_temperature is None else {"temperature": prepared.members_temperature}),
         **({"rank_error": prepared.rank_error} if prepared.rank_error else {}),

@@ -1,4 +1,4 @@
-"""The trackers that a config asks for, and what they are told of a training."""
+"""The trackers of the section `tracking`, and the description of a training that they receive."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ from mlpcli.tracking.tracker import Tracking, Training
 
 
 def require_trackers(loaded: LoadedConfig) -> None:
-    """Raise ConfigError where the package of a tracker is not installed: before anything is read."""
+    """Raise ConfigError if the package of a tracker is not installed; called before the data is read."""
     if missing := what_is_missing(loaded.config.tracking):
         raise loaded.error("tracking", missing)
 
 
 def make_tracking(loaded: LoadedConfig, note: Callable[[str], None]) -> Tracking:
-    """The trackers, not yet started."""
+    """Make the trackers of the config, not started; `note` receives messages for the user."""
     return Tracking(kinds_of(loaded.config.tracking), note)
 
 
 def describe_training(loaded: LoadedConfig, run: str, from_epoch: int) -> Training:
-    """What they are told before the first step of the run in this folder."""
+    """The description that trackers receive before the first step: the run folder, the flat config and its YAML."""
     return Training(run, dict(flattened(as_plain(loaded.config))), dump_yaml(loaded.config), from_epoch)

@@ -1,4 +1,4 @@
-"""`mlp train --if-changed`: whether the run that is there is the one that would come out."""
+"""`mlp train --if-changed`: whether the existing run is the one that a new training would produce."""
 
 import json
 import math
@@ -23,19 +23,19 @@ from mlpcli.workflows.scoring.baseline import far_worse_run, split_scores
 class FinishedRun:
     """A complete run that need not be trained again.
 
-    `gate_results` are those of the training; the end of an interval is not in metrics.json, and has no score here.
+    `gate_results` are those of the training. Interval ends are not in metrics.json, so gates on them have no score.
     """
 
     folder: str
     metrics: Mapping[str, Any]
     layers: tuple[int, ...]
     gates: tuple[Gate, ...]
-    kept: str = ""  # no run had to make way
+    kept: str = ""  # no other run had to be renamed
 
     @property
     def gate_results(self) -> tuple[GateResult, ...]:
-        """What the gates of `expect` said."""
-        scores = split_scores(self.metrics, self.judged_on)
+        """The results of the gates of `expect`."""
+        scores = of_part(self.metrics, self.judged_on)
         return tuple(GateResult(gate, _score(scores.get(gate.metric)), self._passed(gate)) for gate in self.gates)
 
     def _passed(self, gate: Gate) -> bool:
@@ -43,12 +43,12 @@ class FinishedRun:
 
     @property
     def far_worse(self) -> str:
-        """A sentence where the model is far worse than the constant baseline, else ""."""
+        """A sentence if the model is far worse than the constant baseline, else ""."""
         return far_worse_run(self.metrics)
 
     @property
     def judged_on(self) -> str:
-        """The split that gates were judged on: the last one."""
+        """The split on which the gates were checked: the last one."""
         splits = {key.partition(".")[0] for key in self.metrics}
         return next(split for split in ("test", "validation", "train") if split in splits)
 
@@ -59,18 +59,21 @@ class FinishedRun:
 
 
 def find_finished_run(loaded: LoadedConfig, folder: str, start: WarmStart | None = None) -> FinishedRun | None:
-    """The run in the folder, if it was made of this config and data, and `start`, by this version, and is sound."""
+    """The run in the folder if this version made it from the same config, data and warm start; None otherwise.
+
+    None too if files are missing or damaged.
+    """
     try:
         model = load_model(os.path.join(folder, WEIGHTS))
         config = load_config(os.path.join(folder, CONFIG)).config
         with open(os.path.join(folder, METRICS), "rb") as file:
             metrics = json.load(file)
         is_same = _comparable(config) == _comparable(loaded.config)
-        is_same = is_same and all(one["versions"]["mlp"] == __version__ for one in model.record["sittings"])
+        is_same = is_same and all(sitting["versions"]["mlp"] == __version__ for sitting in model.record["sittings"])
         is_same = is_same and model.record.get("from") == (None if start is None else start.sha256)
         if not is_same or not isinstance(metrics["missed_gates"], list):
             return None
-        hashes = {part: sha256_of(source) for part, source in _sources(loaded.config)}
+        hashes = {split: sha256_of(source) for split, source in _sources(loaded.config)}
         if model.record["data"]["sha256"] != hashes:
             return None
         gates = make_gates(loaded.config.expect.min, loaded.config.expect.max)
@@ -84,17 +87,17 @@ def _score(value: float | None) -> float:
 
 
 def _comparable(config: Config) -> Config:
-    """The config without the name of the folder, which can be written in several ways, and who is told."""
+    """The config without the folder name, which can be written in several ways, and without the trackers."""
     return replace(config, output=None, tracking=())
 
 
 def _sources(config: Config) -> Iterator[tuple[str, str | tuple[str, ...]]]:
-    """Every file of the data, by part; standard input can be read once only, so it counts as changed."""
+    """Yield the data files of each split. Raises ValueError for standard input, which cannot be read twice."""
     sources: dict[str, str | tuple[str, ...] | None] = {"train": config.data.train, "test": config.data.test}
     if isinstance(config.data.validation, str):
         sources["validation"] = config.data.validation
-    for part, source in sources.items():
+    for split, source in sources.items():
         if source is not None:
             if "-" in ((source,) if isinstance(source, str) else source):
                 raise ValueError("standard input")
-            yield part, source
+            yield split, source
