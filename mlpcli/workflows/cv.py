@@ -132,7 +132,7 @@ def cross_validate(loaded: LoadedConfig, request: CvRequest, observer: Observer,
         write_out_of_fold(folder.path(OUT_OF_FOLD), table, setup.target, setup.ids, records, n_folds)
         result = _result(setup, request, records, run.final)
         if request.options.keeps:
-            folder.join(result.flat)
+            folder.write_merged_model(result.flat)
         folder.complete(as_json(result))
         return replace(result, kept=run.kept, seconds=perf_counter() - started)
 

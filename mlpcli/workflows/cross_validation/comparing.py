@@ -1,4 +1,4 @@
-"""What two cross-validations that are done say of each other, read from their files alone."""
+"""Compares two complete cross-validations by their result files."""
 
 import math
 import os
@@ -15,27 +15,27 @@ PLAN, RESULT = "plan.json", "cv.json"
 
 
 def read_json(path: str) -> dict[str, Any]:
-    """A JSON file of a cross-validation; raises MlpError for one that is not there or not sound."""
+    """Read a JSON file of a cross-validation; raises MlpError if it is missing or damaged."""
     try:
         with open(path, "rb") as file:
-            found = parse_json(file.read())
+            content = parse_json(file.read())
     except OSError as error:
         raise MlpError(f"{path}: cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise MlpError(f"{path}: damaged ({error}). Run the cross-validation again.") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise MlpError(f"{path}: damaged (not a JSON object). Run the cross-validation again.")
-    return found
+    return content
 
 
 def is_cross_validation(folder: str) -> bool:
-    """Whether a complete cross-validation stands there."""
+    """Whether the folder has a complete cross-validation."""
     return os.path.isfile(os.path.join(folder, RESULT))
 
 
 @dataclass(frozen=True)
 class ComparedFolds:
-    """The difference of each score over the same folds; `metric` is the one that decides."""
+    """The difference of each score over the same folds; `metric` decides which cross-validation is better."""
 
     task: str
     n_rows: int
@@ -45,7 +45,11 @@ class ComparedFolds:
 
 
 def compare_cross_validations(old: str, new: str, metric: str, margin: float, confidence: float) -> ComparedFolds:
-    """Compare the scores of the same folds; raises MlpError where the folds or the data are not the same."""
+    """Compare the scores of two cross-validations on the same folds.
+
+    `metric` decides ("": that of the first one), with a `margin` in its unit; the other metrics have none. `confidence`
+    is the level of the intervals. Raises MlpError if the data or the folds differ, or if a file is damaged.
+    """
     results = [read_json(os.path.join(folder, RESULT)) for folder in (old, new)]
     plans = [read_json(os.path.join(folder, PLAN)) for folder in (old, new)]
     for key, what in (("data_sha256", "data"), ("folds_sha256", "folds")):
@@ -55,25 +59,28 @@ def compare_cross_validations(old: str, new: str, metric: str, margin: float, co
                 "--seed and grouping column."
             )
     try:
-        return _compared(results[0], results[1], metric, margin, confidence)
+        return _compare(results[0], results[1], metric, margin, confidence)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MlpError(f"{old} and {new}: {RESULT} is damaged. Run the cross-validation again.") from error
 
 
-def _compared(old: dict[str, Any], new: dict[str, Any], metric: str, margin: float, confidence: float) -> ComparedFolds:
-    known = [key for key in old["scores"] if key in new["scores"]]
+def _compare(old: dict[str, Any], new: dict[str, Any], metric: str, margin: float, confidence: float) -> ComparedFolds:
+    metrics = [key for key in old["scores"] if key in new["scores"]]
     decisive = metric or old["metric"]
-    if old["task"] != new["task"] or decisive not in known:
-        raise MlpError(f"--metric {decisive}: {explain_unknown_metric(decisive, known)}")
-    if not has_interval(decisive):
-        raise MlpError(f"--metric {decisive}: gives no verdict: it {NO_INTERVAL_REASONS[find_metric(decisive).name]}.")
-    found = []
-    for key in (one for one in known if "[" not in one and has_interval(one)):
+    if old["task"] != new["task"] or decisive not in metrics:
+        raise MlpError(f"--metric {decisive}: {explain_unknown_metric(decisive, metrics)}")
+    if not can_decide(decisive):
+        raise MlpError(f"--metric {decisive}: gives no verdict: it {UNDECIDABLE[find_metric(decisive).name]}.")
+    differences = []
+    for key in metrics:
+        if "[" in key or not can_decide(key):
+            continue
         before, after = (
-            [math.nan if value is None else float(value) for value in of["scores"][key]["folds"]] for of in (old, new)
+            [math.nan if value is None else float(value) for value in result["scores"][key]["folds"]]
+            for result in (old, new)
         )
-        bound = margin if key == decisive else 0.0
-        found.append(compare_folds(key, before, after, float(old["test_ratio"]), confidence, bound))
-    if all(one.metric != decisive for one in found):
+        key_margin = margin if key == decisive else 0.0
+        differences.append(compare_folds(key, before, after, float(old["test_ratio"]), confidence, key_margin))
+    if all(difference.metric != decisive for difference in differences):
         raise MlpError(f"--metric {decisive}: scores of single classes or targets are not compared over folds.")
-    return ComparedFolds(old["task"], int(old["n_rows"]), len(old["trainings"]), decisive, tuple(found))
+    return ComparedFolds(old["task"], int(old["n_rows"]), len(old["trainings"]), decisive, tuple(differences))

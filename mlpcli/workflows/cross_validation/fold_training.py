@@ -1,4 +1,4 @@
-"""One fold: a training from plain arguments, and its answers to the rows that it holds out."""
+"""Trains one fold of a cross-validation, and predicts its held-out rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,9 +27,9 @@ from mlpcli.workflows.training.initial_state import initial_state
 
 @dataclass(frozen=True)
 class FoldTask:
-    """The training of a fold: config, table, its rows, and its number (from 0); each repeat has `n_folds`.
+    """The training of a fold: config, table, rows, and number (from 0, counted through all repeats of `n_folds`).
 
-    `n_threads` is how many it may use, None for what the config says.
+    `n_threads` is the number of threads, None for that of the config.
     """
 
     loaded: LoadedConfig
@@ -41,39 +41,40 @@ class FoldTask:
 
     @property
     def name(self) -> str:
-        """See `fold_name`."""
+        """The name of the fold in messages."""
         return fold_name(self.number, self.n_folds)
 
 
 @dataclass(frozen=True)
 class TrainedFold:
-    """What a fold came to, and the model that gave it, or the one that goes into that of all folds."""
+    """The result of a fold, and its model; with `--keep` the model that is merged with those of the other folds."""
 
     record: FoldRecord
     model: Model
 
 
 def run_fold_task(task: FoldTask, must_stop: Callable[[], bool], prepared: Prepared | None = None) -> TrainedFold:
-    """Prepare a fold unless that is done, train and score it.
+    """Prepare a fold unless it is `prepared`, train and score it.
 
-    Where the models of the folds are to be one, it is trained once more on inputs that all folds share: the scores are
-    those of a fold that has learnt its inputs of its own rows. Raises as `prepare_fold_task` and `train_fold`.
+    If the models of the folds will be merged, the fold is trained a second time, with preprocessing that all folds
+    share; the scores are those of the first training, whose preprocessing was fitted on its own training rows. Raises
+    as `prepare_fold_task` and `train_fold`.
     """
     prepared = prepared or prepare_fold_task(task)
-    scored = train_fold(task, prepared, must_stop)
+    scored_fold = train_fold(task, prepared, must_stop)
     if task.fold.fit_rows is None:
-        return scored
+        return scored_fold
     del prepared
-    kept = train_fold(task, prepare_fold_task(task, task.fold.fit_rows), must_stop)
-    seconds = scored.record.seconds + kept.record.seconds
-    return TrainedFold(replace(scored.record, seconds=seconds), kept.model)
+    kept_fold = train_fold(task, prepare_fold_task(task, task.fold.fit_rows), must_stop)
+    seconds = scored_fold.record.seconds + kept_fold.record.seconds
+    return TrainedFold(replace(scored_fold.record, seconds=seconds), kept_fold.model)
 
 
 def prepare_fold_task(task: FoldTask, fit_rows: Rows | None = None) -> Prepared:
-    """A fold, ready to be trained; each repeat has a seed of its own.
+    """Prepare the training of a fold; each repeat has its own seed.
 
-    Preprocessing and targets are learnt of the rows `fit_rows`, without them of those that it is trained on. Raises
-    DataError that names the fold.
+    Preprocessing and targets are fitted on `fit_rows`, or on the training rows if it is None. Raises DataError that
+    names the fold.
     """
     training = task.loaded.config.training
     seed, threads = training.seed + task.number // task.n_folds, task.n_threads or training.threads
@@ -87,19 +88,20 @@ def prepare_fold_task(task: FoldTask, fit_rows: Rows | None = None) -> Prepared:
 
 
 def fold_name(number: int, n_folds: int) -> str:
-    """`fold 3`, or `fold 3 of repeat 2` behind the first repeat."""
+    """`fold 3`, or after the first repeat `fold 3 of repeat 2`; `number` counts from 0 through all repeats."""
     repeat, fold = divmod(number, n_folds)
     return f"fold {fold + 1}" + (f" of repeat {repeat + 1}" if repeat else "")
 
 
 class TrainingStopped(Exception):
-    """The training of a fold was told to stop."""
+    """`must_stop` returned True during the training of a fold."""
 
 
 def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]) -> TrainedFold:
-    """Train, and answer the rows that are held out.
+    """Train a fold, score it, and predict its held-out rows.
 
-    `must_stop` is asked between steps; then Stopped is raised. Raises Diverged that names the fold.
+    `must_stop` is polled between steps; TrainingStopped is raised if it returns True. Raises Diverged that names the
+    fold, and ConfigError if the budget is exceeded before the first step.
     """
     started = perf_counter()
     state = initial_state(prepared)
@@ -116,35 +118,35 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
         raise TrainingStopped
     budget.refuse_untrained(state)
     with blas_threads(1):
-        outcome = finalize(prepared, state, budget.reason)
-        predictions, _ = outcome.model.predict(task.training_table.table, task.fold.test)
+        result = finalize(prepared, state, budget.reason)
+        answers, _ = result.model.answers(task.training_table.table, task.fold.test)
     record = FoldRecord(
         task.number,
         len(prepared.train.truth),
         0 if prepared.validation is None else len(prepared.validation.truth),
-        outcome.epochs,
-        outcome.best_epoch,
-        outcome.stop_reason,
-        _plain(outcome.scores["test"]),
-        _plain(outcome.scores["constant"]),
+        result.epochs,
+        result.best_epoch,
+        result.stop_reason,
+        _plain(result.scores["test"]),
+        _plain(result.scores["constant"]),
         tuple(prediction_names(prepared.target)),
         np.asarray(task.fold.test, np.int64),
-        np.asarray(predictions, np.float64),
-        outcome.model.threshold,
+        np.asarray(answers, np.float64),
+        result.model.threshold,
         perf_counter() - started,
     )
-    return TrainedFold(record, outcome.model)
+    return TrainedFold(record, result.model)
 
 
 def _plain(scores: dict[str, float]) -> Scores:
     return {key: value if np.isfinite(value) else None for key, value in scores.items()}
 
 
-def refuse_other_labels(first: FoldRecord, other: FoldRecord, n_folds: int) -> None:
-    """Raise MlpError where two folds do not know the same classes."""
-    if first.labels != other.labels:
-        odd = sorted(set(first.labels) ^ set(other.labels))
+def refuse_other_labels(first: FoldRecord, record: FoldRecord, n_folds: int) -> None:
+    """Raise MlpError if two folds have different classes."""
+    if first.labels != record.labels:
+        unshared = sorted(set(first.labels) ^ set(record.labels))
         raise MlpError(
-            f"{fold_name(first.number, n_folds)} and {fold_name(other.number, n_folds)} have different classes "
-            f"({odd[0]!r} is in the training rows of only one). Use fewer folds, or leave out rare classes."
+            f"{fold_name(first.number, n_folds)} and {fold_name(record.number, n_folds)} have different classes "
+            f"({unshared[0]!r} is in the training rows of only one). Use fewer folds, or leave out rare classes."
         )

@@ -1,9 +1,10 @@
-"""The folder of a cross-validation: its plan, each fold as it is done, and what came out.
+"""The folder of a cross-validation.
 
-plan.json         the config, the folds and the data; what a resumed one must have in common with it
-fold_N.npz        scores and answers of a fold that is done, until all are
-fold_N.weights.npz  its model, until all are
-config.yaml  cv.json  out_of_fold.csv  weights.npz (with --keep)
+plan.json           the config, the folds and the hash of the data, which must be the same when it is resumed
+fold_N.npz          scores and predictions of a finished fold; removed when all are finished
+fold_N.weights.npz  the model of a finished fold; removed when all are finished
+cv.json             the result
+config.yaml, out_of_fold.csv, weights.npz (with --keep)
 """
 
 import json
@@ -29,12 +30,12 @@ OUT_OF_FOLD = "out_of_fold.csv"
 CROSS_VALIDATION = RunKind(
     "cross-validation", RESULT, PLAN, (CONFIG, WEIGHTS, PLAN, RESULT, OUT_OF_FOLD), r"fold_\d+(\.weights)?\.npz"
 )
-# Sections of the config that no fold depends on.
+# Sections of the config that do not affect any fold.
 UNUSED_SECTIONS = ("output", "expect")
 
 
 class CvFolder:
-    """What a cross-validation writes into its folder, and when."""
+    """Writes and reads the files of a cross-validation; its writing methods raise OutputError."""
 
     def __init__(
         self, run: RunDirectory, loaded: LoadedConfig, options: FoldOptions, folds: Folds, data_sha256: str
@@ -55,43 +56,45 @@ class CvFolder:
         }
 
     def begin(self, resume: bool) -> tuple[dict[int, FoldRecord], tuple[str, ...]]:
-        """Make the folder ready; gives the folds that are done already, by number, and sentences for the user."""
+        """Create the folder, or with `resume` continue it; returns the finished folds by number, and notes.
+
+        Raises MlpError if the unfinished cross-validation has another plan.
+        """
         notes = self.run.begin(resume)
-        done: dict[int, FoldRecord] = {}
+        finished: dict[int, FoldRecord] = {}
         if resume and self.run.can_resume:
             self._check_plan()
-            done = {
-                number: record for number in range(len(self._folds.rows)) if (record := self._done(number)) is not None
-            }
+            records = ((number, self._load_fold(number)) for number in range(len(self._folds.rows)))
+            finished = {number: record for number, record in records if record is not None}
         self.run.remove(RESULT)
         self.run.write(PLAN, _json(self.plan))
         self.run.write(CONFIG, dump_yaml(self._loaded.config).encode())
-        return done, notes
+        return finished, notes
 
     def add(self, trained: TrainedFold) -> None:
-        """Keep a fold that is done: its model first, so that a record is never without one."""
+        """Store a finished fold: the model first, so that a record never lacks its model."""
         self.run.write(_weights_name(trained.record.number), encode_model(trained.model))
         self.run.write(_record_name(trained.record.number), encode_fold(trained.record))
 
-    def join(self, scores: Mapping[str, float | None]) -> None:
-        """Write the models of all folds as one."""
+    def write_merged_model(self, scores: Mapping[str, float | None]) -> None:
+        """Merge the models of all folds into weights.npz, with these `scores`."""
         models = [load_model(self.run.path(_weights_name(number))) for number in range(len(self._folds.rows))]
         self.run.write(WEIGHTS, encode_model(merge_models(models, scores)))
 
     def path(self, name: str) -> str:
-        """Where a file of the growing folder stands."""
+        """The path of a file in the unfinished folder."""
         return self.run.path(name)
 
     def complete(self, result: Mapping[str, Any]) -> None:
-        """Write the result, remove what only unfinished ones need, and give the folder its name."""
+        """Write the result, remove the files of single folds, and rename the folder to its final name."""
         self.run.write(RESULT, _json(result))
         for number in range(len(self._folds.rows)):
             self.run.remove(_record_name(number))
             self.run.remove(_weights_name(number))
         self.run.finish()
 
-    def _done(self, number: int) -> FoldRecord | None:
-        """The record of a fold, if it is there and sound; one cut off by a kill is trained again."""
+    def _load_fold(self, number: int) -> FoldRecord | None:
+        """The record of a finished fold; None if it is missing or damaged, so that the fold is trained again."""
         try:
             record = load_fold(self.run.path(_record_name(number)))
             load_model(self.run.path(_weights_name(number)))
@@ -101,13 +104,13 @@ class CvFolder:
         return record if is_same else None
 
     def _check_plan(self) -> None:
-        """Raise MlpError unless the unfinished one has the same folds of the same data, and trains the same."""
+        """Raise MlpError unless the stored plan equals the current one: the same data, folds and config."""
         path = self.run.path(PLAN)
-        old = read_json(path)
-        before, now = (dict(flattened(plan)) for plan in (old, json.loads(_json(self.plan))))
-        for key in dict.fromkeys([*before, *now]):
-            if before.get(key) != now.get(key):
-                texts = [shorten_words(json.dumps(values.get(key))) for values in (before, now)]
+        stored_plan = read_json(path)
+        stored, current = (dict(flattened(plan)) for plan in (stored_plan, json.loads(_json(self.plan))))
+        for key in dict.fromkeys([*stored, *current]):
+            if stored.get(key) != current.get(key):
+                texts = [shortened(json.dumps(values.get(key))) for values in (stored, current)]
                 raise MlpError(
                     f"{path}: {key.removeprefix('config.')} was {texts[0]}, and is {texts[1]}. Undo the change, or "
                     "omit --resume."

@@ -1,4 +1,4 @@
-"""Which rows each fold trains on, and which it scores: as `data.validation` holds rows out, or as the options say."""
+"""Makes the folds of a cross-validation, by the strategy of `data.validation` or of the command-line options."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ MIN_FOLDS, MAX_FOLDS, MAX_REPEATS = 2, 1000, 1000
 
 @dataclass(frozen=True)
 class FoldOptions:
-    """How many folds, how often they are drawn anew, and what holds rows together ("" for what the config says).
+    """Number of folds and repeats, and the columns that decide which rows share a fold ("" for those of the config).
 
-    With `keeps` each fold is trained once more, with preprocessing and targets learnt of all rows, so that the models
-    of the folds can be one.
+    `gap` is in days for dates, else in the unit of the time column. With `keeps` each fold is trained a second time,
+    with preprocessing and targets fitted on all rows, so that the models of the folds can be merged.
     """
 
     n_folds: int = 5
@@ -43,13 +43,16 @@ class FoldOptions:
 
     @property
     def n_trainings(self) -> int:
-        """Folds of all repeats."""
+        """Number of folds in all repeats."""
         return self.n_folds * self.n_repeats
 
 
 @dataclass(frozen=True)
 class Folds:
-    """The rows of each fold, repeat by repeat; what is to be known of them; and a hash by which to tell them apart."""
+    """The rows of each fold, repeat by repeat, with notes for the user and a hash of all rows.
+
+    `is_forward` means that each fold is trained on rows that are earlier than its test rows.
+    """
 
     rows: tuple[FoldRows, ...]
     is_forward: bool
@@ -63,7 +66,7 @@ class Folds:
 
 
 def check_options(options: FoldOptions) -> None:
-    """Raise MlpError for numbers that are out of bounds, and for ways that cannot be combined."""
+    """Raise MlpError for values out of bounds, and for strategies that cannot be combined."""
     if not MIN_FOLDS <= options.n_folds <= MAX_FOLDS:
         raise MlpError(f"--folds {options.n_folds}: must be from {MIN_FOLDS} to {MAX_FOLDS}.")
     if not 1 <= options.n_repeats <= MAX_REPEATS:
@@ -77,24 +80,24 @@ def check_options(options: FoldOptions) -> None:
 
 
 def make_fold_config(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig:
-    """The config with `--group`, `--time`, `--gap` and `--hash` in `data.validation`, without gates and test file.
+    """The config of the folds: `--group`, `--time`, `--gap` and `--hash` in `data.validation`, no gates, no test file.
 
-    Raises MlpError and ConfigError where the config holds rows out in a way that does not go with them.
+    Raises MlpError or ConfigError if the options cannot be combined with the config.
     """
     loaded = without_search(loaded)
     config = loaded.config
     if options.keeps:
         refuse_unmergeable(loaded)
-    asked = {key: value for key in ("group", "time", "hash", "gap") if (value := getattr(options, key))}
+    options_given = {key: value for key in ("group", "time", "hash", "gap") if (value := getattr(options, key))}
     held_out = config.data.validation
-    if asked:
+    if options_given:
         if isinstance(held_out, str) or (isinstance(held_out, HeldOut) and held_out.column is not None):
-            option = next(iter(asked))
+            option = next(iter(options_given))
             raise loaded.error("data.validation", f"names the validation rows: --{option} needs a fraction or null.")
         strategy = held_out if isinstance(held_out, HeldOut) else HeldOut(fraction=held_out or None)
-        if not set(asked) <= {"gap"}:  # another way takes the place of the one that is there
+        if not set(options_given) <= {"gap"}:  # the strategy of the options replaces that of the config
             strategy = replace(strategy, group=None, time=None, hash=None, copies=None, gap=None)
-        held_out = replace(strategy, **asked)
+        held_out = replace(strategy, **options_given)
         if held_out.gap is not None and held_out.time is None:
             raise MlpError(f"--gap {held_out.gap:g}: requires --time, or data.validation: {{time: COLUMN}}.")
     if not has_validation(loaded):
@@ -102,29 +105,31 @@ def make_fold_config(loaded: LoadedConfig, options: FoldOptions) -> LoadedConfig
     data = replace(config.data, validation=held_out, test=None)
     expect = replace(config.expect, min={}, max={})
     changed = replace(
-        loaded, config=replace(config, data=data, expect=expect), source_map=_with_origins(loaded.source_map, asked)
+        loaded,
+        config=replace(config, data=data, expect=expect),
+        source_map=_with_origins(loaded.source_map, options_given),
     )
-    split_strategy(changed)  # refuses what is no way
+    split_strategy(changed)  # raises ConfigError for an invalid combination
     return changed
 
 
-def _with_origins(source_map: SourceMap, asked: Mapping[str, Any]) -> SourceMap:
-    """The origins of the config and of what options ask for: an error names `--group`, not a line of the file."""
+def _with_origins(source_map: SourceMap, options_given: Mapping[str, Any]) -> SourceMap:
+    """Add the origins of values from options, so that an error names `--group` instead of a line of the file."""
     origins = dict(source_map.origins)
-    for key, value in asked.items():
+    for key, value in options_given.items():
         path = ("data", "validation", key)
         origins[path] = Origin(f"--{key} {value}", f"--{key}", key=path)
     return SourceMap(source_map.name, source_map.root, origins)
 
 
 def _refuse_postprocessing(loaded: LoadedConfig) -> None:
-    """Raise ConfigError for what would be fitted on validation rows, of which there are none."""
+    """Raise ConfigError for a temperature or threshold, which need validation rows: called if there are none."""
     options = loaded.config.postprocess
-    for key, is_asked in (
+    for key, is_fitted in (
         ("calibration", options.calibration != "none"),
         ("threshold", isinstance(options.threshold, str)),
     ):
-        if is_asked:
+        if is_fitted:
             text = "is fitted on validation rows: set data.validation, or leave it out."
             raise loaded.error(f"postprocess.{key}", text)
 
@@ -132,9 +137,9 @@ def _refuse_postprocessing(loaded: LoadedConfig) -> None:
 def make_folds(
     loaded: LoadedConfig, fold_config: LoadedConfig, training_table: TrainingTable, labeled: Rows, options: FoldOptions
 ) -> Folds:
-    """The rows of every fold; `loaded` is the config as written, `fold_config` that of `make_fold_config`.
+    """Divide the `labeled` rows into folds; `loaded` is the config as written, `fold_config` from `make_fold_config`.
 
-    Raises DataError where the rows do not make so many folds, ConfigError for a column of times that are none.
+    Raises DataError if there are too few rows or groups for the folds, and ConfigError for a time column without times.
     """
     strategy, seed = checked_split_strategy(fold_config, training_table), fold_config.config.training.seed
     strategy = None if strategy is not None and strategy.column is not None else strategy
@@ -144,8 +149,8 @@ def make_folds(
         raise DataError(
             f"{name}: {options.n_folds} folds need at least {2 * options.n_folds} rows, not {len(labeled)}."
         )
-    is_fixed = strategy is not None and (strategy.time is not None or strategy.hash is not None)
-    if is_fixed and options.n_repeats > 1:
+    is_deterministic = strategy is not None and (strategy.time is not None or strategy.hash is not None)
+    if is_deterministic and options.n_repeats > 1:
         kind = "time" if strategy is not None and strategy.time is not None else "hash"
         raise MlpError(
             f"--repeats {options.n_repeats}: folds by {kind} are not random, so that all repeats are equal. "
@@ -174,18 +179,21 @@ def make_folds(
 def leak_notes(
     training_table: TrainingTable, labeled: Rows, folds: Folds, n_folds: int, truth: NDArray[Any]
 ) -> list[str]:
-    """What stands in several folds of the first repeat; `truth` is as in `Split`, of the `labeled` rows."""
+    """Notes on rows that leak between folds of the first repeat.
+
+    `truth` (n_labeled,) or (n_labeled, n_targets) has the targets of the `labeled` rows, as in `Split`.
+    """
     if folds.is_forward:
         return []
-    place = np.full(training_table.table.n_rows, -1, np.int64)
+    fold_of_row = np.full(training_table.table.n_rows, -1, np.int64)
     for number, fold in enumerate(folds.rows[:n_folds]):
-        place[fold.test] = number
-    return [leak.note for leak in find_leaks(training_table, SplitRows(labeled, place[labeled], True, truth))]
+        fold_of_row[fold.test] = number
+    return [leak.note for leak in find_leaks(training_table, SplitRows(labeled, fold_of_row[labeled], True, truth))]
 
 
 def _hash_of(rows: Sequence[FoldRows]) -> str:
     digest = hashlib.sha256()
     for fold in rows:
-        for part in (fold.train, fold.test):
-            digest.update(len(part).to_bytes(8, "little") + np.asarray(part, np.int64).tobytes())
+        for fold_rows in (fold.train, fold.test):
+            digest.update(len(fold_rows).to_bytes(8, "little") + np.asarray(fold_rows, np.int64).tobytes())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
-"""The models of the folds as one, whose answers are the mean of theirs.
+"""Merges the models of the folds into one ensemble, whose prediction is the mean of theirs.
 
-They share what is learnt before the first step: for these models it is learnt of all rows. None of them is scored.
+Their preprocessing and targets are the same, fitted on all rows. These models are not scored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ from mlpcli.workflows.preparing.warm_start import TARGET_STATISTICS
 
 Values = NDArray[np.float64]
 
-# How entries of the target state that each fold fits are made one; those of OF_TARGETS are the same in all.
+# Functions that merge the entries of the target state that each fold fits; TARGET_STATISTICS are equal in all folds.
 MERGE_FUNCTIONS: dict[str, Callable[..., Any]] = {"threshold": np.mean, "target_low": np.min, "target_high": np.max}
 
 
 def refuse_unmergeable(loaded: LoadedConfig) -> None:
-    """Raise ConfigError for what keeps the models of folds from being one, before any is trained."""
+    """Raise ConfigError if the models of the folds could not be merged; called before any of them is trained."""
     config = loaded.config
     if config.preprocess.encoding.uses_targets:
         text = (
@@ -42,9 +42,10 @@ def refuse_unmergeable(loaded: LoadedConfig) -> None:
 
 
 def merge_models(models: Sequence[Model], scores: Mapping[str, float | None]) -> Model:
-    """One model of all networks; temperatures go into their last layers, other fitted entries are made one.
+    """One model with the networks of all `models`.
 
-    `scores` are those of the folds. It has no intervals. Raises MlpError where the models cannot be combined.
+    Temperatures are merged into the last layers, other fitted entries of the target state by MERGE_FUNCTIONS. `scores`
+    are those of the folds; conformity scores are dropped. Raises MlpError if the models cannot be merged.
     """
     first = models[0]
     networks = tuple(network for model in models for network in model.ensemble.networks)
@@ -59,7 +60,7 @@ def merge_models(models: Sequence[Model], scores: Mapping[str, float | None]) ->
     return replace(
         first,
         ensemble=Ensemble(networks, flats),
-        target_state=_merge_state([model.target_state for model in models]),
+        target_state=_merge_states([model.target_state for model in models]),
         scores=dict(scores),
         record={**first.record, "folds": len(models)},
         trained_rows=reduce(merge_row_sketches, (model.trained_rows for model in models)),
@@ -69,13 +70,13 @@ def merge_models(models: Sequence[Model], scores: Mapping[str, float | None]) ->
 
 
 def _normalizes_outputs(model: Model) -> bool:
-    """Whether probabilities are outputs divided by their sum, which no factor of the logits scales."""
+    """Whether probabilities are sigmoid outputs divided by their sum: a temperature cannot be merged into weights."""
     network = model.ensemble.first
     return network.output == "sigmoid" and model.target.task == "classification" and network.n_out > 1
 
 
-def _merge_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
-    found = {}
+def _merge_states(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
+    merged = {}
     for name in dict.fromkeys(name for state in states for name in state):
         if name == "temperature":
             continue
@@ -83,9 +84,9 @@ def _merge_state(states: Sequence[Mapping[str, Values]]) -> dict[str, Values]:
             raise MlpError(f"--keep: only some folds have a {name}. Omit --keep.")
         values = np.stack([state[name] for state in states])
         if name in TARGET_STATISTICS or (values == values[0]).all():
-            found[name] = values[0]
+            merged[name] = values[0]
         elif name in MERGE_FUNCTIONS:
-            found[name] = np.asarray(MERGE_FUNCTIONS[name](values, axis=0), np.float64)
+            merged[name] = np.asarray(MERGE_FUNCTIONS[name](values, axis=0), np.float64)
         else:
             raise MlpError(f"--keep: the {name} of the folds differ. Omit --keep.")
-    return found
+    return merged

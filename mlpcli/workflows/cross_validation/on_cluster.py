@@ -1,4 +1,4 @@
-"""Folds as tasks of a cluster: each worker reads the table once, and trains a fold at a time."""
+"""Trains folds on a cluster: each worker reads the table once, and trains one fold at a time."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from mlpcli.workflows.preparing.rows.tables import TrainingTable
 
 @dataclass(frozen=True)
 class FoldSetup:
-    """The job, and the folder that its paths start at."""
+    """The job, and the working directory to which its paths are relative."""
 
     job: CvJob
     folder: str
@@ -30,9 +30,9 @@ def train_on_cluster(
     keep: Callable[[TrainedFold], None],
     must_stop: Callable[[], bool],
 ) -> None:
-    """Train the folds of these numbers, and give each to `keep`. The workers must see the files under the same paths.
+    """Train the folds with these numbers, and pass each to `keep`. The workers must see the files under the same paths.
 
-    Raises what a fold raises, and MlpError where the cluster is at fault.
+    Ends early if `must_stop` returns True. Raises what a fold raises, and MlpError if the cluster fails.
     """
     from mlpcli.cluster.connection import connected
     from mlpcli.cluster.tasks import run_on_cluster
@@ -45,10 +45,10 @@ def train_on_cluster(
 
 
 def train_on_worker(setup: FoldSetup, number: int, report: Callable[..., bool]) -> TrainedFold:
-    """Train one fold on a worker, with one thread."""
+    """Train one fold on a worker, with one thread; the table is read for the first fold of a job only."""
     job = setup.job
     if not (_LOADED and _LOADED[0][0] is setup):
-        with suppress(OSError):  # then the file that is missing is named
+        with suppress(OSError):  # without the directory, reading the table reports the missing file
             os.chdir(setup.folder)
         _LOADED[:] = [(setup, *load_job(job))]
     _, training_table, folds = _LOADED[0]
@@ -60,23 +60,23 @@ _LOADED: list[tuple[FoldSetup, TrainingTable, Folds]] = []  # of this process, a
 
 
 class _FoldTasks:
-    """The folds that wait, and who keeps those that are done."""
+    """The queue of folds, for `run_on_cluster`."""
 
     def __init__(self, numbers: Sequence[int], keep: Callable[[TrainedFold], None], n_folds: int) -> None:
         self._waiting, self._keep, self._n_folds = list(numbers), keep, n_folds
 
     def next(self) -> Any:
-        """The number of the next fold."""
+        """The number of the next fold, None at the end."""
         return self._waiting.pop(0) if self._waiting else None
 
     def report(self, task: Any, *what: Any) -> bool:
-        """Nothing is reported."""
+        """Not used: folds report nothing while they run."""
         return False
 
     def done(self, task: int, result: TrainedFold) -> None:
-        """Keep a fold."""
+        """Pass a finished fold to `keep`."""
         self._keep(result)
 
     def died(self, task: int, reason: str) -> bool:
-        """No fold can be left out."""
+        """Raise MlpError: a result without this fold would be incomplete."""
         raise MlpError(f"{fold_name(task, self._n_folds)}: {reason}. Completed folds are kept: continue with --resume")

@@ -1,4 +1,4 @@
-"""out_of_fold.csv: what each row got from the models that have not seen it."""
+"""Writes out_of_fold.csv: the prediction for each row from the model that was not trained on it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ ROW, FOLD, REPEAT = "row", "fold", "repeat"
 
 
 def id_columns(table: Table, names: Sequence[str]) -> dict[str, Column]:
-    """The columns by which the user knows the rows; raises DataError for one that is not there."""
+    """The columns of `--id`, which are copied into the file; raises DataError for a missing one."""
     for name in names:
         if name not in table.columns:
             raise DataError(f"{table.name}: --id {name}: no such column.{name_hint(name, table.column_names)}")
@@ -28,18 +28,17 @@ def id_columns(table: Table, names: Sequence[str]) -> dict[str, Column]:
 def write_out_of_fold(
     path: str, table: Table, target: Target, ids: Mapping[str, Column], records: Sequence[FoldRecord], n_folds: int
 ) -> None:
-    """A line for each row and repeat, in the order of the rows: its number, fold, ids, targets, and the answers.
+    """Write a line for each row and repeat, in row order: row number, fold, ids, targets, predictions, probabilities.
 
-    `table` is that of the training, cast; its first row is number 1. The columns have the names of the targets,
-    `predicted_` before those of the answers and `p_` before those of probabilities; a name that is taken gets a `_`
-    behind it.
+    `table` is the cast training table; rows are numbered from 1. Predictions are named `predicted_` and the target,
+    probabilities `p_` and the class; a name that is taken gets `_` at its end. Raises OutputError.
     """
     n_repeats = len(records) // n_folds
     writer = writer_for(path)
     with AtomicFile(path) as file:
         for repeat in range(n_repeats):
-            own = records[repeat * n_folds : (repeat + 1) * n_folds]
-            columns = _columns(table, target, ids, own, n_folds, repeat if n_repeats > 1 else None)
+            repeat_records = records[repeat * n_folds : (repeat + 1) * n_folds]
+            columns = _columns(table, target, ids, repeat_records, n_folds, repeat if n_repeats > 1 else None)
             names = _distinct([name for name, _ in columns])
             if repeat == 0:
                 writer.begin(as_binary_file(file.write), names)
@@ -57,37 +56,37 @@ def _columns(
     repeat: int | None,
 ) -> list[tuple[str, Cells]]:
     rows = np.concatenate([record.rows for record in records])
-    numbers = rows if table.order is None else np.asarray(table.order[rows], np.int64)
-    order = np.argsort(numbers, kind="stable")
-    rows, numbers = rows[order], numbers[order]
+    row_numbers = rows if table.order is None else np.asarray(table.order[rows], np.int64)
+    order = np.argsort(row_numbers, kind="stable")
+    rows, row_numbers = rows[order], row_numbers[order]
     folds = np.repeat([record.number % n_folds + 1 for record in records], [len(record.rows) for record in records])
-    columns: list[tuple[str, Cells]] = [(ROW, numbers + 1)]
+    columns: list[tuple[str, Cells]] = [(ROW, row_numbers + 1)]
     columns += [] if repeat is None else [(REPEAT, np.full(len(rows), repeat + 1))]
     columns.append((FOLD, folds[order]))
     columns += [(name, _cells(column, rows)) for name, column in ids.items()]
     columns += [(name, _cells(table.columns[name], rows)) for name in target.names]
     predictions = np.concatenate([record.predictions for record in records])[order].astype(np.float32)
     if isinstance(target, NumberTarget):
-        return [*columns, *((f"predicted_{name}", predictions[:, i]) for i, name in enumerate(target.names))]
-    # Labels fold by fold: each has a threshold of its own.
-    of_folds = [predicted_labels(target, record.predictions, record.threshold) for record in records]
+        return [*columns, *((f"predicted_{name}", answers[:, i]) for i, name in enumerate(target.names))]
+    # Labels are made fold by fold, because each fold has its own threshold.
+    labels_by_fold = [predicted_labels(target, record.answers, record.threshold) for record in records]
     for name in target.names:
-        labels = of_folds[0][name][0]
-        codes = np.concatenate([found[name][1] for found in of_folds])[order]
+        labels = labels_by_fold[0][name][0]
+        codes = np.concatenate([fold_labels[name][1] for fold_labels in labels_by_fold])[order]
         columns.append((f"predicted_{name}", Labels(labels, codes)))
     return [*columns, *((f"p_{name}", predictions[:, i]) for i, name in enumerate(records[0].labels))]
 
 
 def _cells(column: Column, rows: Rows) -> Cells:
-    own = column.take(rows)
-    texts = own if isinstance(own, CategoricalColumn) else as_categorical(own)
+    values = column.take(rows)
+    texts = values if isinstance(values, CategoricalColumn) else as_categorical(values)
     return Labels(texts.levels, texts.codes)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    found: list[str] = []
+    distinct: list[str] = []
     for name in names:
-        while name in found:
+        while name in distinct:
             name += "_"
-        found.append(name)
-    return found
+        distinct.append(name)
+    return distinct

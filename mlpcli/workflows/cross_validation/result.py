@@ -1,4 +1,4 @@
-"""What a cross-validation came to: scores of folds, their means, and the verdict of gates."""
+"""The result of a cross-validation: scores of the folds, their means, and gate results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from mlpcli.workflows.scoring.main_metrics import decisive_metric
 
 @dataclass(frozen=True)
 class CvResult:
-    """The scores of every fold, and what they come to; `constant` is the mean of the baseline by metric.
+    """The scores of every fold with their means and intervals; `constant` has the mean of the baseline by metric.
 
-    `n_train` is the mean number of rows that a fold leaves to train on, its validation rows included. `folder` is where
-    the files are, `kept` where one of another config has gone, "" for none; `has_model` says that the folds are one
-    model there.
+    `n_train` is the mean number of training rows of a fold, including its validation rows. `folder` is the output
+    folder, `kept` the new name of an older one with another config ("" for none); `has_model` says that the folder has
+    the merged model.
     """
 
     target: Target
@@ -45,14 +45,14 @@ class CvResult:
 
     @property
     def metric(self) -> str:
-        """The metric that says whether one model is better than another."""
+        """The metric that decides which of two models is better."""
         return decisive_metric(self.target.task, prediction_names(self.target))
 
     @property
     def flat(self) -> dict[str, float | None]:
-        """The means by `test.metric`, and those of the baseline, as a model file has scores."""
-        of_folds = {f"test.{key}": _plain(one.mean) for key, one in self.scores.items()}
-        return of_folds | {f"constant.{key}": _plain(mean) for key, mean in self.constant.items()}
+        """The means by `test.metric`, and of the baseline by `constant.metric`, as in a model file."""
+        means = {f"test.{key}": _plain(score.mean) for key, score in self.scores.items()}
+        return means | {f"constant.{key}": _plain(mean) for key, mean in self.constant.items()}
 
     @property
     def passed(self) -> bool:
@@ -61,12 +61,13 @@ class CvResult:
 
     @property
     def far_worse(self) -> str:
-        """A sentence where the models are far worse than the constant baseline, else ""."""
-        return far_worse({key: one.mean for key, one in self.scores.items()}, self.constant, "the rows of the folds")
+        """A sentence if the models are far worse than the constant baseline, else ""."""
+        means = {key: score.mean for key, score in self.scores.items()}
+        return far_worse(means, self.constant, "the rows of the folds")
 
     @property
     def coverage(self) -> str:
-        """What the intervals are of, and what they leave out."""
+        """A sentence on what the confidence intervals cover, and what they do not."""
         percent = f"{100.0 * self.confidence:.4g} %"
         of = f"the mean score of models trained on {format_count(self.n_train, 'row')} like these"
         spans = ", scored on later rows" if self.is_forward else ""
@@ -79,7 +80,7 @@ class CvResult:
 
 
 def check_gates(gates: Sequence[Gate], target: Target) -> None:
-    """Raise MlpError for a gate on an unknown metric, or that no model meets."""
+    """Raise MlpError for a gate on an unknown metric, or one that no model can meet."""
     known = gate_names(target.task, prediction_names(target))
     for gate in gates:
         if gate.metric not in known:
@@ -89,25 +90,25 @@ def check_gates(gates: Sequence[Gate], target: Target) -> None:
 
 
 def summarize_scores(scores: Sequence[Scores], test_ratio: float, confidence: float) -> dict[str, FoldScores]:
-    """Every score that a fold has, over all of them."""
-    keys = dict.fromkeys(key for of_fold in scores for key in of_fold)
-    return {
-        key: summarize(
-            key, [nan if (value := one.get(key)) is None else value for one in scores], test_ratio, confidence
-        )
-        for key in keys
-    }
+    """Summarize each metric over the folds; a score that a fold does not have is NaN."""
+
+    def values_of(key: str) -> list[float]:
+        return [nan if (value := fold_scores.get(key)) is None else value for fold_scores in scores]
+
+    keys = dict.fromkeys(key for fold_scores in scores for key in fold_scores)
+    return {key: summarize(key, values_of(key), test_ratio, confidence) for key in keys}
 
 
 def check_mean_gates(gates: Sequence[Gate], scores: dict[str, FoldScores]) -> list[GateResult]:
-    """What gates say of the means, and of the ends of their intervals."""
-    intervals = {key: one.interval for key, one in scores.items()}
-    reasons = {key + end: one.reason for key, one in intervals.items() for end in ("", *ENDS)}
-    return evaluate_gates(gates, {key: one.mean for key, one in scores.items()} | interval_ends(intervals), "", reasons)
+    """Check gates on the means of the folds, and on the ends of their intervals."""
+    means = {key: score.mean for key, score in scores.items()}
+    intervals = {key: score.interval for key, score in scores.items()}
+    reasons = {key + end: interval.reason for key, interval in intervals.items() for end in ("", *ENDS)}
+    return evaluate_gates(gates, means | interval_ends(intervals), "", reasons)
 
 
 def as_json(result: CvResult) -> dict[str, Any]:
-    """The document of `--json`, which is cv.json as well."""
+    """The JSON document of `--json`, which is also the content of cv.json."""
     return {
         "output": result.folder,
         "task": result.target.task,
@@ -122,21 +123,21 @@ def as_json(result: CvResult) -> dict[str, Any]:
         "passed": result.passed,
         "missed_gates": [result.gate.text for result in result.gate_results if not result.passed],
         "weights": f"{result.folder}/weights.npz" if result.has_model else None,
-        "scores": {key: _score_json(one, result.constant.get(key, nan)) for key, one in result.scores.items()},
-        "trainings": [_record_json(one, result.options.n_folds) for one in result.records],
+        "scores": {key: _score_json(score, result.constant.get(key, nan)) for key, score in result.scores.items()},
+        "trainings": [_record_json(record, result.options.n_folds) for record in result.records],
     }
 
 
-def _score_json(one: FoldScores, constant: float) -> dict[str, Any]:
-    found = {
-        "mean": _plain(one.mean),
-        "deviation": _plain(one.deviation),
-        "low": _plain(one.interval.low),
-        "high": _plain(one.interval.high),
+def _score_json(score: FoldScores, constant: float) -> dict[str, Any]:
+    fields = {
+        "mean": _plain(score.mean),
+        "deviation": _plain(score.deviation),
+        "low": _plain(score.interval.low),
+        "high": _plain(score.interval.high),
         "constant": _plain(constant),
-        "folds": [_plain(value) for value in one.values],
+        "folds": [_plain(value) for value in score.values],
     }
-    return found | ({"reason": one.interval.reason} if one.interval.reason else {})
+    return fields | ({"reason": score.interval.reason} if score.interval.reason else {})
 
 
 def _record_json(record: FoldRecord, n_folds: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Folds trained one after the other, or beside each other in processes that read the table themselves.
+"""Trains folds sequentially, or in parallel processes that read the table themselves.
 
-Processes are forked from a server that has imported what they need, or started anew where a system knows no fork, so
-that no thread or lock of this one is copied into them. They are told which folds to train, and end when this process is
-gone. Their answers are those of this process, bit for bit.
+The processes are forked from a server that has imported their modules (or spawned, on a system without fork), so that
+no thread or lock of this process is copied into them. They receive the numbers of their folds through a pipe, and exit
+when this process is gone. Their results are bit-identical to those of this process.
 """
 
 import signal
@@ -23,13 +23,16 @@ from mlpcli.workflows.preparing.rows.data_store import store_options
 from mlpcli.workflows.preparing.rows.splitting import labeled_rows
 from mlpcli.workflows.preparing.rows.tables import TrainingTable, read_training_table, resolve_columns
 
-POLL_SECONDS = 0.1  # between two looks at whether a signal has come
-EXIT_SECONDS = 2.0  # a process that was told to end
+POLL_SECONDS = 0.1  # between two calls of must_stop
+EXIT_SECONDS = 2.0  # for a terminated process to exit
 
 
 @dataclass(frozen=True)
 class CvJob:
-    """A cross-validation as a process of its own can begin it: `loaded` as written, `fold_config` as trained."""
+    """The arguments from which another process can make the folds: the config as written, and that of the folds.
+
+    The hashes are those of the data and of the folds in this process.
+    """
 
     loaded: LoadedConfig
     fold_config: LoadedConfig
@@ -46,7 +49,10 @@ def train_sequentially(
     first: Prepared | None,
     must_stop: Callable[[], bool],
 ) -> Iterator[TrainedFold]:
-    """The folds of these numbers; `first` is the first of them, if that is prepared. Raises Stopped."""
+    """Train the folds with these numbers; `first` is the preparation of the first one, if it exists already.
+
+    Raises what `run_fold_task` raises.
+    """
     n_folds = job.options.n_folds
     for number in numbers:
         fold = folds.rows[number]
@@ -57,10 +63,10 @@ def train_sequentially(
 def train_in_processes(
     job: CvJob, numbers: Sequence[int], n_jobs: int, must_stop: Callable[[], bool]
 ) -> Iterator[TrainedFold | None]:
-    """The same in processes, as they are done; None now and again while nothing is.
+    """Train the folds in processes; yields each when it is finished, and None about every POLL_SECONDS in between.
 
-    `n_jobs` train at a time. Once fewer than twice as many are left, all of these do: they share the cores, and none
-    is idle while the last one is trained. Ends early when `must_stop` says so. Raises what a fold raises.
+    `n_jobs` folds are trained at a time. Once fewer than twice as many are left, all of them run and share the cores,
+    so that no core is idle during the last folds. Ends early if `must_stop` returns True. Raises what a fold raises.
     """
     start_server(__name__)
     waiting, workers, idle = list(numbers), list[_Worker](), list[_Worker]()
@@ -68,8 +74,8 @@ def train_in_processes(
         while waiting or len(idle) < len(workers):
             n_busy = len(workers) - len(idle)
             n_left = n_busy + len(waiting)
-            n_wanted = n_left if n_left < 2 * n_jobs else n_jobs
-            while waiting and n_busy < n_wanted:
+            n_busy_wanted = n_left if n_left < 2 * n_jobs else n_jobs
+            while waiting and n_busy < n_busy_wanted:
                 worker = idle.pop() if idle else _Worker(job)
                 workers += [] if worker in workers else [worker]
                 worker.train(waiting.pop(0))
@@ -90,38 +96,38 @@ def train_in_processes(
 
 
 class _Worker:
-    """A process that trains folds, and this end of the pipe to it."""
+    """A process that trains folds, with the pipe to it."""
 
     def __init__(self, job: CvJob) -> None:
-        self.connection, other = context().Pipe()
-        self._process = context().Process(target=_serve, args=(job, other), daemon=True)
+        self.connection, worker_end = context().Pipe()
+        self._process = context().Process(target=_serve, args=(job, worker_end), daemon=True)
         self._process.start()
-        other.close()
-        self._number = 0
+        worker_end.close()
+        self._fold_number = 0
 
     def train(self, number: int) -> None:
-        """Have it train a fold."""
-        self._number = number
-        with suppress(OSError):  # it is gone: `result` says so
+        """Send the number of a fold to the process."""
+        self._fold_number = number
+        with suppress(OSError):  # the process is gone, which `result` reports
             self.connection.send(number)
 
     def result(self, n_folds: int) -> TrainedFold:
-        """What came of it; raises what it raised, MlpError where the process is gone."""
+        """Receive the trained fold; raises what the training raised, and MlpError if the process is gone."""
         try:
-            found: Any = self.connection.recv()
+            result: Any = self.connection.recv()
         except (EOFError, OSError) as error:
             self._process.join(EXIT_SECONDS)
             code = self._process.exitcode
             raise MlpError(
-                f"{fold_name(self._number, n_folds)}: its process ended (exit code {code}), possibly for lack of "
+                f"{fold_name(self._fold_number, n_folds)}: its process ended (exit code {code}), possibly for lack of "
                 "memory. Completed folds are kept: continue with --resume, and --jobs 1 for less memory."
             ) from error
-        if isinstance(found, TrainedFold):
-            return found
-        raise found
+        if isinstance(result, TrainedFold):
+            return result
+        raise result
 
     def end(self) -> None:
-        """End the process; what it was training is lost."""
+        """Terminate the process; a fold in training is lost."""
         self.connection.close()
         self._process.terminate()
         self._process.join(EXIT_SECONDS)
@@ -132,8 +138,8 @@ class _Worker:
 
 
 def _serve(job: CvJob, connection: Connection) -> None:
-    """Train the folds whose numbers come, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
+    """The main function of a process: train the folds whose numbers it receives, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent terminates us
     is_orphan = orphan_check()
     try:
         training_table, folds = load_job(job)
@@ -146,16 +152,16 @@ def _serve(job: CvJob, connection: Connection) -> None:
             number = connection.recv()
             fold = folds.rows[number]
             try:
-                found: Any = run_fold_task(
+                result: Any = run_fold_task(
                     FoldTask(job.fold_config, training_table, fold, number, job.options.n_folds, 1), is_orphan
                 )
             except Exception as error:
-                found = _picklable(error)
-            connection.send(found)
+                result = _picklable(error)
+            connection.send(result)
 
 
 def load_job(job: CvJob) -> tuple[TrainingTable, Folds]:
-    """The table and its folds, which are those of the parent unless the files have changed."""
+    """Read the table and make its folds; raises DataError if the files have changed since the parent read them."""
     table = read_training_table(job.fold_config, store_options(job.fold_config))
     training_table = resolve_columns(job.fold_config, table)
     folds = make_folds(job.loaded, job.fold_config, training_table, labeled_rows(training_table)[0], job.options)
@@ -165,7 +171,7 @@ def load_job(job: CvJob) -> tuple[TrainingTable, Folds]:
 
 
 def _picklable(error: Exception) -> Exception:
-    """An error that a pipe can carry: ours as it is, a bug with the lines that say where it is."""
+    """An exception that can be pickled: an MlpError with its message, any other with its traceback as text."""
     if isinstance(error, MlpError):
         return type(error)(str(error))
     return RuntimeError("".join(traceback.format_exception(error)))
