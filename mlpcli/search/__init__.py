@@ -1,1 +1,1 @@
-"""What `mlp search` is made of: the space, the journal of trials, the processes that run them."""
+"""The mechanics of `mlp search`: the search space, the Optuna study and its journal, and processes that run trials."""

@@ -1,7 +1,7 @@
-"""The trials of a search as Optuna's journal: a line of JSON for each event, appended to one file.
+"""Optuna's journal of a search: one line of JSON for each event, appended to one file.
 
-A process that is killed while it writes leaves a line without its end. Such a line is an event that did not happen: it
-is cut off before the next one is written. One process writes, and its folder is locked; it holds the events in memory.
+A process that is killed while it writes leaves an incomplete last line, which is removed when the file is opened again.
+Only one process writes, as the folder is locked; it keeps the events in memory.
 """
 
 import json
@@ -15,7 +15,7 @@ from mlpcli.errors import MlpError
 
 
 class JournalFile(BaseJournalBackend):
-    """The journal under `path`, made if it is not there; raises MlpError for a file that is none."""
+    """The journal file `path`, created if it is missing; raises MlpError if it is not a journal or is damaged."""
 
     def __init__(self, path: str) -> None:
         self._logs, end = _events(path)
@@ -23,26 +23,26 @@ class JournalFile(BaseJournalBackend):
         os.ftruncate(self._descriptor, end)
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """The events from this one on."""
+        """The events from this index on."""
         return iter(self._logs[log_number_from:])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append events; the end of a trial is on the disk when this returns."""
+        """Append events; a change of a trial's state is synced to disk."""
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
         rest = memoryview("".join(f"{line}\n" for line in lines).encode())
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
-        self._logs += map(json.loads, lines)  # as another process would read them
+        self._logs += map(json.loads, lines)  # parsed again, so that they equal those that a later process reads
         if any("state" in log for log in logs):
             os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
 def _events(path: str) -> tuple[list[dict[str, Any]], int]:
-    """The whole events of a journal, and where the last of them ends in the file."""
+    """Read the complete events of a journal; returns them and the byte offset of their end. Raises MlpError."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -58,7 +58,7 @@ def _events(path: str) -> tuple[list[dict[str, Any]], int]:
             break
         events.append(event)
         end += len(line)
-    # What a crash tears is the end. A file that breaks off before is damaged, and to cut it would lose trials.
+    # A crash leaves one incomplete line at the end. Anything else is damage, and truncating would lose trials.
     if data.count(b"\n", end) > 1 or (data and not events and b"\n" in data):
         raise MlpError(
             f"{path}:{len(events) + 1}: not an event of a search. Restore the file, or name another --output."

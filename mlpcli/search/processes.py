@@ -1,6 +1,6 @@
-"""Tasks on several processes of this machine, which talk to the one that started them.
+"""Runs tasks in several processes on this machine, which report to the parent process through pipes.
 
-A process that dies costs its task and is replaced. When the first one ends, however it ends, the others do.
+If a process dies, its task has failed and the process is replaced. All processes exit when the parent is gone.
 """
 
 import signal
@@ -13,35 +13,35 @@ from typing import Any, Protocol
 
 from mlpcli.fork_server import context, orphan_check, single_threaded_blas
 
-POLL_SECONDS = 0.1  # seconds between two looks at whether to stop
-EXIT_SECONDS = 2.0  # seconds for a process to end by itself
+POLL_SECONDS = 0.1  # between two calls of must_stop
+EXIT_SECONDS = 2.0  # for a process to exit by itself
 
 
 class Tasks(Protocol):
-    """What is to be done, and who is told."""
+    """A queue of tasks, with callbacks for their reports and results; all are called in the parent process."""
 
     def next(self) -> Any:
-        """The next task, None for none."""
+        """The next task, None at the end."""
 
     def report(self, task: Any, *what: Any) -> Any:
-        """Answer what a task reports."""
+        """Receive a report of a running task; the return value is sent back to its process."""
 
     def done(self, task: Any, result: Any) -> None:
-        """Take note of a result."""
+        """Receive the result of a task."""
 
     def died(self, task: Any, reason: str) -> bool:
-        """Take note of a task whose process ended; says whether to go on."""
+        """Called if the process of a task died; returns whether to continue with the other tasks."""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """The side of a process that does tasks; `is_orphan` says whether the process that gives them is gone."""
+    """The end of the pipe in a worker process; `is_orphan` returns whether the parent process is gone."""
 
     connection: Connection
     is_orphan: Callable[[], bool]
 
     def tasks(self) -> Iterator[Any]:
-        """Every task, until there are no more or nobody asks any more."""
+        """Yield tasks until there are no more, or until the parent process is gone."""
         while True:
             try:
                 task = self.connection.recv()
@@ -52,7 +52,7 @@ class Channel:
             yield task
 
     def report(self, *what: Any) -> Any:
-        """Tell of the task under way; gives the answer. Ends the process where nobody listens."""
+        """Send a report of the running task; returns the reply. Exits the process if the parent process is gone."""
         try:
             self.connection.send(("report", what))
             return self.connection.recv()
@@ -60,7 +60,7 @@ class Channel:
             raise SystemExit(1) from None
 
     def done(self, result: Any) -> None:
-        """Give a result."""
+        """Send the result of the running task."""
         with suppress(OSError):
             self.connection.send(("done", result))
 
@@ -79,24 +79,24 @@ def run_tasks(
     tasks: Tasks,
     must_stop: Callable[[], bool],
 ) -> None:
-    """Run tasks on processes, each of which calls `serve(setup, channel)`, until there are no more or `must_stop`.
+    """Run all tasks in processes that each call `serve(setup, channel)`; ends early if `must_stop` returns True.
 
-    `serve` is a function of a module, `setup` and tasks what `multiprocessing` can send.
+    `serve` must be a module-level function, and `setup`, tasks and results picklable.
     """
     workers: list[_Worker] = []
     try:
         with single_threaded_blas():
             while len(workers) < n_processes and (task := tasks.next()) is not None:
                 workers.append(_start_worker(serve, setup, task))
-        while any(one.task is not None for one in workers) and not must_stop():
-            busy = {one.connection: one for one in workers if one.task is not None}
+        while any(worker.task is not None for worker in workers) and not must_stop():
+            busy = {worker.connection: worker for worker in workers if worker.task is not None}
             for connection in wait(list(busy), POLL_SECONDS):
                 worker = busy[connection]  # type: ignore[index]
                 if not _handle_message(worker, tasks):
                     workers.remove(worker)
                     reason = _exit_reason(worker)
-                    goes_on = tasks.died(worker.task, reason)
-                    task = tasks.next() if goes_on else None
+                    continues = tasks.died(worker.task, reason)
+                    task = tasks.next() if continues else None
                     if task is not None:
                         with single_threaded_blas():
                             workers.append(_start_worker(serve, setup, task))
@@ -105,16 +105,16 @@ def run_tasks(
 
 
 def _handle_message(worker: _Worker, tasks: Tasks) -> bool:
-    """Take one message of a worker; says whether it is alive. What `tasks` raises is not the worker's fault."""
+    """Handle one message of a worker; returns whether its process is alive. Exceptions of `tasks` are passed on."""
     try:
-        kind, what = worker.connection.recv()
+        kind, content = worker.connection.recv()
     except (EOFError, OSError):
         return False
     if kind == "report":
-        answer = tasks.report(worker.task, *what)
+        answer = tasks.report(worker.task, *content)
     else:
-        tasks.done(worker.task, what)
-        worker.task = None  # it is done whatever becomes of the process
+        tasks.done(worker.task, content)
+        worker.task = None  # the task is done, even if `next` raises
         answer = worker.task = tasks.next()
     try:
         if kind == "report" or answer is not None:
@@ -125,23 +125,23 @@ def _handle_message(worker: _Worker, tasks: Tasks) -> bool:
 
 
 def _start_worker(serve: Callable[[Any, Channel], None], setup: Any, task: Any) -> _Worker:
-    """A process that begins with a task."""
-    here, there = context().Pipe()
-    process = context().Process(target=_run, args=(serve, setup, there), daemon=True)
+    """Start a process and send it its first task."""
+    parent_end, worker_end = context().Pipe()
+    process = context().Process(target=_run, args=(serve, setup, worker_end), daemon=True)
     process.start()
-    there.close()
-    with suppress(OSError):  # it died at once, which the next look finds
-        here.send(task)
-    return _Worker(process, here, task)
+    worker_end.close()
+    with suppress(OSError):  # the process died, which `_handle_message` will find
+        parent_end.send(task)
+    return _Worker(process, parent_end, task)
 
 
 def _run(serve: Callable[[Any, Channel], None], setup: Any, connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all: the first process decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
     serve(setup, Channel(connection, orphan_check()))
 
 
 def _exit_reason(worker: _Worker) -> str:
-    """How a process ended, for a message."""
+    """How a process ended, as a clause for an error message."""
     worker.process.join(EXIT_SECONDS)
     code = worker.process.exitcode
     if code == -signal.SIGKILL:
@@ -150,15 +150,15 @@ def _exit_reason(worker: _Worker) -> str:
 
 
 def _stop_workers(workers: list[_Worker]) -> None:
-    for one in workers:
+    for worker in workers:
         with suppress(OSError):
-            if one.task is None:
-                one.connection.send(None)
+            if worker.task is None:
+                worker.connection.send(None)
             else:
-                one.process.terminate()
-    for one in workers:
-        one.process.join(EXIT_SECONDS)
-        if one.process.is_alive():
-            one.process.kill()
-            one.process.join()
-        one.connection.close()
+                worker.process.terminate()
+    for worker in workers:
+        worker.process.join(EXIT_SECONDS)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.connection.close()

@@ -1,13 +1,14 @@
-"""The trials of a search: what is tried next, what became of each, and which keys mattered. Optuna does the choosing.
+"""The trials of a search, their results and the importance of each key, with an Optuna study.
 
-A search that was killed goes on as if it had not been: trials that had begun begin again under their numbers with their
-values, and the values of trial 7 depend on the seed, on 7 and on the trials before alone.
+A search that was killed continues as if it had not been interrupted: unfinished trials are started again with the same
+numbers and values, and the values of trial 7 depend only on the seed, on the number 7 and on the earlier trials.
 """
 
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Literal
 
 import numpy as np
@@ -24,9 +25,10 @@ OUTCOMES: tuple[Outcome, ...] = ("complete", "pruned", "diverged", "failed", "in
 
 NAME = "search"
 RECORD, IDENTITY, DUPLICATE = "record", "identity", "repeated"
-RANDOM_TRIALS = 10  # before the sampler has enough to go by
-UNPRUNED_TRIALS = 5  # complete ones, before any is pruned
-# In a small space the sampler draws points again that were tried; after so many it draws at random, then gives up.
+RANDOM_TRIALS = 10  # random trials before the sampler uses the results
+UNPRUNED_TRIALS = 5  # complete trials before any is pruned
+# In a small space the sampler may draw points that were tried before: after RANDOM_AFTER such points in a row it draws
+# at random, and after MAX_DUPLICATES it stops.
 RANDOM_AFTER, MAX_DUPLICATES = 5, 200
 MIN_TRIALS_FOR_IMPORTANCE = 8
 
@@ -35,7 +37,10 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 @dataclass(frozen=True)
 class Proposal:
-    """A trial that is to run: its number, its config, and what stands in it for the keys that are searched."""
+    """A trial to run: its number, its config, and the values of the searched keys.
+
+    `origin` names an initial trial ("as written", "recipe strong"), and is "" for values that the sampler drew.
+    """
 
     number: int
     loaded: LoadedConfig
@@ -45,7 +50,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of a trial; `score` is None without one, `reason` says why it is not complete."""
+    """A trial and its result; `score` is None if it has none, and `reason` says why the trial is not complete."""
 
     number: int
     outcome: Outcome
@@ -59,9 +64,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class InitialTrial:
-    """A trial whose config is given.
+    """A trial with a fixed config, before the sampler draws any.
 
-    `drawn` are the values that the sampler learns of, as it would have drawn them; `values` as the config has them.
+    `drawn` are its values as Optuna would draw them, from which the sampler learns; `values` are those of the config.
     """
 
     origin: str
@@ -71,7 +76,7 @@ class InitialTrial:
 
 
 class Study:
-    """The trials of one search, kept in the journal under `path`; no trial is pruned before `warmup` epochs."""
+    """The trials of one search, stored in the journal `path`; no trial is pruned before `warmup` epochs."""
 
     def __init__(
         self, path: str, space: Space, loaded: LoadedConfig, first: Sequence[InitialTrial], higher_is_better: bool,
@@ -89,48 +94,51 @@ class Study:
         )
         self._running: dict[int, optuna.Trial] = {}
         self._proposed: dict[int, Proposal] = {}
-        self._unfinished = [one for one in self._frozen() if one.state == TrialState.RUNNING]
+        self._unfinished = [trial for trial in self._frozen() if trial.state == TrialState.RUNNING]
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What the search was begun with, as `begin` noted it; empty before."""
+        """What must stay the same when the search is resumed, as stored by `begin`; empty before."""
         found: Mapping[str, Any] = self._study.user_attrs.get(IDENTITY, {})
         return found
 
     def begin(self, identity: Mapping[str, Any]) -> None:
-        """Note what must stay the same when the search goes on, and put the first trials in their places."""
+        """Store what must stay the same when the search is resumed, and enqueue the initial trials."""
         if not self.identity:
             self._study.set_user_attr(IDENTITY, dict(identity))
-        for one in self._first[len(self._frozen()) :]:
-            self._study.enqueue_trial(dict(one.drawn))
+        for initial in self._first[len(self._frozen()) :]:
+            self._study.enqueue_trial(dict(initial.drawn))
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal file."""
         self._journal.close()
 
     @property
     def n_keys(self) -> int:
-        """How many keys are searched."""
+        """Number of searched keys."""
         return len(self._space.parameters)
 
     @property
     def n_begun(self) -> int:
-        """Trials that have begun, in earlier sittings or in this one."""
+        """Number of trials that were started, in earlier sittings or in this one."""
         return len(self.trials())
 
     @property
     def has_unfinished(self) -> bool:
-        """Whether trials of an earlier sitting wait to be begun again."""
+        """Whether trials of an earlier sitting have to be started again."""
         return bool(self._unfinished)
 
     def propose(self) -> Proposal | None:
-        """The next trial: one that an earlier sitting left, else a new one; None where every point seems tried."""
+        """The next trial: an unfinished one of an earlier sitting, or else a new one.
+
+        None if the sampler finds no point that was not tried before.
+        """
         while self._unfinished:
-            frozen = self._unfinished.pop(0)
-            trial = optuna.Trial(self._study, frozen._trial_id)
-            if RECORD in frozen.user_attrs:  # killed between the record and the end
-                self._end(trial, frozen.user_attrs[RECORD])
-            elif frozen.user_attrs.get(DUPLICATE):
+            unfinished = self._unfinished.pop(0)
+            trial = optuna.Trial(self._study, unfinished._trial_id)
+            if RECORD in unfinished.user_attrs:  # killed after the record was stored, before Optuna was told
+                self._end(trial, unfinished.user_attrs[RECORD])
+            elif unfinished.user_attrs.get(DUPLICATE):
                 self._study.tell(trial, state=TrialState.FAIL)
             elif proposal := self._proposal(trial):
                 return proposal
@@ -140,14 +148,15 @@ class Study:
         return None
 
     def report(self, number: int, epoch: int, score: float) -> bool:
-        """Note the score of a running trial after an epoch; says whether it is to be pruned."""
+        """Report the score of a running trial after an epoch; returns whether to prune the trial."""
         trial = self._running[number]
-        if epoch not in trial.storage.get_trial(trial._trial_id).intermediate_values:  # of an earlier sitting
+        # A trial that is started again has reported its first epochs in an earlier sitting.
+        if epoch not in trial.storage.get_trial(trial._trial_id).intermediate_values:
             trial.report(score, epoch)
         return trial.should_prune()
 
     def finish(self, trial: Trial) -> None:
-        """Note what became of a running trial."""
+        """Store the result of a running trial."""
         running = self._running.pop(trial.number)
         self._proposed.pop(trial.number)
         record = {
@@ -158,64 +167,64 @@ class Study:
         self._end(running, record)
 
     def trials(self) -> list[Trial]:
-        """Every trial that has begun, in the order of the numbers."""
+        """Every trial that was started, in the order of the numbers."""
         return list(self._trials())
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial with the best score, the first of equals."""
-        complete = [one for one in self.trials() if one.outcome == "complete" and one.score is not None]
+        """The complete trial with the best score, in a tie the first; None without complete trials."""
+        complete = [trial for trial in self.trials() if trial.outcome == "complete" and trial.score is not None]
         sign = -1.0 if self.higher_is_better else 1.0
-        return min(complete, key=lambda one: (sign * (one.score or 0.0), one.number), default=None)
+        return min(complete, key=lambda trial: (sign * (trial.score or 0.0), trial.number), default=None)
 
     def importance(self) -> dict[str, float]:
-        """Which fraction of what sets the best trials apart each key accounts for (PED-ANOVA, Watanabe et al. 2023).
+        """Importance of each key as a fraction of 1, by PED-ANOVA (Watanabe et al. 2023).
 
-        Empty where too few trials are complete.
+        Empty if fewer than MIN_TRIALS_FOR_IMPORTANCE trials are complete, or if all their scores are equal.
         """
-        complete = [one for one in self._frozen() if one.state == TrialState.COMPLETE and one.params]
-        if len(complete) < MIN_TRIALS_FOR_IMPORTANCE or len({one.value for one in complete}) < 2:
+        complete = [trial for trial in self._frozen() if trial.state == TrialState.COMPLETE and trial.params]
+        if len(complete) < MIN_TRIALS_FOR_IMPORTANCE or len({trial.value for trial in complete}) < 2:
             return {}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # keys that few trials have are of little importance
-            found = optuna.importance.get_param_importances(self._study)
-        return {key: value for key, value in found.items() if math.isfinite(value)}
+            warnings.simplefilter("ignore")  # Optuna warns of keys that are in few trials
+            importances = optuna.importance.get_param_importances(self._study)
+        return {key: value for key, value in importances.items() if math.isfinite(value)}
 
     def _frozen(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
     def _trials(self) -> Iterator[Trial]:
-        for one in self._frozen():
-            if one.state == TrialState.WAITING or one.user_attrs.get(DUPLICATE):
+        for frozen in self._frozen():
+            if frozen.state == TrialState.WAITING or frozen.user_attrs.get(DUPLICATE):
                 continue
-            origin = self._first[one.number].origin if one.number < len(self._first) else ""
-            if (record := one.user_attrs.get(RECORD)) is not None:
-                yield Trial(one.number, **record)
-            elif one.number in self._proposed:
-                yield Trial(one.number, "in flight", None, self._proposed[one.number].values, origin)
+            origin = self._first[frozen.number].origin if frozen.number < len(self._first) else ""
+            if (record := frozen.user_attrs.get(RECORD)) is not None:
+                yield Trial(frozen.number, **record)
+            elif frozen.number in self._proposed:
+                yield Trial(frozen.number, "in flight", None, self._proposed[frozen.number].values, origin)
             else:
-                yield Trial(one.number, "in flight", None, dict(one.params), origin)
+                yield Trial(frozen.number, "in flight", None, dict(frozen.params), origin)
 
     def _proposal(self, trial: optuna.Trial) -> Proposal | None:
-        """What a trial is to run; None where another one has its values already."""
+        """The proposal of an Optuna trial; None, and the trial is marked, if an earlier one has the same values."""
         number = trial.number
         if number < len(self._first):
             first = self._first[number]
-            for one in self._space.parameters:
-                if one.key in first.drawn:
-                    one.suggest(trial)
+            for parameter in self._space.parameters:
+                if parameter.key in first.drawn:
+                    parameter.suggest(trial)
             proposal = Proposal(number, first.loaded, dict(first.values), first.origin)
         else:
             is_random = self._n_recent_duplicates() >= RANDOM_AFTER
-            keys = [one.key for one in self._space.parameters]
+            keys = [parameter.key for parameter in self._space.parameters]
 
-            def pick(one: Parameter) -> Any:
-                self._study.sampler = self._sampler(number, keys.index(one.key), is_random)
-                return one.suggest(trial)
+            def pick(parameter: Parameter) -> Any:
+                self._study.sampler = self._sampler(number, keys.index(parameter.key), is_random)
+                return parameter.suggest(trial)
 
             loaded, values = self._space.assign(self._loaded, pick)
             proposal = Proposal(number, loaded, values, "")
-            if any(trial.params == one.params for one in self._frozen() if one.number < number):
+            if any(trial.params == earlier.params for earlier in self._frozen() if earlier.number < number):
                 trial.set_user_attr(DUPLICATE, True)
                 self._study.tell(trial, state=TrialState.FAIL)
                 return None
@@ -223,20 +232,20 @@ class Study:
         return proposal
 
     def _n_recent_duplicates(self) -> int:
-        """How many of the last trials drew a point again that was tried."""
-        repeated = [bool(one.user_attrs.get(DUPLICATE)) for one in self._frozen()]
-        return len(repeated) - max((place + 1 for place, is_one in enumerate(repeated) if not is_one), default=0)
+        """Number of duplicates since the last trial that was none."""
+        is_duplicate = [bool(frozen.user_attrs.get(DUPLICATE)) for frozen in self._frozen()]
+        return len(list(takewhile(bool, reversed(is_duplicate))))
 
-    def _sampler(self, number: int, place: int, is_random: bool) -> optuna.samplers.BaseSampler:
-        """A sampler of its own for each value, so that a search that goes on draws what it would have drawn."""
-        (seed,) = np.random.SeedSequence(self._seed, spawn_key=(number, place)).generate_state(1)
+    def _sampler(self, number: int, key_index: int, is_random: bool) -> optuna.samplers.BaseSampler:
+        """A new sampler, seeded by trial and key, so that a resumed search draws what it would have drawn."""
+        (seed,) = np.random.SeedSequence(self._seed, spawn_key=(number, key_index)).generate_state(1)
         if is_random:
             return optuna.samplers.RandomSampler(seed=int(seed))
-        # One key at a time: jointly, it would leave out keys that some trials do not have.
+        # Not multivariate: a joint sampler ignores keys that are missing in some trials.
         return optuna.samplers.TPESampler(seed=int(seed), multivariate=False, n_startup_trials=RANDOM_TRIALS)
 
     def _end(self, trial: optuna.Trial, record: Mapping[str, Any]) -> None:
-        """Tell the sampler. A trial that diverged counts among the worst, so that it stays away from there."""
+        """Tell Optuna the result. Diverged trials count as pruned, so that the sampler avoids their values."""
         if record["outcome"] == "complete":
             self._study.tell(trial, record["score"])
         else:

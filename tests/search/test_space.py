@@ -55,7 +55,7 @@ def test_keys_stand_behind_those_they_depend_on():
 
 
 def test_the_config_as_written_is_told_where_it_lies_in_the_space():
-    written = space_of(config()).written(config())
+    written = space_of(config()).as_drawn(config())
     assert written["training.optimizer"] == "sgd"
     assert written["training.optimizer.learning_rate"] == 0.05
     assert written["model.layers"] == "[auto, 16, auto]"

@@ -1,1 +1,1 @@
-"""The parts of `mlp search`: the rows that no trial sees, the first trials, one trial, and the folder of the search."""
+"""What `mlp search` consists of: held-out rows, initial trials, running a trial, and the folder of the search."""

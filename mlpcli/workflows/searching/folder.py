@@ -1,8 +1,8 @@
-"""The folder of a search: its journal, a folder for each trial, and the config of the winner.
+"""The folder of a search: its journal, a folder for each trial, and the config of the best trial.
 
-runs/birds-search/journal.jsonl     every trial, its values and scores; what `--resume` goes on from
-runs/birds-search/trials/0017/      config.yaml, metrics.json, history.csv; of the best and of the first weights.npz
-runs/birds-search/birds-best.yaml   the config of the winner, whole
+runs/birds-search/journal.jsonl     every trial with its values and scores, from which `--resume` continues
+runs/birds-search/trials/0017/      config.yaml, metrics.json, history.csv; for the best and the first also weights.npz
+runs/birds-search/birds-best.yaml   the complete config of the best trial
 """
 
 import contextlib
@@ -21,7 +21,7 @@ ARRAYS = ".mlp-arrays.tmp"
 
 
 class SearchFolder:
-    """The folder under `path`; within a `with` block it is this process's. Raises OutputError."""
+    """The folder `path`, which is locked from `begin` to the end of the `with` block. Raises OutputError."""
 
     def __init__(self, path: str) -> None:
         check_path(path)
@@ -30,18 +30,18 @@ class SearchFolder:
 
     @property
     def journal(self) -> str:
-        """Where the trials are noted."""
+        """Path of the journal of trials."""
         return os.path.join(self.path, JOURNAL)
 
     @property
     def arrays(self) -> str:
-        """Where arrays stand that processes share; nothing of it is kept."""
+        """Path of the temporary file of arrays that processes share."""
         return os.path.join(self.path, ARRAYS)
 
     def begin(self, resume: bool) -> bool:
-        """Take the folder, made if need be; says whether there is a search to go on with.
+        """Create and lock the folder, and remove unfinished files; returns whether it has a search to resume.
 
-        Raises OutputError where there is one and `resume` is not asked for, or where the folder is not a search's.
+        Raises OutputError if it has a search and `resume` is False, if it is in use, or if it has other files.
         """
         if os.path.isdir(self.path) and not os.path.exists(self.journal) and self._names():
             raise OutputError(f"{self.path}: is a folder with other files, not of a search. Choose another --output.")
@@ -71,31 +71,31 @@ class SearchFolder:
         with contextlib.suppress(OSError):
             os.unlink(self.arrays)
         if self._lock.is_held:
-            with contextlib.suppress(OSError):  # not while it holds anything
+            with contextlib.suppress(OSError):  # rmdir removes empty folders only
                 os.rmdir(os.path.join(self.path, TRIALS))
                 os.rmdir(self.path)
         self._lock.release()
 
     def trial(self, number: int) -> str:
-        """The folder of a trial."""
+        """Path of the folder of a trial."""
         return trial_folder(self.path, number)
 
     def weights(self, number: int) -> str:
-        """The model of a trial, if it is kept."""
+        """Path of the model of a trial."""
         return os.path.join(self.trial(number), WEIGHTS)
 
     def write_trial(self, number: int, files: Mapping[str, bytes]) -> None:
-        """Write the files of a trial: its folder is there whole or not at all."""
+        """Write the files of a trial by name; the folder appears complete or not at all."""
         if files:
             write_trial(self.trial(number), files)
 
     def drop_weights(self, number: int) -> None:
-        """Forget the model of a trial that is the best no more."""
+        """Remove the model of a trial that is no longer the best."""
         with contextlib.suppress(OSError):
             os.unlink(self.weights(number))
 
     def write(self, name: str, data: bytes) -> str:
-        """Write a file of the search, whole or not at all; gives its path."""
+        """Write a file of the search atomically; returns its path."""
         path = os.path.join(self.path, name)
         write_file(path, data)
         return path
@@ -107,14 +107,14 @@ class SearchFolder:
 
 
 def trial_folder(path: str, number: int) -> str:
-    """The folder of a trial in that of its search."""
+    """Path of the folder of a trial, in the search folder `path`."""
     return os.path.join(path, TRIALS, f"{number:04}")
 
 
 def write_trial(folder: str, files: Mapping[str, bytes]) -> None:
-    """Write the files of a trial; the folder is there whole or not at all, as the journal alone must survive a crash.
+    """Write the files of a trial to a temporary folder, and rename it. Raises OutputError.
 
-    Raises OutputError.
+    Only the model is synced: after a crash the journal, which is, tells what has to be run again.
     """
     partial = folder + PARTIAL
     try:

@@ -1,4 +1,4 @@
-"""The rows of a search: those that trials train on and are judged by, and those that judge the winner."""
+"""Holds out the rows that score the best trial of a search; no trial uses them."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,9 +19,10 @@ from mlpcli.workflows.reading.weights import positive_weight_rows
 
 
 def split_holdout(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[Table, Table]:
-    """The rows of the search and those that no trial sees, drawn as `data.validation` draws its own.
+    """Split off a fraction of the rows; returns the rows for the trials, and those held out.
 
-    By groups, by time or by copies where the config says so, else by chance, stratified. Raises DataError.
+    The strategy is that of `data.validation`: by group, by time or by copies, else at random and stratified. Raises
+    DataError.
     """
     training_table = resolve_columns(loaded, table)
     labeled, _ = rows_with_target(training_table.table, training_table.columns.targets)
@@ -29,25 +30,25 @@ def split_holdout(loaded: LoadedConfig, table: Table, fraction: float) -> tuple[
         training_table.table, "" if training_table.weight is None else training_table.weight.name, labeled
     )
     config, strategy = loaded.config, loaded.config.data.validation
-    has_way = isinstance(strategy, HeldOut) and strategy.column is None
-    asked = replace(strategy, fraction=fraction) if isinstance(strategy, HeldOut) and has_way else fraction
-    drawing = replace(
-        config, data=replace(config.data, validation=asked), model=replace(config.model, members=Members())
+    is_strategy = isinstance(strategy, HeldOut) and strategy.column is None
+    validation = replace(strategy, fraction=fraction) if isinstance(strategy, HeldOut) and is_strategy else fraction
+    holdout_config = replace(
+        config, data=replace(config.data, validation=validation), model=replace(config.model, members=Members())
     )
-    kept, aside, _ = split_validation(replace(loaded, config=drawing), training_table, labeled)
-    assert aside is not None
-    return _take_rows(loaded, table, kept), _take_rows(loaded, table, aside)
+    searched, held_out, _ = split_validation(replace(loaded, config=holdout_config), training_table, labeled)
+    assert held_out is not None
+    return _take_rows(loaded, table, searched), _take_rows(loaded, table, held_out)
 
 
 def _take_rows(loaded: LoadedConfig, table: Table, rows: Rows) -> Table:
-    """Some rows of a table; on disk where its own are there, as they do not fit into memory."""
+    """Take rows of a table; if the table is on disk, so are the taken rows, as they may not fit into memory."""
     if table.n_buckets == 1:
         return table.take(rows)
-    arrays = {name: _array(column) for name, column in table.columns.items()}
-    size = sum(align_up(len(rows) * array.dtype.itemsize) for array in arrays.values())
+    source_arrays = {name: _array(column) for name, column in table.columns.items()}
+    size = sum(align_up(len(rows) * array.dtype.itemsize) for array in source_arrays.values())
     mapped, columns = MappedFile(temporary_folder(loaded), size), dict[str, Column]()
     for name, column in table.columns.items():
-        values = mapped.write(arrays[name], rows)
+        values = mapped.write(source_arrays[name], rows)
         if isinstance(column, NumericColumn):
             columns[name] = replace(column, values=values)
         else:
@@ -62,7 +63,10 @@ def _array(column: Column) -> NDArray[Any]:
 
 
 def make_trial_config(loaded: LoadedConfig) -> LoadedConfig:
-    """The config without what only the winner is asked (test rows, gates, coverage), the search and the output."""
+    """The config of a trial: without test file, gates and interval level, which apply to the best trial only.
+
+    The section `search` and the output are removed too.
+    """
     plain = without_search(loaded)
     written = plain.config
     config = replace(

@@ -1,4 +1,4 @@
-"""The trials of a search that is under way: which comes next, and what becomes of each."""
+"""The queue of a running search: proposes trials, and stores their results."""
 
 from time import monotonic
 from typing import Protocol
@@ -9,23 +9,27 @@ from mlpcli.workflows.searching.trial import TrialResult, TrialTask
 
 
 class Observer(Protocol):
-    """Who watches a search: the terminal, or nobody."""
+    """Receives the events of a search, to display them."""
 
     def note(self, text: str) -> None:
-        """Something the user should know."""
+        """A note for the user."""
 
     def begun(self, study: Study, metric: str, n_trials: int | None, where: int | str) -> None:
-        """Trials are about to run."""
+        """Called before the first trial; `where` is the number of processes, or the address of the cluster."""
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
-        """A trial has ended."""
+        """Called after each trial; `best` is the best one so far."""
 
     def ended(self) -> None:
-        """No more trials will come."""
+        """Called after the last trial."""
 
 
 class TrialQueue:
-    """Where the next trial comes from, and who is told what became of it."""
+    """Takes trials from the study, and writes their results to the study, the folder and the observer.
+
+    It implements the protocol `mlpcli.search.processes.Tasks`. The search ends after `n_trials` trials, or at
+    `deadline` (seconds of `time.monotonic`); None is no limit.
+    """
 
     def __init__(
         self, study: Study, folder: SearchFolder, metric: str, observer: Observer, n_trials: int | None,
@@ -36,11 +40,11 @@ class TrialQueue:
 
     @property
     def is_late(self) -> bool:
-        """Whether the seconds are used up."""
+        """Whether the deadline has passed."""
         return self._deadline is not None and monotonic() >= self._deadline
 
     def next(self) -> TrialTask | None:
-        """The next trial, None where there are enough."""
+        """The next trial; None at the deadline, after `n_trials`, or if the space has no untried points."""
         is_enough = self._n_trials is not None and self._study.n_begun >= self._n_trials
         if self.is_late or (is_enough and not self._study.has_unfinished):
             return None
@@ -49,23 +53,27 @@ class TrialQueue:
         return None if proposal is None else TrialTask(proposal, None if best is None else best.score)
 
     def report(self, task: TrialTask, epoch: int, score: float) -> bool:
-        """Whether a trial is to be pruned; the first ones are not, as all others are measured by them."""
-        is_behind = self._study.report(task.proposal.number, epoch, score)
-        return is_behind and self._prunes and not task.proposal.origin
+        """Report a score; returns whether to prune the trial. Initial trials are not pruned: they are the reference."""
+        should_prune = self._study.report(task.proposal.number, epoch, score)
+        return should_prune and self._prunes and not task.proposal.origin
 
     def done(self, task: TrialTask, result: TrialResult) -> None:
-        """Note a trial, its files before its end, and forget the model that it beats."""
+        """Store a finished trial, and remove the model of the previous best trial if this one is better.
+
+        The files are written first, so that a trial in the journal always has its files.
+        """
         trial = result.trial
         self._folder.write_trial(trial.number, result.files)
-        before = self._study.best
+        previous_best = self._study.best
         self._study.finish(trial)
         best = self._study.best
-        for number in {one.number for one in (before, trial) if one is not None} - {0, best.number if best else 0}:
+        rivals = {trial.number} if previous_best is None else {trial.number, previous_best.number}
+        for number in rivals - {0, best.number if best else 0}:
             self._folder.drop_weights(number)
         self._observer.trial(trial, best)
 
     def died(self, task: TrialTask, reason: str) -> bool:
-        """A trial whose process ended has failed; the others go on."""
+        """Store a trial whose process died as failed; returns True, as the search continues."""
         proposal = task.proposal
         values = dict(proposal.values)
         self.done(task, TrialResult(Trial(proposal.number, "failed", None, values, proposal.origin, reason=reason)))
