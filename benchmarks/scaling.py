@@ -149,13 +149,13 @@ def simulated(work: Work, costs: Costs, gradients: Mapping[int, float], n: int) 
     latencies = rng.choice(costs.latencies, (DRAWS, n))
     taken = float(np.mean([seconds_of_round(share + own, costs.per_message) for own in latencies]))
     exchange = float(np.mean([seconds_of_round(own, ADAM * costs.per_message) for own in latencies]))
-    pace = RoundTimes(share, whole, taken, exchange)
+    times = RoundTimes(share, whole, taken, exchange)
     return {
         "share": share,
         "whole": whole,
         "sync": taken,
-        "local_steps": pace.local_steps,
-        "local": pace.seconds_of_step(pace.local_steps),
+        "local_steps": times.local_steps,
+        "local": times.step_seconds(times.local_steps),
     }
 
 

@@ -1,1 +1,1 @@
-"""More than one machine, on Dask: tasks on the workers of a cluster. Every wait has a limit."""
+"""Runs work on several machines with Dask. Every wait has a time limit."""

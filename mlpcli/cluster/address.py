@@ -1,4 +1,4 @@
-"""The address of a cluster, its TLS files, and the check that its package is installed; works without Dask."""
+"""The address of a cluster, its TLS files, and the check that Dask is installed; imports no Dask."""
 
 import re
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ class TlsFiles:
 
 @dataclass(frozen=True)
 class ClusterAddress:
-    """A scheduler (`tcp://host:port`, `tls://host:port`) or `local:N`, N processes on this machine."""
+    """The address of a scheduler (`tcp://host:port`, `tls://host:port`), or `local:N`: N processes on this machine."""
 
-    where: str
+    address: str
     tls: TlsFiles | None = None
 
 
-def check_address(where: str) -> None:
+def check_address(address: str) -> None:
     """Raise MlpError for an invalid cluster address."""
-    if not (LOCAL.fullmatch(where) or SCHEDULER.fullmatch(where)):
-        raise MlpError(f"--cluster {where}: must be tcp://HOST:PORT, tls://HOST:PORT or local:N, N processes here.")
+    if not (LOCAL.fullmatch(address) or SCHEDULER.fullmatch(address)):
+        raise MlpError(f"--cluster {address}: must be tcp://HOST:PORT, tls://HOST:PORT or local:N, N processes here.")
 
 
 def require_distributed() -> None:

@@ -1,4 +1,4 @@
-"""The way to a cluster: a scheduler by its address, or workers of this machine for as long as they are needed."""
+"""Connects to a scheduler, or starts a local cluster for the duration of the command."""
 
 import logging
 import signal
@@ -14,43 +14,47 @@ from mlpcli.cluster.address import LOCAL, TlsFiles
 from mlpcli.errors import MlpError
 from mlpcli.fork_server import METHOD, start_server
 
-CONNECT_SECONDS = 15.0  # for a scheduler to answer
-CLOSE_SECONDS = 10.0
-# A free port that only this machine reaches: without an address Dask serves its pages to the network at its fixed port,
-# and two clusters of one machine meet there.
+CONNECT_SECONDS = 15.0  # for the first answer of a scheduler
+CLOSE_SECONDS = 10.0  # for a client or a local cluster to close
+# Any free port of the loopback interface: by default Dask serves its dashboard to the network on a fixed port, on which
+# two clusters of one machine would collide.
 DASHBOARD_ADDRESS = "127.0.0.1:0"
-# A worker would look at the stack of each of its threads a hundred times a second.
+# The profiler of a worker samples the stack of each thread a hundred times a second.
 NO_PROFILE = {"distributed.worker.profile.enabled": False}
 
 
 class _IgnoreInterrupts(WorkerPlugin):
-    """Ctrl-C reaches every process of a terminal: the command ends what it began, and needs its workers for that."""
+    """Has workers ignore SIGINT: Ctrl-C reaches every process of the terminal, and the command still needs them."""
 
     def setup(self, worker: Worker) -> None:
-        with suppress(ValueError):  # not the main thread
+        with suppress(ValueError):  # only the main thread can set handlers
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
-def connected(where: str, tls: TlsFiles | None = None) -> Iterator[Client]:
-    """A client of the scheduler `tcp://host:port` or `tls://host:port`, or of `local:N`, N processes of this machine.
+def connected(address: str, tls: TlsFiles | None = None) -> Iterator[Client]:
+    """Connect to the scheduler `tcp://host:port` or `tls://host:port`, or start N processes for `local:N`.
 
-    Raises MlpError where nobody answers in time.
+    The connection, and the local processes, are closed at the end of the `with` block. Raises MlpError if the scheduler
+    does not answer in time, or for unusable TLS files.
     """
-    for name in ("distributed", "tornado.application"):  # what goes wrong, this program says itself
+    for name in ("distributed", "tornado.application"):  # this program reports failures itself
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    local = LOCAL.fullmatch(where)
+    local = LOCAL.fullmatch(address)
     if local is None:
-        with _client(where, where, _security(tls)) as client:
+        with _client(address, address, _security(tls)) as client:
             yield client
         return
-    start_server("distributed")  # unless the command has: workers leave Ctrl-C to this process
-    with dask.config.set({"distributed.worker.multiprocessing-method": METHOD}), _local(int(local[1]), where) as client:
+    start_server("distributed")  # workers forked from it leave Ctrl-C to this process; no effect if it runs already
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": METHOD}),
+        _local(int(local[1]), address) as client,
+    ):
         yield client
 
 
 @contextmanager
-def _local(n_workers: int, where: str) -> Iterator[Client]:
+def _local(n_workers: int, address: str) -> Iterator[Client]:
     try:
         cluster = LocalCluster(
             n_workers=n_workers,
@@ -61,9 +65,9 @@ def _local(n_workers: int, where: str) -> Iterator[Client]:
             config=NO_PROFILE,
         )
     except (OSError, TimeoutError, RuntimeError) as error:
-        raise MlpError(f"--cluster {where}: its processes do not start ({error}).") from error
+        raise MlpError(f"--cluster {address}: its processes do not start ({error}).") from error
     try:
-        with _client(cluster, where, None) as client:
+        with _client(cluster, address, None) as client:
             client.register_plugin(_IgnoreInterrupts())
             yield client
     finally:
@@ -72,20 +76,20 @@ def _local(n_workers: int, where: str) -> Iterator[Client]:
 
 
 @contextmanager
-def _client(address: Any, where: str, security: Security | None) -> Iterator[Client]:
+def _client(target: Any, address: str, security: Security | None) -> Iterator[Client]:
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, security=security, set_as_default=False, name="mlp")
+        client = Client(target, timeout=CONNECT_SECONDS, security=security, set_as_default=False, name="mlp")
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         reason = f": {error}" if isinstance(error, ValueError | TypeError) else ""
         reason += ", or it does not accept the certificate" if security is not None else ""
         raise MlpError(
-            f"--cluster {where}: no scheduler answers within {CONNECT_SECONDS:g} s{reason}. "
+            f"--cluster {address}: no scheduler answers within {CONNECT_SECONDS:g} s{reason}. "
             "Start one with: dask scheduler"
         ) from error
     try:
         yield client
     finally:
-        with suppress(Exception):  # the work is done, or lost: a farewell that fails changes nothing
+        with suppress(Exception):  # the work is finished or lost: a failure to close changes nothing
             client.close(timeout=CLOSE_SECONDS)
 
 
@@ -99,7 +103,7 @@ def _security(tls: TlsFiles | None) -> Security | None:
 
 
 def _check_files(tls: TlsFiles) -> None:
-    """Raise MlpError for a file that is missing or is not what it should be, which Dask would try again and again."""
+    """Raise MlpError for a missing or invalid file, with which Dask would retry the connection until it times out."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for name in (tls.authority, tls.certificate, tls.key):
         try:
@@ -112,7 +116,8 @@ def _check_files(tls: TlsFiles) -> None:
     except OSError as error:
         raise MlpError(f"--cluster-security: {tls.authority}: holds no CA certificates in PEM format.") from error
     try:
-        context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")  # without it the terminal is asked
+        # With an empty password, as OpenSSL would prompt for one on the terminal otherwise.
+        context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
     except OSError as error:
         raise MlpError(
             f"--cluster-security: {tls.certificate} and {tls.key}: not a certificate and its key in PEM, the key "

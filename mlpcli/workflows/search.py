@@ -124,7 +124,7 @@ def search(
             deadline = None if options.seconds is None else started + options.seconds
             tasks = TrialQueue(study, directory, metric, observer, options.trials, deadline, options.prune)
             setup = TrialSetup(rows, prepared, metric, None if n_processes == 1 and not cluster else 1)
-            observer.begun(study, metric, options.trials, cluster.where if cluster else n_processes)
+            observer.begun(study, metric, options.trials, cluster.address if cluster else n_processes)
 
             def must_stop() -> bool:
                 return interruption.is_set() or tasks.is_late
@@ -178,7 +178,7 @@ def _run_on_cluster(
     from mlpcli.cluster.connection import connected
     from mlpcli.cluster.tasks import run_on_cluster
 
-    with connected(cluster.where, cluster.tls) as client:
+    with connected(cluster.address, cluster.tls) as client:
         run_on_cluster(client, run_on_worker, replace(setup, table=_without_locations(setup.table)), tasks, must_stop)
 
 

@@ -129,7 +129,7 @@ def test_a_task_whose_worker_is_killed_is_done_by_another(cluster, tmp_path):
 
 def test_a_result_that_is_lost_with_its_worker_is_made_again(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "ANSWER_SECONDS", 0.2)  # too short for the workers that take the place of the dead
-    monkeypatch.setattr(tasks._Pool, "threads", lambda self: {"tcp://127.0.0.1:1": 2})
+    monkeypatch.setattr(tasks._WorkerThreads, "threads", lambda self: {"tcp://127.0.0.1:1": 2})
     found = run(cluster, die_behind_a_result, str(tmp_path), 6)
     assert found.results == {n: n for n in range(6)}
     assert (tmp_path / "begun").exists()

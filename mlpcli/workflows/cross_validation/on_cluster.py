@@ -40,7 +40,7 @@ def train_on_cluster(
     if "-" in [source.path for source in find_sources(job.fold_config.config.data.train)]:
         raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")
     tasks = _FoldTasks(numbers, keep, job.options.n_folds)
-    with connected(cluster.where, cluster.tls) as client:
+    with connected(cluster.address, cluster.tls) as client:
         run_on_cluster(client, train_on_worker, FoldSetup(job, os.getcwd()), tasks, must_stop)
 
 

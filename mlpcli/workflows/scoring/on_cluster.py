@@ -64,7 +64,7 @@ def read_on_cluster(cluster: ClusterAddress, setup: ScoredSetup, source: str) ->
         files.append(file)
         report_progress("stage", "predicting", len(files), len(setup.files))
 
-    with connected(cluster.where, cluster.tls) as client:
+    with connected(cluster.address, cluster.tls) as client:
         run_on_cluster(client, predict_scored_file, setup, FilesInOrder(len(setup.files), take), lambda: False)
     tables, predicted = [file.table for file in files], [file.predicted for file in files if file.predicted is not None]
     if not any(table.n_rows for table in tables):

@@ -1,1 +1,1 @@
-"""A training whose rows lie on the workers of a cluster: each has a shard of the table, nobody has all of it."""
+"""Data-parallel training on a cluster: each worker holds a shard of the table, and no process holds all of it."""

@@ -1,4 +1,4 @@
-"""What cannot be trained on shards, refused by name before anything is read."""
+"""Checks whether a config and its data can be trained on shards."""
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.errors import MlpError
@@ -6,14 +6,14 @@ from mlpcli.messages import format_size
 from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.rows.data_store import memory_for_data
 
-# Bytes a row: of a column of numbers and a copy of it, of codes of texts and a copy; of targets, order and places.
+# Bytes per row: a numeric column and a copy of it; a column of codes and a copy; targets, order and row indices.
 COLUMN_BYTES, CODE_BYTES, ROW_BYTES = 16, 8, 32
 
 
 def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:
-    """Whether this machine has no room for a column of so many numbers, so that they are sketched where they are.
+    """Whether numeric columns of `n_rows` rows must be sketched by the workers, as they do not fit into memory here.
 
-    Raises ConfigError where it has none for what is gathered all the same, or the numbers are to be gathered.
+    Raises ConfigError if even the columns of codes do not fit, or if the config needs whole numeric columns here.
     """
     memory = memory_for_data(loaded)
     if memory is None or n_rows * (COLUMN_BYTES + ROW_BYTES) <= memory:
@@ -25,11 +25,11 @@ def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:
             f"a column of texts of {n_rows} rows, and what is kept of each row, takes {format_size(needed)} here; "
             f"there are {format_size(memory)} for data. Start from a machine with more memory, or raise it.",
         )
-    for key, is_asked, remedy in (
+    for key, is_set, remedy in (
         ("data.weight", loaded.config.data.weight is not None, "leave it out"),
         ("preprocess.encoding", loaded.config.preprocess.encoding.uses_targets, "write edges: quantile"),
     ):
-        if is_asked:
+        if is_set:
             raise loaded.error(
                 key,
                 f"needs whole columns of numbers here: with what is kept of each row, one of {n_rows} rows takes "
@@ -40,7 +40,7 @@ def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:
 
 
 def refuse_unsharded(loaded: LoadedConfig) -> None:
-    """Raise ConfigError for a config, MlpError for data, that a cluster cannot train on together."""
+    """Raise ConfigError for a config that shards cannot train, and MlpError for standard input."""
     data, training = loaded.config.data, loaded.config.training
     if "-" in data.train:
         raise MlpError("--cluster: its workers cannot read standard input. Name files that they can read.")

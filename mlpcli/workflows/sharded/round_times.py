@@ -1,4 +1,4 @@
-"""How many local steps a training on shards takes between two rounds, by measured times."""
+"""Chooses the number of local steps in a round of a training on shards, by measured times."""
 
 import math
 from collections.abc import Callable
@@ -13,64 +13,67 @@ from mlpcli.workflows.sharded.inputs import ShardedInputs
 from mlpcli.workflows.sharded.rounds import RoundTrainer, ShardedRows
 from mlpcli.workflows.sharded.steps import TIMED_RUNS
 
-# With more local steps the members drift apart between two rounds: accuracy falls (Lin et al. 2020, Don't use large
-# mini-batches, use local SGD).
+# With more local steps the weights of the shards diverge within a round, and accuracy falls (Lin et al. 2020, "Don't
+# use large mini-batches, use local SGD").
 MAX_LOCAL_STEPS = 16
 
 
 @dataclass(frozen=True)
 class RoundTimes:
-    """Seconds: of the own rows of a batch, the slowest shard's; of a whole batch on one; of a synchronous round.
+    """Measured seconds of the parts of a step.
 
-    `exchange` is what a round with local steps takes beside its work: the optimizer's state travels, too.
+    `local_gradient` is the gradient of a shard's rows of a batch, on the slowest shard; `batch_gradient` that of a
+    whole batch on one worker; `synchronous_round` a round of one step; `exchange` the communication of a round with
+    local steps, in which the optimizer state is sent too.
     """
 
-    share: float
-    whole: float
-    round: float
+    local_gradient: float
+    batch_gradient: float
+    synchronous_round: float
     exchange: float
 
     @property
     def local_steps(self) -> int:
-        """1, unless rounds dominate; else so many that working takes as long as waiting."""
-        if self.round <= 2.0 * self.share:
+        """Steps in a round: 1 unless communication dominates, else as many as take as long as the communication."""
+        if self.synchronous_round <= 2.0 * self.local_gradient:
             return 1
-        n_local = min(MAX_LOCAL_STEPS, math.ceil(self.exchange / max(self.share, 1e-9)))
-        return n_local if self.seconds_of_step(n_local) < self.round else 1
+        local_steps = min(MAX_LOCAL_STEPS, math.ceil(self.exchange / max(self.local_gradient, 1e-9)))
+        return local_steps if self.step_seconds(local_steps) < self.synchronous_round else 1
 
-    def seconds_of_step(self, n_local: int) -> float:
-        """What a step takes with so many local steps in a round."""
-        return self.round if n_local <= 1 else self.share + self.exchange / n_local
+    def step_seconds(self, local_steps: int) -> float:
+        """Seconds per step with this number of local steps in a round."""
+        return self.synchronous_round if local_steps <= 1 else self.local_gradient + self.exchange / local_steps
 
 
 def measure_round_times(
     inputs: ShardedInputs, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState
 ) -> RoundTimes:
-    """Time some rounds of the first batch of a member; its state stays as it is."""
+    """Time a few rounds with the first batch of a member; its state is not changed."""
     inputs.send(dataset)
-    pool, own = inputs.pool, state.copy()
-    trainer = RoundTrainer(pool, ShardedRows(inputs.part, inputs.shard_of, inputs.local), member, spec, own)
+    pool, timed_state = inputs.pool, state.copy()
+    sharded_rows = ShardedRows(inputs.split, inputs.shard_of, inputs.row_in_shard)
+    trainer = RoundTrainer(pool, sharded_rows, member, spec, timed_state)
     order = np.arange(member.n_rows) if isinstance(member.rows, int) else np.asarray(member.rows)
     rng = np.random.default_rng(0)
     positions = trainer.assign_rows(rng.permutation(order))
     n_batch = min(spec.batch_size, member.n_rows)
-    shares = [round(n_batch * len(rows) / member.n_rows) for rows in positions]
-    flat = own.flat
-    share = max(pool.call("seconds_of", lambda shard: (shares[shard], flat)))
+    shard_rows = [round(n_batch * len(rows) / member.n_rows) for rows in positions]
+    flat = timed_state.flat
+    local_gradient = max(pool.call("time_gradient", lambda shard: (shard_rows[shard], flat)))
     largest = int(np.argmax([len(rows) for rows in positions]))
-    (whole,) = pool.call("seconds_of", lambda shard: (n_batch, flat), [largest])
-    asked = [shard for shard, rows in enumerate(positions) if len(rows)]
-    state_arrays = tuple(own.optimizer.values())
-    whole_round = _least_seconds(lambda: pool.call("gradient", lambda shard: (0, n_batch, 0, 1.0, flat), asked))
-    exchange = _least_seconds(lambda: pool.call("local_steps", lambda shard: ((), flat, *state_arrays), asked))
-    return RoundTimes(share, whole, whole_round, exchange)
+    (batch_gradient,) = pool.call("time_gradient", lambda shard: (n_batch, flat), [largest])
+    shards = [shard for shard, rows in enumerate(positions) if len(rows)]
+    state_arrays = tuple(timed_state.optimizer.values())
+    round_seconds = _min_seconds(lambda: pool.call("gradient", lambda shard: (0, n_batch, 0, 1.0, flat), shards))
+    exchange = _min_seconds(lambda: pool.call("local_steps", lambda shard: ((), flat, *state_arrays), shards))
+    return RoundTimes(local_gradient, batch_gradient, round_seconds, exchange)
 
 
-def _least_seconds(act: Callable[[], object]) -> float:
-    """Of a few times, the first of which pays for what is allocated once."""
-    found = []
+def _min_seconds(act: Callable[[], object]) -> float:
+    """The shortest of several times; the first one is not counted, as it allocates buffers."""
+    seconds = []
     for _ in range(TIMED_RUNS + 1):
         started = perf_counter()
         act()
-        found.append(perf_counter() - started)
-    return min(found[1:])
+        seconds.append(perf_counter() - started)
+    return min(seconds[1:])

@@ -1,9 +1,9 @@
-"""Rounds of a training on shards: what each shard computes is gathered, and the training goes on from their sum.
+"""Trains a member in rounds: in each round the shards compute, and their results are combined here.
 
-Synchronous rounds sum the gradients of a batch: the order of the rows, the batches, the noise and the steps are those
-of a training on one machine; only sums are rounded otherwise. With local steps each shard steps through several batches
-with its own rows, and the parameters are averaged (local SGD, Stich 2019). All state is here, so that a round can be
-asked for again.
+A synchronous round sums the gradients of the shards for one batch. Row order, batches, dropout noise and steps are
+those of a training on one machine; only the rounding of the sums differs. With local steps each shard takes several
+steps with its own rows, and the parameters are averaged (local SGD, Stich 2019). All state is in this process, so a
+round can be repeated if a worker is lost.
 """
 
 import math
@@ -24,17 +24,17 @@ from mlpcli.workflows.sharded.steps import LocalBatch
 if TYPE_CHECKING:
     from mlpcli.cluster.pool import ShardPool
 
-# A round may take so many times as long as the longest one so far, and at least so many seconds.
+# The time limit of a round: a multiple of the longest round so far, and a minimum in seconds.
 TIMEOUT_FACTOR, MIN_TIMEOUT = 20.0, 60.0
 
 
 @dataclass(frozen=True)
 class ShardedRows:
-    """The rows of a part: the shard of each, and its place there (n_rows,)."""
+    """The rows of a split: the shard of each, and its index within the shard (n_rows,)."""
 
-    part: str
+    split: str
     shard_of: NDArray[Any]
-    local: NDArray[Any]
+    row_in_shard: NDArray[Any]
 
 
 class RoundTrainer:
@@ -50,7 +50,7 @@ class RoundTrainer:
         self._longest = 0.0
 
     def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
-        """See `Trainer`."""
+        """Train an epoch; as `Trainer.run`. Raises NonFiniteLoss, and ClusterLost if the cluster fails."""
         order = shuffle_rows(self.member.rows, rng_of(self.spec.seed, "order", epoch, self.member.number))
         self._pool.rebalance()
         positions, total, rate = self.assign_rows(order), 0.0, 0.0
@@ -66,19 +66,22 @@ class RoundTrainer:
         return EpochResult(total / len(order), rate)
 
     def assign_rows(self, order: NDArray[Any]) -> list[NDArray[Any]]:
-        """Tell each shard which of its rows come in this epoch; gives their places in the order."""
+        """Send each shard its rows of an epoch, which are trained in `order` (n_rows,).
+
+        Returns for each shard the positions of its rows in the order, ascending.
+        """
         shard_of = self._rows.shard_of[order]
         positions = [np.flatnonzero(shard_of == shard) for shard in range(self._pool.n_shards)]
-        part, local, network, spec = self._rows.part, self._rows.local, self.member.network, self.spec
-        self._pool.broadcast(
-            "epoch",
-            "begin_epoch",
-            lambda shard: (part, network, spec, local[order[positions[shard]]], positions[shard]),
-        )
+        rows, network, spec = self._rows, self.member.network, self.spec
+
+        def arguments(shard: int) -> tuple[Any, ...]:
+            return rows.split, network, spec, rows.row_in_shard[order[positions[shard]]], positions[shard]
+
+        self._pool.broadcast("epoch", "begin_epoch", arguments)
         return positions
 
     def _rounds(self, epoch: int, n_rows: int) -> Iterator[Sequence[LocalBatch]]:
-        """The batches of each round of an epoch."""
+        """Yield the batches of each round of an epoch."""
         spec, n_steps = self.spec, self.member.n_steps(self.spec)
         keys = step_keys(spec, epoch, self.member.number, n_steps).tolist()
         for step, values in enumerate(step_values(spec, epoch, n_steps).tolist()):
@@ -86,63 +89,64 @@ class RoundTrainer:
             yield (LocalBatch(step, n_batch, keys[step], epoch * n_steps + step + 1, StepValues(*values)),)
 
     def _round(self, batches: Sequence[LocalBatch], positions: Sequence[NDArray[Any]]) -> float:
-        """Take the steps of a round; gives the sum of the losses of its rows."""
+        """Take the steps of a round; returns the sum of the losses of its rows."""
         (batch,) = batches
-        asked = np.flatnonzero(self.count_rows(batches, positions)).tolist()
+        shards = np.flatnonzero(self.count_rows(batches, positions)).tolist()
         arguments = (batch.step, batch.n_rows, batch.key, batch.values.dropout_factor, self.state.flat)
-        found = self._call("gradient", arguments, asked)
-        # Summed shard by shard, so that no worker's fate changes a bit.
-        loss, self._gradient[...] = found[0]
-        for own, gradient in found[1:]:
-            loss += own
+        results = self._call("gradient", arguments, shards)
+        # Summed in the order of the shards, so that the loss of a worker does not change the rounding.
+        loss, self._gradient[...] = results[0]
+        for shard_loss, gradient in results[1:]:
+            loss += shard_loss
             self._gradient += gradient
         with np.errstate(all="ignore"):
             self._step(batch.count, batch.values)
         return float(loss) * batch.n_rows
 
     def count_rows(self, batches: Sequence[LocalBatch], positions: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-        """How many rows of some neighbouring batches each shard has (n_shards,)."""
+        """Number of rows of consecutive batches in each shard (n_shards,)."""
         first = batches[0].step * self.spec.batch_size
         ends = (first, first + sum(batch.n_rows for batch in batches))
-        return np.asarray([np.diff(np.searchsorted(own, ends))[0] for own in positions])
+        return np.asarray([np.diff(np.searchsorted(shard_positions, ends))[0] for shard_positions in positions])
 
-    def _call(self, method: str, arguments: tuple[Any, ...], asked: list[int]) -> list[Any]:
-        """What these shards answer; one that takes far longer than ever is lost."""
-        started, most = monotonic(), max(MIN_TIMEOUT, TIMEOUT_FACTOR * self._longest)
-        found = self._pool.call(method, lambda shard: arguments, asked, most)
+    def _call(self, method: str, arguments: tuple[Any, ...], shards: list[int]) -> list[Any]:
+        """Call a method of these shards; a worker that exceeds the time limit of a round is treated as lost."""
+        started, timeout = monotonic(), max(MIN_TIMEOUT, TIMEOUT_FACTOR * self._longest)
+        results = self._pool.call(method, lambda shard: arguments, shards, timeout)
         self._longest = max(self._longest, monotonic() - started)
-        return found
+        return results
 
 
 class LocalTrainer(RoundTrainer):
-    """Trains a member by rounds of `n_local` steps, after which parameters and optimizer state are averaged.
+    """Trains a member by rounds of `local_steps` steps, after which parameters and optimizer state are averaged.
 
-    A shard counts by its rows in the batches of the round. With one step, and an optimizer that is linear in the
-    gradient, the average is that of a synchronous round.
+    The average is weighted by the rows of each shard in the batches of the round. With one local step, and an optimizer
+    that is linear in the gradient, the result is that of a synchronous round.
     """
 
     def __init__(
-        self, pool: "ShardPool", rows: ShardedRows, member: Member, spec: TrainingSpec, state: MemberState, n_local: int
-    ) -> None:
+        self, pool: "ShardPool", rows: ShardedRows, member: Member, spec: TrainingSpec, state: MemberState,
+        local_steps: int,
+    ) -> None:  # fmt: skip
         super().__init__(pool, rows, member, spec, state)
-        self._n_local = n_local
+        self._local_steps = local_steps
 
     def _rounds(self, epoch: int, n_rows: int) -> Iterator[Sequence[LocalBatch]]:
         batches = [batch for (batch,) in super()._rounds(epoch, n_rows)]
-        for start in range(0, len(batches), self._n_local):
-            yield tuple(batches[start : start + self._n_local])
+        for start in range(0, len(batches), self._local_steps):
+            yield tuple(batches[start : start + self._local_steps])
 
     def _round(self, batches: Sequence[LocalBatch], positions: Sequence[NDArray[Any]]) -> float:
         n_rows = self.count_rows(batches, positions)
-        asked, arrays = np.flatnonzero(n_rows).tolist(), [self.state.flat, *self.state.optimizer.values()]
-        found = self._call("local_steps", (tuple(batches), *arrays), asked)
+        shards, arrays = np.flatnonzero(n_rows).tolist(), [self.state.flat, *self.state.optimizer.values()]
+        results = self._call("local_steps", (tuple(batches), *arrays), shards)
         with np.errstate(all="ignore"):
-            for place, array in enumerate(arrays, start=1):
-                if len(found) == 1:
-                    array[...] = found[0][place]
+            for index, array in enumerate(arrays, start=1):
+                if len(results) == 1:
+                    array[...] = results[0][index]
                     continue
                 mean = np.zeros(array.shape, np.float64)
-                for shard, own in zip(asked, found, strict=True):
-                    mean += own[place] * (n_rows[shard] / n_rows.sum())
+                for shard, result in zip(shards, results, strict=True):
+                    mean += result[index] * (n_rows[shard] / n_rows.sum())
                 array[...] = mean
-        return float(sum(own[0] for own in found))
+        return float(sum(result[0] for result in results))

@@ -25,7 +25,7 @@ def configure_shards(
     """
     inputs = sharded_inputs(prepared.train.samples)
     assert inputs is not None
-    n_rows, notes = [len(rows) for rows in inputs.rows_of], list[str]()
+    n_rows, notes = [len(rows) for rows in inputs.rows_by_shard], list[str]()
     inputs.local_steps = local_steps or _local_steps_of(earlier)
     if not inputs.local_steps:
         member = prepared.members[0]
@@ -54,16 +54,18 @@ def _local_steps_of(sittings: Sequence[Sitting]) -> int:
 
 
 def _notes(times: RoundTimes) -> list[str]:
-    seconds, notes = times.seconds_of_step(times.local_steps), list[str]()
+    seconds, notes = times.step_seconds(times.local_steps), list[str]()
     if times.local_steps > 1:
+        whole, work = _format(times.synchronous_round), _format(times.local_gradient)
         notes.append(
-            f"a round takes {_format(times.round)}, the work in it {_format(times.share)}: {times.local_steps} local "
-            "steps are taken between two rounds. --local-steps 1 trains as one machine does."
+            f"a round takes {whole}, the work in it {work}: {times.local_steps} local steps are taken between two "
+            "rounds. --local-steps 1 trains as one machine does."
         )
-    if times.whole < seconds:
+    if times.batch_gradient < seconds:
+        alone = _format(times.batch_gradient)
         notes.append(
-            f"a step takes {_format(seconds)} on this cluster and {_format(times.whole)} on one of its workers alone: "
-            "if the table fits on one machine, training without --cluster is faster."
+            f"a step takes {_format(seconds)} on this cluster and {alone} on one of its workers alone: if the table "
+            "fits on one machine, training without --cluster is faster."
         )
     return notes
 

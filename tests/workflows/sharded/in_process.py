@@ -27,7 +27,7 @@ class Pool:
     def rebalance(self):
         pass
 
-    def call(self, method, arguments, only=None, most_seconds=None):
+    def call(self, method, arguments, only=None, timeout=None):
         numbers = range(self.n_shards) if only is None else only
         return [getattr(self._objects[shard], method)(*arguments(shard)) for shard in numbers]
 
