@@ -1,1 +1,1 @@
-"""From a config to all that the first step of a training needs, and all that can fail before it."""
+"""Prepares a training: everything between the config and the first step, including all checks."""

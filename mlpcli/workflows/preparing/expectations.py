@@ -1,4 +1,4 @@
-"""The gates under `expect`: what may be asked of which rows."""
+"""Checks the gates of the section `expect`, and names what is chosen on validation rows."""
 
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import Task
@@ -12,7 +12,7 @@ from mlpcli.workflows.preparing.networks.early_stopping import scored_epochs
 from mlpcli.workflows.preparing.resolution import has_validation, uses_folds
 from mlpcli.workflows.scoring.predictions import notes_on_bounds
 
-# What validation rows may choose, and the key that has it chosen.
+# What can be chosen on validation rows, and the config key of that choice.
 SELECTION_KEYS = {
     "epoch": "training.early_stopping",
     "bin edges": "preprocess.encoding",
@@ -23,16 +23,16 @@ SELECTION_KEYS = {
 
 
 def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
-    """What the validation rows choose, of CHOOSERS: their scores are then the best of several, and optimistic.
+    """Which of SELECTION_KEYS are chosen on the validation rows, whose scores are therefore optimistic.
 
-    Folds that members leave out are such rows as well: the epoch and the temperature are chosen by the answers of the
-    members that have not seen them, and bin edges by the targets of all rows.
+    With folds all training rows are validation rows: out-of-fold predictions choose the epoch and the temperature, and
+    the targets of all rows choose the bin edges.
     """
     config = loaded.config
     if not has_validation(loaded):
         return ()
-    judged = scored_epochs(config.training)
-    n_candidates = config.training.epochs if judged is None else len(judged)
+    scored = scored_epochs(config.training)
+    n_candidates = config.training.epochs if scored is None else len(scored)
     is_chosen = {
         "epoch": config.training.early_stopping is not None and n_candidates > 1,
         "bin edges": uses_folds(loaded) and config.preprocess.encoding.uses_targets,
@@ -40,30 +40,30 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
         "temperature": config.postprocess.calibration == "temperature",
         "threshold": isinstance(config.postprocess.threshold, str),
     }
-    return tuple(what for what in SELECTION_KEYS if is_chosen[what])
+    return tuple(choice for choice in SELECTION_KEYS if is_chosen[choice])
 
 
 def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> list[str]:
-    """What is odd about the gates of `expect`.
+    """Check the gates of `expect`; returns notes on unusual ones.
 
-    Raises ConfigError for an unknown metric, a bound that no model meets, no rows to judge on, or the end of an
-    interval on rows that chose.
+    Raises ConfigError for an unknown metric, a bound that no model can meet, gates without held-out rows, and a gate on
+    the end of an interval if the rows chose something.
     """
     config = loaded.config
-    known = gate_names(task, names, _interval_metrics(loaded, task, names))
+    allowed = gate_names(task, names, _interval_metrics(loaded, task, names))
     chosen = () if config.data.test is not None else chosen_on_validation(loaded)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric, bound in gates.items():
-            if metric.partition("[")[0].partition(".")[0] in (*INTERVAL_KEYS, *SET_KEYS) and metric not in known:
+            if metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and metric not in allowed:
                 raise loaded.error(
                     key,
                     f"{metric}: is a score of intervals or sets. It needs intervals.level, and rows used neither "
                     "for training nor for calibration, data.test: FILE",
                 )
-            if metric not in known:
-                raise loaded.error(key, explain_unknown_metric(metric, known))
+            if metric not in allowed:
+                raise loaded.error(key, explain_unknown_metric(metric, allowed))
             if chosen and without_end(metric) != metric:
-                choosers = ", ".join(f"{what} ({SELECTION_KEYS[what]})" for what in chosen)
+                choosers = ", ".join(f"{choice} ({SELECTION_KEYS[choice]})" for choice in chosen)
                 raise loaded.error(
                     key,
                     f"{metric}: there is no confidence interval on rows that chose the {choosers}: their scores "
@@ -74,11 +74,11 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
                 raise loaded.error(key, f"{metric} {bound:g}: {fault}")
         if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows that are not trained on: set data.validation or data.test.")
-    asked = make_gates(config.expect.min, config.expect.max)
-    notes = notes_on_bounds(asked)
+    all_gates = make_gates(config.expect.min, config.expect.max)
+    notes = notes_on_sides(all_gates)
     if config.intervals.level is not None and config.data.test is None:
         notes.append("intervals.level: coverage and width are reported for the rows of data.test, and there is none.")
-    if asked and chosen:
+    if all_gates and chosen:
         notes.append(
             f"the gates of expect are checked on the validation rows, which choose the {format_list(chosen)}: their "
             "scores are optimistic. Use other rows with data.test: FILE"
@@ -87,14 +87,14 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
 
 
 def _interval_metrics(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The scores of intervals on the test rows, and of an answer that is a quantile."""
+    """The metrics of intervals or sets on the test rows, and those of a predicted quantile."""
     config = loaded.config
     has_level = config.intervals.level is not None and config.data.test is not None
     return further_keys(task, names, has_level, isinstance(config.training.loss, Quantile))
 
 
 def check_test_file(loaded: LoadedConfig) -> list[str]:
-    """What is wrong with a test file that has the rows of the validation file; raises ConfigError where gates judge."""
+    """Notes on a test file that equals the validation file; raises ConfigError if gates would use its scores."""
     chosen = chosen_on_validation(loaded)
     if not chosen:
         return []

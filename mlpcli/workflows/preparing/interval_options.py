@@ -1,4 +1,4 @@
-"""The section `intervals`: what goes with the rest of a config."""
+"""Checks the section `intervals` against the rest of the config, and makes the groups of intervals."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from mlpcli.workflows.preparing.rows.splits import Split
 
 
 def check_intervals(loaded: LoadedConfig, task: Task) -> None:
-    """Raise ConfigError where intervals are asked for that there cannot be."""
+    """Raise ConfigError if the section `intervals` cannot be combined with the rest of the config."""
     options, data = loaded.config.intervals, loaded.config.data
-    asked = [("by", options.by), ("level", options.level), ("rows", None if options.rows == "auto" else options.rows)]
-    keys = [f"intervals.{key}" for key, value in asked if value not in (None, "none")]
+    values = {"by": options.by, "level": options.level, "rows": None if options.rows == "auto" else options.rows}
+    keys = [f"intervals.{key}" for key, value in values.items() if value not in (None, "none")]
     if not keys:
         return
     if data.weight is not None:
@@ -41,32 +41,32 @@ def check_intervals(loaded: LoadedConfig, task: Task) -> None:
         raise loaded.error("intervals.by", f"{options.by} is the target, which forms groups for classification only.")
 
 
-def check_interval_groups(loaded: LoadedConfig, target: Target, part: Split | None) -> None:
-    """Raise ConfigError where the calibration rows have more groups than a model keeps."""
-    if part is not None:
-        interval_groups(loaded, target, part)
+def check_interval_groups(loaded: LoadedConfig, target: Target, split: Split | None) -> None:
+    """Raise ConfigError if the calibration rows have more groups than a model file can store."""
+    if split is not None:
+        interval_groups(loaded, target, split)
 
 
 def interval_groups(
-    loaded: LoadedConfig, target: Target, part: Split
+    loaded: LoadedConfig, target: Target, split: Split
 ) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
-    """The names of the groups of intervals, and the group of each calibration row (n_rows,); of no groups none.
+    """Names of the groups of intervals, and the group of each calibration row (n_rows,); () and None without groups.
 
-    Raises ConfigError for more groups than a model keeps.
+    Raises ConfigError for more groups than a model file can store.
     """
     by = loaded.config.intervals.by
     if by is None:
         return (), None
     if isinstance(target, ClassTarget) and by == target.name:
-        return target.labels, np.asarray(part.truth, np.int64)
-    assert part.by is not None
-    levels, codes = part.by.levels, part.by.codes
-    if MISSING in levels:  # a text that is spelled so
+        return target.labels, np.asarray(split.truth, np.int64)
+    assert split.by is not None
+    levels, codes = split.by.levels, split.by.codes
+    if MISSING in levels:  # a cell with this text counts as missing
         codes = np.where(codes < 0, levels.index(MISSING), codes)
-    found, dense = np.unique(codes, return_inverse=True)
-    if len(found) > MAX_GROUPS:
+    group_codes, groups = np.unique(codes, return_inverse=True)
+    if len(group_codes) > MOST_GROUPS:
         raise loaded.error(
             "intervals.by",
-            f"{by} has {len(found)} values, and at most {MAX_GROUPS} groups of intervals are supported.",
+            f"{by} has {len(group_codes)} values, and at most {MOST_GROUPS} groups of intervals are supported.",
         )
-    return tuple(MISSING if code < 0 else levels[code] for code in found.tolist()), np.asarray(dense, np.int64)
+    return tuple(MISSING if code < 0 else levels[code] for code in group_codes.tolist()), np.asarray(groups, np.int64)

@@ -1,4 +1,4 @@
-"""Prepared data for another network: what the rows and their inputs do not depend on is resolved anew."""
+"""Reuses prepared data for another network: only what does not affect the rows and their inputs is resolved again."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from mlpcli.workflows.preparing.networks.specs import draw_member_specs, trainin
 from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.resolution import resolve_loss, resolve_output_activation
 
-# Keys that say nothing of the rows, their inputs and their targets; of layers only the hidden ones.
+# Keys that do not affect the rows, their inputs and their targets (of the layers only the hidden ones do not).
 NETWORK_KEYS = (
     "model.layers", "model.activation", "model.initializer", "model.output_bias", "model.dropout",
     "model.parametrization", "model.scale_inputs", "model.numeric_embedding", "model.category_embedding",
@@ -27,19 +27,19 @@ NETWORK_KEYS = (
 
 
 def data_settings(loaded: LoadedConfig) -> Mapping[str, Any]:
-    """The keys of the config that prepared data depends on, with their values."""
+    """The config keys that affect prepared data, with their values: equal settings share prepared data."""
     plain = as_plain(loaded.config)
-    kept = {
+    settings = {
         key: value
         for key, value in flattened(plain)
-        if not any(key == one or key.startswith(f"{one}.") for one in NETWORK_KEYS)
+        if not any(key == network_key or key.startswith(f"{network_key}.") for network_key in NETWORK_KEYS)
     }
     layers = loaded.config.model.layers
-    return kept | {"model.layers": (layers[0], layers[-1], len(layers) > 1)}
+    return settings | {"model.layers": (layers[0], layers[-1], len(layers) > 1)}
 
 
 def reprepare(prepared: Prepared, loaded: LoadedConfig) -> Prepared:
-    """The same rows for the network and the course of another config; the two must agree in `data_settings`.
+    """Prepare another config with the rows of `prepared`; both configs must have equal `data_settings`.
 
     Raises ConfigError as `prepare` does.
     """

@@ -1,4 +1,4 @@
-"""From what the config leaves open (`auto`) and what the data says to one network and one loss."""
+"""Resolves the `auto` values of loss, output activation, label smoothing and target transform."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from mlpcli.data.targets.transforms import TargetTransform
 from mlpcli.evaluation.metrics.scores import find_metric
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, Poisson, Quantile, SquaredError
 
-# Losses that a task can be trained with; the first is what `auto` means.
+# The losses that each task supports.
 TASK_LOSSES: dict[str, tuple[str, ...]] = {
     "classification": ("cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error", "huber"),
     "regression": ("squared_error", "absolute_error", "huber", "poisson", "quantile"),
@@ -25,10 +25,10 @@ DEFAULT_LOSSES: dict[str, Loss] = {
     "multilabel": BinaryCrossEntropy(),
 }
 
-# What `label_smoothing: auto` is where labels are judged (RealMLP's value).
+# The value of `label_smoothing: auto` if the metric scores labels (the value of RealMLP).
 AUTO_LABEL_SMOOTHING = 0.1
 
-# Output activations whose values a loss's logarithms can take.
+# Output activations whose range is in the domain of the logarithms of a loss.
 PROBABILITIES = ("sigmoid", "softmax")
 POSITIVES = ("exp", "softplus", "sigmoid", "softmax", "relu")
 UNBOUNDED_POSITIVES = ("exp", "softplus", "relu", "identity")
@@ -43,9 +43,9 @@ SEVERAL_ROUNDS = "Write members.folds, and a count that is several times that."
 
 
 def uses_folds(loaded: LoadedConfig) -> bool:
-    """Whether the members leave out folds of the training rows, which are then the validation rows.
+    """Whether each member leaves out a fold of the training rows, so that all training rows are validation rows.
 
-    Raises ConfigError where that goes with nothing else in the config.
+    Raises ConfigError if folds cannot be combined with the rest of the config.
     """
     members = loaded.config.model.members
     if members.rows != "folds":
@@ -59,8 +59,8 @@ def uses_folds(loaded: LoadedConfig) -> bool:
     if members.folds is not None and members.count % members.folds:
         raise loaded.error("model.members.folds", f"{members.folds} does not divide the {members.count} members.")
     held_out = loaded.config.data.validation
-    is_way = isinstance(held_out, HeldOut) and held_out.column is None
-    if held_out and not is_way:
+    is_strategy = isinstance(held_out, HeldOut) and held_out.column is None
+    if held_out and not is_strategy:
         raise loaded.error(
             "data.validation", "model.members.rows: folds defines the validation rows. Write validation: null."
         )
@@ -83,7 +83,7 @@ def _check_repeats(loaded: LoadedConfig) -> None:
 
 
 def check_selection(loaded: LoadedConfig) -> None:
-    """Raise ConfigError where members are to be selected and there is nothing to select among, or by."""
+    """Raise ConfigError if members should be selected, but there are no validation rows or not enough members."""
     members = loaded.config.model.members
     if members.select == "all":
         return
@@ -101,16 +101,16 @@ def check_selection(loaded: LoadedConfig) -> None:
 
 
 def has_validation(loaded: LoadedConfig) -> bool:
-    """Whether there will be validation rows."""
+    """Whether the config gives validation rows: a split, a file or folds."""
     return bool(loaded.config.data.validation) or uses_folds(loaded)
 
 
 def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
-    """The loss of the task; raises ConfigError for one that does not go with it."""
+    """The configured loss, or the default of the task; raises ConfigError for a loss that the task does not support."""
     _check_layers(loaded)
     configured = loaded.config.training.loss
     if isinstance(configured, str):
-        # One output can only be the probability of the second of two classes.
+        # A single output is the probability of the second of two classes.
         single = task == "classification" and loaded.config.model.layers[-1] == 1
         return BinaryCrossEntropy() if single else DEFAULT_LOSSES[task]
     if configured.name not in TASK_LOSSES[task]:
@@ -130,39 +130,42 @@ def resolve_loss(loaded: LoadedConfig, task: Task) -> Loss:
 
 
 def resolve_label_smoothing(loss: Loss, metric: str) -> Loss:
-    """The loss with a number for `label_smoothing`: smoothed targets help labels and bend probabilities."""
+    """Resolve `label_smoothing: auto`: smoothing improves labels, but distorts probabilities.
+
+    So it is used only if `metric` scores labels.
+    """
     if not isinstance(loss, CrossEntropy | BinaryCrossEntropy) or loss.label_smoothing != "auto":
         return loss
-    judges_labels = metric != "loss" and not find_metric(metric).judges_probabilities
-    return replace(loss, label_smoothing=AUTO_LABEL_SMOOTHING if judges_labels else 0.0)
+    scores_labels = metric != "loss" and not find_metric(metric).judges_probabilities
+    return replace(loss, label_smoothing=AUTO_LABEL_SMOOTHING if scores_labels else 0.0)
 
 
 def label_smoothing_of(loss: Loss) -> float:
-    """The resolved label smoothing; 0 of a loss without one."""
+    """The resolved label smoothing, from 0 to 1; 0 for a loss without it."""
     smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else 0.0
     return 0.0 if smoothing == "auto" else smoothing
 
 
 def smoothing_note(configured: Loss, loss: Loss, metric: str) -> list[str]:
-    """A sentence where `auto` smooths: the losses shown are of smoothed targets, the probabilities less sure."""
+    """A note if `auto` became smoothing: losses are those of smoothed targets, and probabilities less confident."""
     if configured == loss or not label_smoothing_of(loss):
         return []
     return [f"label_smoothing auto is {label_smoothing_of(loss):g}: {metric} scores labels, not probabilities."]
 
 
 def estimates_means(loss: Loss) -> bool:
-    """Whether the outputs of least loss are the mean of the targets: of classes their probabilities."""
+    """Whether the mean of the targets minimizes the loss; for classes these are their probabilities."""
     return isinstance(loss, CrossEntropy | BinaryCrossEntropy | SquaredError)
 
 
 def resolve_output_activation(loaded: LoadedConfig, loss: Loss) -> str:
-    """The activation of the last layer: the user's, or the loss's partner."""
+    """The activation of the last layer: the configured one, or the canonical one of the loss."""
     configured = loaded.config.model.output_activation
     return loss.canonical_activation if configured == "auto" else configured
 
 
 def domain_warning(loss: Loss, output_activation: str) -> str:
-    """One sentence where the outputs can leave what the loss is defined on, else ""."""
+    """A sentence if the outputs can leave the domain of the loss, else ""."""
     domain = LOSS_DOMAINS.get(loss.name, (output_activation,))
     if output_activation in domain:
         return ""
@@ -173,9 +176,10 @@ def domain_warning(loss: Loss, output_activation: str) -> str:
 
 
 def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation: str) -> TargetTransform:
-    """What regression targets become: `auto` divides counts by their mean, and leaves numbers for a bounded output.
+    """The transform of regression targets; raises ConfigError for one that poisson does not support.
 
-    Divided by their mean, counts of any size have gradients of the same size, and the rate means the same.
+    `auto` standardizes targets for a linear output, and leaves them unchanged for a bounded one. It divides counts for
+    poisson by their mean, so that gradients, and the effect of the learning rate, do not depend on their unit.
     """
     configured = loaded.config.preprocess.target
     if configured == "auto":
@@ -192,14 +196,14 @@ def resolve_target_transform(loaded: LoadedConfig, loss: Loss, output_activation
 def _check_layers(loaded: LoadedConfig) -> None:
     layers = loaded.config.model.layers
     if len(layers) < 2:
-        meant = ", ".join(map(str, ["auto", *(layers if layers != ("auto",) else ()), "auto"]))
-        raise loaded.error("model.layers", f"needs at least the inputs and the outputs. Write [{meant}].")
+        suggestion = ", ".join(map(str, ["auto", *(layers if layers != ("auto",) else ()), "auto"]))
+        raise loaded.error("model.layers", f"needs at least the inputs and the outputs. Write [{suggestion}].")
     if "auto" in layers[1:-1]:
         raise loaded.error("model.layers", "only the first and the last size can be auto: give the hidden sizes.")
 
 
 def class_target_table(n_classes: int, n_outputs: int, loss: Loss, dtype: str) -> NDArray[np.floating]:
-    """Row `code` is what the outputs should be for that class (n_classes, n_outputs), smoothed if the loss asks."""
+    """The target outputs of each class (n_classes, n_outputs), by class code, with the label smoothing of the loss."""
     smoothing = label_smoothing_of(loss)
     if n_outputs == 1:
         table = np.array([[0.0], [1.0]])

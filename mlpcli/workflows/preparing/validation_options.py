@@ -42,10 +42,10 @@ def split_strategy(loaded: LoadedConfig) -> HeldOut | None:
     strategy = loaded.config.data.validation
     if not isinstance(strategy, HeldOut):
         return None
-    asked = [key for key in ("column", "group", "time", "hash", "copies") if getattr(strategy, key) is not None]
-    if len(asked) != 1 and asked != ["group", "time"]:
-        said = "does not say how to hold out rows" if not asked else f"{' and '.join(asked)} cannot be combined"
-        raise loaded.error("data.validation", f"{said}. Write one of {STRATEGIES}.")
+    keys = [key for key in ("column", "group", "time", "hash", "copies") if getattr(strategy, key) is not None]
+    if len(keys) != 1 and keys != ["group", "time"]:
+        fault = "does not say how to hold out rows" if not keys else f"{' and '.join(keys)} cannot be combined"
+        raise loaded.error("data.validation", f"{fault}. Write one of {STRATEGIES}.")
     if (strategy.column is None) != (strategy.equals is None):
         missing = "column" if strategy.column is None else "equals"
         raise loaded.error("data.validation", f"{missing} is missing: {{column: fold, equals: val}}.")

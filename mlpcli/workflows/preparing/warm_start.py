@@ -110,7 +110,7 @@ def check_warm_start(loaded: LoadedConfig, start: WarmStart, output_activation: 
         raise loaded.error("task", f"{path} is for {model.target.task}.")
     recorded = model.record.get("config", {})
     for section in FIXED_SECTIONS:
-        before, now = (dict(flattened(_mapping(one), f"{section}.")) for one in (
+        before, now = (dict(flattened(_mapping(section_values), f"{section}.")) for section_values in (
             recorded.get(section, {}), as_plain(getattr(config, section))))  # fmt: skip
         for key in now:
             if key in before and _as_list(before[key]) != _as_list(now[key]):

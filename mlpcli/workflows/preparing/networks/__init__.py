@@ -1,1 +1,1 @@
-"""From a config and its data to the networks of a training, and how they are trained."""
+"""Builds the networks and the training specs of a config and its data."""

@@ -1,4 +1,4 @@
-"""How to train, as the config says: what all members share, and what each has drawn for itself."""
+"""Makes the training spec of a config, and that of each member with its drawn values."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,10 @@ from mlpcli.workflows.preparing.warm_start import WarmStart
 def training_spec(
     loaded: LoadedConfig, loss: Loss, n_rows: int, start: WarmStart | None = None, chunk_rows: int | None = None
 ) -> TrainingSpec:
-    """How to train, with every `auto` resolved but the threads, which depend on the engine."""
+    """The training spec, with every `auto` resolved except the threads, which depend on the engine.
+
+    `n_rows` are the training rows, and `chunk_rows` the rows of a chunk on disk, None for rows in memory.
+    """
     training = loaded.config.training
     factor = 1.0 if start is None else start.learning_rate_factor
     optimizer = replace(training.optimizer, learning_rate=training.optimizer.learning_rate * factor)
@@ -40,7 +43,7 @@ def training_spec(
 def draw_member_specs(
     loaded: LoadedConfig, shared: TrainingSpec, n_rows: int, start: WarmStart | None = None
 ) -> tuple[tuple[Mapping[str, Any], ...], tuple[TrainingSpec, ...]]:
-    """What each member has drawn, by key, and how it is trained; both empty where members draw nothing."""
+    """The drawn values by key and the training spec of each member; both empty if members draw nothing."""
     if not loaded.config.model.members.draw:
         return (), ()
     configs = member_configs(loaded)

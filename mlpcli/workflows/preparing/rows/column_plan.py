@@ -1,4 +1,4 @@
-"""Which columns of the training table are inputs, targets and weights, and which hold rows out."""
+"""Assigns the columns of the training table to inputs, targets and weights, and to the keys that hold rows out."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ class ColumnPlan:
 
 def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
     """Assign a use to each column; raises ConfigError for a missing column or one with conflicting uses."""
-    data, found = loaded.config.data, list(table.names)
+    data, columns = loaded.config.data, list(table.names)
     held_out = split_columns(loaded)
     _require(loaded, table, "data.target", data.target)
     _require(loaded, table, "data.drop", data.drop, table.column_names)
@@ -44,7 +44,7 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
         _require(loaded, table, f"data.validation.{key}", [name] if is_named else ())
         if key != "column" and name in data.target:
             raise loaded.error(f"data.validation.{key}", f"{name} is the target.")
-    taken = {*data.target, *data.drop, data.weight or "", *held_out.keys} - {""}
+    non_inputs = {*data.target, *data.drop, data.weight or "", *held_out.keys} - {""}
     if len(set(data.target)) < len(data.target):
         raise loaded.error("data.target", "names a column twice.")
     if data.weight in data.target:
@@ -56,22 +56,22 @@ def plan_columns(loaded: LoadedConfig, table: Table) -> ColumnPlan:
             raise loaded.error("data.columns", f"{name} is the target: it can be read as number or category only.")
     if data.features is not None:
         for name in data.features:
-            if name in taken:
+            if name in non_inputs:
                 raise loaded.error(
                     "data.features", f"{name} is also a target, a weight, dropped or used by data.validation."
                 )
         features = tuple(dict.fromkeys(data.features))
     else:
-        features = tuple(name for name in found if name not in taken)
+        features = tuple(name for name in columns if name not in non_inputs)
     if not features:
         raise loaded.error("data.drop", f"no input column is left in {table.name}.")
     return ColumnPlan(features, data.target, data.weight or "", **asdict(held_out), by=by)
 
 
 def _require(
-    loaded: LoadedConfig, table: Table, key: str, names: Iterable[str], known: Sequence[str] | None = None
+    loaded: LoadedConfig, table: Table, key: str, names: Iterable[str], columns: Sequence[str] | None = None
 ) -> None:
-    known = table.names if known is None else known
+    columns = table.names if columns is None else columns
     for name in names:
-        if name not in known:
-            raise loaded.error(key, f"no column {name!r} in {table.name}.{name_hint(name, known)}")
+        if name not in columns:
+            raise loaded.error(key, f"no column {name!r} in {table.name}.{name_hint(name, columns)}")

@@ -1,4 +1,4 @@
-"""Where the rows of a training are kept: in memory, or on disk where they would not fit."""
+"""Decides whether the rows of a training are stored in memory or on disk, and transforms them there."""
 
 import math
 import os
@@ -20,35 +20,38 @@ from mlpcli.machine import memory_of_machine
 from mlpcli.training.rows import MIXED_CHUNKS
 from mlpcli.workflows.preparing.networks.input_size import count_inputs, max_inputs
 
-# What the program itself takes: Python, NumPy, pandas, buffers.
+# Memory of the program itself: Python, NumPy, pandas, buffers. And the least memory that is assumed for data.
 BASE_BYTES = 150_000_000
 MIN_BYTES = 32_000_000
-# Bytes in memory for each byte of the inputs: copies, targets, row numbers. And those of a table that is being read.
+# Bytes of memory per byte of inputs, for copies, targets and row indices. And the bytes for reading a table.
 OVERHEAD = 1.3
 READING_BYTES = 32_000_000
-# Fraction of the memory for data that mapped pages may take, and the chunks that are mixed together.
+# Fraction of the memory for data that mapped pages may use, and that the chunks that are shuffled together may use.
 MAPPED_FRACTION = 0.25
-# Cells that are transformed together, and the fewest rows: each column of them costs a few calls.
+# Cells that are transformed in one chunk, and its least rows, since each column costs a few calls per chunk.
 CHUNK_CELLS, MIN_CHUNK_ROWS = 1 << 21, 1 << 13
-# Training rows that are scored at the end where they lie on disk: a random sample.
+# Training rows on disk that are scored at the end, as a random sample.
 SCORED_ROWS = 1_000_000
 
 
 def memory_limit(loaded: LoadedConfig) -> int | None:
-    """Bytes the process may hold, None for any number; raises ConfigError for a text that is no amount."""
-    asked = loaded.config.budget.memory
-    if asked is None:
+    """The limit of the process's memory in bytes, None without one; raises ConfigError for an invalid amount."""
+    configured = loaded.config.budget.memory
+    if configured is None:
         return None
     try:
-        return parse_memory(asked)
+        return parse_memory(configured)
     except ValueError as error:
         raise loaded.error(
-            "budget.memory", f"{asked!r} is not an amount of memory. Write 500MB, 2GB or 2GiB."
+            "budget.memory", f"{configured!r} is not an amount of memory. Write 500MB, 2GB or 2GiB."
         ) from error
 
 
 def memory_for_data(loaded: LoadedConfig) -> int | None:
-    """Bytes for the rows: of the budget, else of half of what the container or machine has; None: unknown."""
+    """Bytes available for rows, of the budget or else of half the memory of the container or machine.
+
+    None if that is unknown.
+    """
     limit, machine = memory_limit(loaded), memory_of_machine()
     if limit is None and machine is None:
         return None
@@ -57,7 +60,7 @@ def memory_for_data(loaded: LoadedConfig) -> int | None:
 
 
 def store_options(loaded: LoadedConfig) -> StoreOptions:
-    """Where the columns of a large training table go, and over how many buckets its rows are scattered."""
+    """Where columns that do not fit into memory are stored, and over how many buckets their rows are scattered."""
     config = loaded.config
     budget = memory_for_data(loaded)
     itemsize = np.dtype(config.training.dtype).itemsize
@@ -75,7 +78,10 @@ def store_options(loaded: LoadedConfig) -> StoreOptions:
 
 
 def temporary_folder(loaded: LoadedConfig) -> str:
-    """The folder of temporary data: `data.cache`, or where the run will be; raises ConfigError for no folder."""
+    """The folder for temporary data: `data.cache`, or the parent of the run folder.
+
+    Raises ConfigError if `data.cache` is not a folder.
+    """
     cache = loaded.config.data.cache
     if cache is not None:
         if not os.path.isdir(cache):
@@ -86,12 +92,12 @@ def temporary_folder(loaded: LoadedConfig) -> str:
 
 
 def chunk_rows(table: Table, n_rows: int) -> int | None:
-    """Rows that stand together on disk, of `n_rows` training rows; None for rows in memory."""
+    """Rows of a chunk on disk, for `n_rows` training rows; None for rows in memory."""
     return None if table.n_buckets == 1 else max(1, math.ceil(n_rows / table.n_buckets))
 
 
 def disk_notes(table: Table, n_rows: int) -> list[str]:
-    """What the user should know of `n_rows` training rows that are read from disk."""
+    """Notes for the user if the `n_rows` training rows are on disk."""
     if table.n_buckets == 1:
         return []
     return [
@@ -103,29 +109,28 @@ def disk_notes(table: Table, n_rows: int) -> list[str]:
 def transform_rows(
     loaded: LoadedConfig, preprocessor: Preprocessor, table: Table, rows: Rows, dtype: DTypeLike
 ) -> tuple[NDArray[np.floating], TransformCounts]:
-    """The inputs of some rows; and what was odd.
+    """Transform rows to inputs (n_rows, n_in); returns them and the counts of missing and unseen cells.
 
-    They are in memory or, where the table was scattered over buckets, on disk; those of distant columns stay where they
-    are.
+    The inputs are in memory, or on disk if the table is; those of remote columns are a proxy.
     """
     if isinstance(table.columns, RemoteColumns):
         return table.columns.inputs(preprocessor, rows, dtype)
     shape = (len(rows), len(preprocessor.feature_names))
     if table.n_buckets == 1:
         X: NDArray[np.floating] = np.zeros(shape, dtype)
-        width = len(preprocessor.columns)
+        n_columns = len(preprocessor.columns)
     else:
         PAGE_WATCHER.limit = int((memory_for_data(loaded) or MIN_BYTES) * MAPPED_FRACTION)
         X = MappedFile(temporary_folder(loaded), shape[0] * shape[1] * np.dtype(dtype).itemsize).array(shape, dtype)
-        width = shape[1]  # what is written stays in memory until it is released
-    # Rows far apart touch as many pages of a column on disk as those between them.
+        n_columns = shape[1]  # written pages stay in memory until they are released
+    # Scattered rows of a column on disk read as many pages as all rows between them.
     density = len(rows) / max(table.n_rows, 1)
-    n_at_once = max(int(density * CHUNK_CELLS) // max(width, 1), MIN_CHUNK_ROWS)
+    n_chunk_rows = max(int(density * CHUNK_CELLS) // max(n_columns, 1), MIN_CHUNK_ROWS)
 
-    def write(some: slice) -> TransformCounts:
-        _, counts = transform(preprocessor, table, dtype, rows[some], out=X[some])
-        PAGE_WATCHER.release()  # of columns on disk
+    def write(chunk: slice) -> TransformCounts:
+        _, counts = transform(preprocessor, table, dtype, rows[chunk], out=X[chunk])
+        PAGE_WATCHER.release()  # releases pages of columns on disk
         return counts
 
-    slices = [slice(start, start + n_at_once) for start in range(0, len(rows), n_at_once)]
+    slices = [slice(start, start + n_chunk_rows) for start in range(0, len(rows), n_chunk_rows)]
     return X, sum(prefetch_map(write, slices, n_waiting=0), TransformCounts({}, {}))

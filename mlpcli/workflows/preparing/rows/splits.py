@@ -1,4 +1,4 @@
-"""The rows of each part, training, validation and test, as the network sees them and as they are scored."""
+"""The rows of each split (training, validation, test, calibration): inputs and targets of the network, and truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,9 +31,9 @@ Values = NDArray[np.float64]
 class Split:
     """One set of rows, for training or for scoring.
 
-    `truth` is what the answers are compared with, in the user's units: class codes (n_rows,), or numbers (n_rows,
-    n_targets). `weights` (n_rows,) come from the weight column alone; those in `samples` count class weights too. `by`
-    says of each row which group of intervals it belongs to.
+    `truth` has the true targets in the user's units: class codes (n_rows,), or numbers (n_rows, n_targets). `weights`
+    (n_rows,) are those of the weight column; the weights in `samples` include class weights. `by` has the group of
+    intervals of each row.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Split:
     by: CategoricalColumn | None = None
 
     def first(self, n_rows: int) -> "Split":
-        """Some of the rows, which of a table on disk are a random sample."""
+        """The first `n_rows` rows, which are a random sample if the table is on disk."""
         return self if len(self.truth) <= n_rows else self.only(slice(n_rows))
 
     def only(self, rows: slice | Rows) -> "Split":
-        """These rows."""
+        """A split of these rows alone."""
         samples = self.samples
         weights = None if samples.weights is None else samples.weights[rows]
         return replace(
@@ -73,7 +73,7 @@ class FoldRows:
 
 
 class SplitBuilder:
-    """Turns rows of a table into a `Split`; class weights are measured on the first one made, the training part."""
+    """Makes a `Split` of rows of a table. The training split must be made first: it determines the class weights."""
 
     def __init__(
         self,
@@ -92,37 +92,37 @@ class SplitBuilder:
         self.interval_by = training_table.interval_by
         self.dtype = loaded.config.training.dtype
         self.class_weights: Values | None = None
-        self.training_table, self.rows_of = training_table, dict[str, Rows]()
-        self.counts: dict[str, TransformCounts] = {}  # what was odd in the rows of each part
+        self.training_table, self.rows_by_split = training_table, dict[str, Rows]()
+        self.counts: dict[str, TransformCounts] = {}  # missing and unseen cells of each split
 
-    def rows(self, name: str, table: Table, rows: Rows) -> Split:
-        """Some rows of the training table."""
-        self.rows_of[name] = rows
+    def from_table(self, name: str, table: Table, rows: Rows) -> Split:
+        """Make the split `name` of rows of the training table."""
+        self.rows_by_split[name] = rows
         X, self.counts[name] = transform_rows(self.loaded, self.preprocessor, table, rows, self.dtype)
         return self.split(name, table, rows, X)
 
-    def file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Split, str]:
-        """The part in a file of its own, and the hash of that file."""
+    def from_file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Split, str]:
+        """Make the split `name` of a separate file; returns it and the SHA-256 of the file, and appends to `notes`."""
         with self.loaded.naming(f"data.{name}"):
-            return self._file(name, source, notes)
+            return self._read_file(name, source, notes)
 
-    def _file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Split, str]:
-        others = [schema for schema in (self.weight, self.interval_by) if schema is not None]
+    def _read_file(self, name: str, source: str | tuple[str, ...], notes: list[str]) -> tuple[Split, str]:
+        further_schemas = [schema for schema in (self.weight, self.interval_by) if schema is not None]
         table = read_scored_table(
-            self.loaded, f"data.{name}", source, self.preprocessor, self.target, others, self.has_header
+            self.loaded, f"data.{name}", source, self.preprocessor, self.target, further_schemas, self.has_header
         )
         rows, note = rows_with_target(table, self.target.names)
         notes += [*table.notes, *([f"{table.name}: {note}"] if note else [])]
-        rows, left_out = positive_weight_rows(table, "" if self.weight is None else self.weight.name, rows)
-        notes += left_out
+        rows, weight_notes = positive_weight_rows(table, "" if self.weight is None else self.weight.name, rows)
+        notes += weight_notes
         X, counts = transform_rows(self.loaded, self.preprocessor, table, rows, self.dtype)
-        odd = describe_counts(counts)
-        notes += [f"{table.name}: {odd}"] if odd else []
-        notes += age_notes(self.training_table, self.rows_of["train"], name, table, rows)
+        unusual = describe_counts(counts)
+        notes += [f"{table.name}: {unusual}"] if unusual else []
+        notes += age_notes(self.training_table, self.rows_by_split["train"], name, table, rows)
         return self.split(name, table, rows, X), table.sha256
 
     def split(self, name: str, table: Table, rows: Rows, X: NDArray[np.floating]) -> Split:
-        """The given rows of a table, whose inputs are `X`."""
+        """Make the split `name` of rows of a table, whose inputs are `X` (n_rows, n_in)."""
         weights = None if self.weight is None else row_weights(table, self.weight.name, rows)
         by = None if self.interval_by is None else group_labels(table, self.interval_by.name).take(rows)
         if isinstance(self.target, ClassTarget):
@@ -149,25 +149,26 @@ class SplitBuilder:
 
 
 def _class_weights(loaded: LoadedConfig, codes: Codes, labels: Sequence[str], weights: Values | None) -> Values | None:
-    """Weight of each class (n_classes,): n_rows / (n_classes * count) when balanced, as scikit-learn defines it.
+    """Weight of each class (n_classes,): n_rows / (n_classes * count) if balanced, as scikit-learn defines it.
 
-    A row of weight k counts as k rows. Classes without rows, which new rows for a model may lack, do not count: 1.
+    A row of weight k counts as k rows. Classes without rows, which occur with a warm start, are not counted and have
+    weight 1. Raises ConfigError for an unknown class, or if no weight is above 0.
     """
-    asked = loaded.config.training.class_weights
-    if asked is None:
+    configured = loaded.config.training.class_weights
+    if configured is None:
         return None
-    if asked == "balanced":
+    if configured == "balanced":
         counts = count_codes(codes, len(labels)) if weights is None else np.bincount(codes, weights, len(labels))
         has_rows = counts > 0
         balanced = np.ones(len(labels))
         balanced[has_rows] = counts.sum() / (np.count_nonzero(has_rows) * counts[has_rows])
         return balanced
-    unknown = [name for name in asked if name not in labels]
+    unknown = [name for name in configured if name not in labels]
     if unknown:
         raise loaded.error("training.class_weights", f"no class {unknown[0]!r}.{did_you_mean(unknown[0], labels)}")
-    if not any(asked.get(label, 1.0) > 0 for label in labels):
+    if not any(configured.get(label, 1.0) > 0 for label in labels):
         raise loaded.error("training.class_weights", "at least one class must have a weight above 0.")
-    return np.array([asked.get(label, 1.0) for label in labels])
+    return np.array([configured.get(label, 1.0) for label in labels])
 
 
 def _combined(weights: Values | None, class_weights: Values | None, codes: Codes) -> Values | None:
@@ -178,7 +179,7 @@ def _combined(weights: Values | None, class_weights: Values | None, codes: Codes
 
 
 def _normalized(weights: Values | None, dtype: str) -> NDArray[np.floating] | None:
-    """Weights of mean 1, so that the learning rate means the same with and without them."""
+    """Weights (n_rows,) scaled to mean 1, so that the effective learning rate does not depend on them."""
     if weights is None:
         return None
     if not weights.sum() > 0:

@@ -1,4 +1,4 @@
-"""The tables a config names, read and checked: which columns are inputs, targets, weights; which rows are held out."""
+"""Reads the tables of a config, infers the schemas of their columns, and casts them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -36,10 +36,10 @@ DATE_ORDERS = ("day_first", "month_first")
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """The training table with every column that is used cast by its role, and what was settled about it.
+    """The training table with its used columns cast by their schemas.
 
-    `further` columns are dropped, but their names say that they may tell which rows belong together. `interval_by` is
-    that of the groups of intervals, unless it is the target.
+    `entity_columns` are dropped columns whose names suggest that they identify groups of rows; they serve warnings
+    only. `interval_by` is the column of the groups of intervals, None if that is the target.
     """
 
     table: Table
@@ -48,12 +48,12 @@ class TrainingTable:
     features: tuple[ColumnSchema, ...]
     weight: ColumnSchema | None
     notes: tuple[str, ...]
-    further: tuple[ColumnSchema, ...] = ()
+    entity_columns: tuple[ColumnSchema, ...] = ()
     interval_by: ColumnSchema | None = None
 
 
 def table_format(loaded: LoadedConfig) -> TableFormat:
-    """How the config says the tables are written."""
+    """The table format that the config specifies; raises ConfigError for invalid separators or date formats."""
     data = loaded.config.data
     _check_signs(loaded, "data", data.decimal, data.thousands)
     for name, column in data.columns.items():
@@ -74,7 +74,7 @@ def _check_signs(loaded: LoadedConfig, key: str, decimal: str, thousands: str | 
 
 
 def writing_of(loaded: LoadedConfig) -> TextFormat:
-    """How cells are written, as far as the config says so for all columns."""
+    """The format of numbers and dates that the config specifies for all columns."""
     data = loaded.config.data
     return TextFormat(data.decimal, data.thousands, data.dates)
 
@@ -82,9 +82,9 @@ def writing_of(loaded: LoadedConfig) -> TextFormat:
 def read_training_table(
     loaded: LoadedConfig, store: StoreOptions | None = None, further: Iterable[str] = (), start: WarmStart | None = None
 ) -> Table:
-    """The file or files of `data.train`; large columns go where `store` says. `further` columns are read as well.
+    """Read the files of `data.train`; `further` names more columns to read, `store` says where large columns go.
 
-    With `start` the table is read as its model reads tables.
+    With `start` the table is read by the schemas of its model. Raises ConfigError and DataError.
     """
     data = loaded.config.data
     check_train_location(loaded)
@@ -103,12 +103,12 @@ def read_training_table(
 
 
 def check_train_location(loaded: LoadedConfig) -> None:
-    """Raise ConfigError for a file of `data.train` that is not here but beside the config."""
+    """Raise ConfigError for a file of `data.train` that exists only relative to the folder of the config."""
     _check_location(loaded, "data.train", loaded.config.data.train)
 
 
 def training_request(loaded: LoadedConfig, further: Iterable[str] = ()) -> tuple[Request, Sequence[str]]:
-    """What is wanted of the files of `data.train`, and the columns that somebody gave names to."""
+    """The columns to read from the files of `data.train` and how, and the names of columns that the config mentions."""
     data, held_out = loaded.config.data, split_columns(loaded)
     texts = {name for name, column in data.columns.items() if is_read_verbatim(column, data.decimal)}
     texts |= held_out.keys - {*data.target}
@@ -119,7 +119,7 @@ def training_request(loaded: LoadedConfig, further: Iterable[str] = ()) -> tuple
 
 
 def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
-    """The same of a data frame that takes the place of `data.train`: the columns that the training uses."""
+    """A table of those columns of a data frame that the training uses; the data frame replaces `data.train`."""
     data = loaded.config.data
     others = non_input_columns(loaded)
     wanted = None if data.features is None else frozenset(data.features) | others
@@ -130,12 +130,10 @@ def training_frame(loaded: LoadedConfig, rows: pd.DataFrame) -> Table:
 def resolve_columns(
     loaded: LoadedConfig, table: Table, lists_all: bool = False, start: WarmStart | None = None
 ) -> TrainingTable:
-    """Decide how every column of the training table that is used is read, and read it so.
+    """Infer the schema of each used column of the training table, and cast the table.
 
-    With `start` its inputs and targets are those of that model, read as it reads them.
-
-    Faults are raised together, three of them or, with `lists_all`, every one.
-    Raises ConfigError for names that are not there, DataError for columns that are not what they seem to be.
+    With `start` inputs and targets have the schemas of its model. Raises ConfigError for missing columns, and DataError
+    for columns with ambiguous or invalid cells: one error with the first three faults, or all with `lists_all`.
     """
     columns = plan_columns(loaded, table)
     options, writing = loaded.config.data.columns, writing_of(loaded)
@@ -147,41 +145,44 @@ def resolve_columns(
     findings = list(targets.findings)
     features = []
     for name in columns.features:
-        given = None if start is None else start.schemas[name]
-        schema, found = (given, []) if given else infer_schema(table, name, options.get(name, INFER), writing)
+        if start is not None:
+            features.append(start.schemas[name])
+            continue
+        schema, column_findings = infer_schema(table, name, options.get(name, INFER), writing)
         features.append(schema)
-        findings += found
-    raise_faults(findings, None if lists_all else 3)
+        findings += column_findings
+    refuse_faults(findings, None if lists_all else 3)
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
-    known = {*columns.features, *columns.targets}
-    for name, what in ((columns.fold, "fold"), (columns.group, "group"), (columns.id, "id"), (columns.by, "group")):
-        if name and name not in known:
+    cast_already = {*columns.features, *columns.targets}
+    for name, purpose in ((columns.fold, "fold"), (columns.group, "group"), (columns.id, "id"), (columns.by, "group")):
+        if name and name not in cast_already:
             schema = as_category(infer_schema(table, name, options.get(name, INFER), writing)[0])
             others.append(schema)
-            findings += find_equivalent_spellings(table, schema, what)
+            findings += find_merged_spellings(table, schema, purpose)
     if columns.time:
         others.append(infer_schema(table, columns.time, options.get(columns.time, INFER), writing)[0])
     used = distinct_schemas([*features, *targets.schemas, *others])
-    by = next((schema for schema in used if schema.name == columns.by and columns.by not in columns.targets), None)
-    further = _entity_columns(loaded, table, {schema.name for schema in used})
-    read = cast_table(table, [*used, *further])
-    notes = (*(finding.text for finding in findings), *missing_marker_notes(table, [*features, *targets.schemas]))
-    return TrainingTable(read, columns, targets, tuple(features), weight, notes, further, by)
+    by_name = {schema.name: schema for schema in used}
+    interval_by = None if columns.by in columns.targets else by_name.get(columns.by)
+    entity_columns = _entity_columns(loaded, table, set(by_name))
+    cast_columns = cast_table(table, [*used, *entity_columns])
+    notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
+    return TrainingTable(cast_columns, columns, targets, tuple(features), weight, notes, entity_columns, interval_by)
 
 
-def _entity_columns(loaded: LoadedConfig, table: Table, used: set[str]) -> tuple[ColumnSchema, ...]:
-    """Dropped columns that may tell which rows belong together, as far as they can be read without a question."""
-    found = []
+def _entity_columns(loaded: LoadedConfig, table: Table, used_names: set[str]) -> tuple[ColumnSchema, ...]:
+    """Schemas of dropped columns that may identify groups of rows, without those whose cells have faults."""
+    schemas = []
     for name in loaded.config.data.drop:
-        if name in table.columns and name not in used and may_group_rows(name):
+        if name in table.columns and name not in used_names and may_group_rows(name):
             schema, findings = infer_schema(table, name, INFER, writing_of(loaded))
-            found += [] if any(finding.is_fault for finding in findings) else [schema]
-    return tuple(found)
+            schemas += [] if any(finding.is_fault for finding in findings) else [schema]
+    return tuple(schemas)
 
 
 def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:
-    """How the sample weights are read; None where there are none."""
+    """The schema of the column of sample weights; None without one."""
     name, options = loaded.config.data.weight, loaded.config.data.columns
     if not name:
         return None
@@ -189,7 +190,7 @@ def weight_schema(loaded: LoadedConfig, table: Table) -> ColumnSchema | None:
 
 
 def is_read_verbatim(options: ColumnOptions, decimal: str) -> bool:
-    """Whether the cells of a column are to be read as they are written: the reader knows one decimal sign."""
+    """Whether the cells of a column must be read as text, because the reader supports only one format of numbers."""
     has_own_sign = options.decimal not in (None, decimal) or bool(options.thousands)
     has_affix = bool(options.prefix or options.suffix or options.parentheses)
     is_text = options.role not in ("number", None) or options.format is not None or options.missing is not None
@@ -205,14 +206,17 @@ def read_scored_table(
     others: Sequence[ColumnSchema],
     has_header: bool | None,
 ) -> Table:
-    """A validation or test file (`key` says which): the columns of the model, the targets and others, cast."""
+    """Read a validation or test file, and cast its inputs, targets and `others`.
+
+    `key` is the config key of the file, for messages. Raises ConfigError and DataError.
+    """
     data = loaded.config.data
     names = (source,) if isinstance(source, str) else source
     if "-" in names and "-" in data.train:
         raise loaded.error(key, "standard input is data.train already. Name a file.")
     source = source if isinstance(source, str) else _unwrapped(source)
     _check_location(loaded, key, [source] if isinstance(source, str) else source)
-    # Whether there is a header is found once: a few rows of a further file may look otherwise.
+    # Whether there is a header was detected in the training file; a short file could be misjudged.
     format = replace(table_format(loaded), header=has_header)
     schemas = [*preprocessor.schemas, *target.schemas, *others]
     table = cast_scored(read_columns(source, format, schemas), schemas, target.names, data.weight or "")
@@ -221,7 +225,7 @@ def read_scored_table(
 
 
 def _check_location(loaded: LoadedConfig, key: str, names: Iterable[str]) -> None:
-    """A file that is not here but beside the config gets a better hint than one that is nowhere."""
+    """Raise ConfigError with a hint for a file that exists only relative to the folder of the config."""
     for name in names:
         beside = os.path.join(os.path.dirname(loaded.path), name)
         if not os.path.exists(name) and os.path.isfile(beside):

@@ -1,1 +1,1 @@
-"""What is suspicious about the rows of a training without being wrong: notes, no errors."""
+"""Notes on doubtful rows and columns of a training, which are no errors: leakage, few rows, rare classes."""

@@ -1,6 +1,6 @@
-"""What makes validation rows less new than they seem: copies and near ones, rows of one group, neighbours in time.
+"""Detects leakage between training and validation rows: duplicates, near duplicates, shared groups, neighbours in time.
 
-Each is noted with its size and the key that holds such rows out together.
+Each leak has a note with its size and the config key that prevents it.
 """
 
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ from mlpcli.workflows.preparing.warnings.near_duplicates import column_hashes, f
 Codes = NDArray[np.int64]
 Values = NDArray[np.float64]
 
-# Larger tables are not searched; so many rows of each side tell copies from chance.
+# Larger tables are not searched; and a sample of the rows of each side, to compare duplicates with chance.
 MAX_ROWS = 4_000_000
 SAMPLED_ROWS = 50_000
-# Fractions of the validation rows from which copies are told, and rows with a group, or a later row, in training.
+# The least fractions of the validation rows that are duplicates, and that share a group or precede a training row.
 MIN_DUPLICATES = 0.01
 MIN_SHARED = 0.2
-# A column whose name does not say that it names groups must make rows much more alike, in target and inputs.
+# If the name of a column does not suggest an entity, its groups must have a higher correlation, of target and inputs.
 HIGH_CORRELATION = 0.6
 MAX_MEAN_GROUP_SIZE = 100
 MAX_INPUTS = 30
@@ -43,37 +43,38 @@ MAX_INPUTS = 30
 
 @dataclass(frozen=True)
 class SplitRows:
-    """Rows of the training table, the part of each (0 for training, 1 for validation; or its fold), and their targets.
+    """Rows of the training table, divided into training and validation rows or into folds.
 
-    `truth` is as in `Split`: class codes (n_rows,), or numbers (n_rows, n_targets).
+    `split_index` (n_rows,) is 0 for training and 1 for validation rows, or with `are_folds` the fold. `truth` is as in
+    `Split`: class codes (n_rows,), or numbers (n_rows, n_targets).
     """
 
     rows: Rows
-    part: Codes
+    split_index: Codes
     are_folds: bool
     truth: NDArray[Any]
 
     @property
     def is_held_out(self) -> NDArray[np.bool_]:
-        """Which rows are validation rows: of folds all."""
-        return np.ones(len(self.part), np.bool_) if self.are_folds else self.part > 0
+        """Which rows are validation rows (n_rows,): with folds all."""
+        return np.ones(len(self.split_index), np.bool_) if self.are_folds else self.split_index > 0
 
     def is_repeated(self, codes: NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether a row is a validation row whose code stands on another side too (n_rows,)."""
-        places = np.unique(codes, return_inverse=True)[1]
-        n_parts = int(self.part.max(initial=0)) + 1
-        own = np.bincount(places * n_parts + self.part)[places * n_parts + self.part]
-        return np.asarray(self.is_held_out & (np.bincount(places)[places] > own))
+        """Whether each row is a validation row whose code also occurs in another split or fold (n_rows,)."""
+        dense_codes = np.unique(codes, return_inverse=True)[1]
+        n_splits = int(self.split_index.max(initial=0)) + 1
+        n_same_split = np.bincount(dense_codes * n_splits + self.split_index)[dense_codes * n_splits + self.split_index]
+        return np.asarray(self.is_held_out & (np.bincount(dense_codes)[dense_codes] > n_same_split))
 
     @property
     def targets(self) -> Values:
-        """The targets as numbers of one size (n_rows, k)."""
+        """The targets as numeric columns of comparable scale (n_rows, n_columns)."""
         return as_columns(self.truth)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """What makes validation rows less new: a fact with its number, what it does to the scores, the key to change."""
+    """A leak: the fact with its number, its effect on the scores, and the config key that prevents it."""
 
     fact: str
     effect: str
@@ -81,20 +82,20 @@ class Leak:
 
     @property
     def note(self) -> str:
-        """All of it."""
+        """The leak as a note for the user."""
         return f"{self.fact}: {self.effect}. {self.remedy}"
 
 
 def find_leaks(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
-    """What stands on both sides, but for what the config holds together."""
+    """Find leaks between training and validation rows, or between folds, except those that the config prevents."""
     columns = training_table.columns
     if len(splits.rows) > MAX_ROWS or not splits.is_held_out.any():
         return []
-    found = _duplicates(training_table, splits) or _near_duplicates(training_table, splits)
-    found += [] if splits.are_folds or columns.time else _older_validation_rows(training_table, splits)
+    leaks = _duplicates(training_table, splits) or _near_duplicates(training_table, splits)
+    leaks += [] if splits.are_folds or columns.time else _older_validation_rows(training_table, splits)
     if not columns.group and not columns.time:
-        found += _shared_groups(training_table, splits) + _temporal_neighbours(training_table, splits)
-    return found
+        leaks += _shared_groups(training_table, splits) + _temporal_neighbours(training_table, splits)
+    return leaks
 
 
 def _duplicates(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
@@ -112,8 +113,9 @@ def _duplicates(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
 
 
 def _near_duplicates(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
-    """Of folds one half is held against the other."""
-    is_left = splits.part * 2 > splits.part.max(initial=0) if splits.are_folds else splits.part == 0
+    """Near duplicates in training and validation rows; folds are divided into two halves."""
+    index = splits.split_index
+    is_left = index * 2 > index.max(initial=0) if splits.are_folds else index == 0
     near = find_near_duplicates(training_table, splits.rows[is_left], splits.rows[~is_left])
     if near is None:
         return []
@@ -129,15 +131,15 @@ def _near_duplicates(training_table: TrainingTable, splits: SplitRows) -> list[L
 
 
 def _older_validation_rows(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
-    """Dates by which the validation rows are older than the training rows."""
-    train, held_out = (splits.rows[splits.part == part] for part in (0, 1))
+    """A leak for each date column in which the validation rows are older than the training rows."""
+    train, held_out = (splits.rows[splits.split_index == split] for split in (0, 1))
     return [
         Leak(
             f"the validation rows are older than the training rows, by {schema.name}",
             "the scores do not apply to later rows",
             f"Hold out the latest rows: {_key('time', schema.name)}",
         )
-        for schema in (*training_table.features, *training_table.further)
+        for schema in (*training_table.features, *training_table.entity_columns)
         if schema.role == "date"
         for column in [training_table.table.columns[schema.name]]
         if is_older(column.take(train), column.take(held_out))
@@ -147,7 +149,7 @@ def _older_validation_rows(training_table: TrainingTable, splits: SplitRows) -> 
 def _exceed_chance(training_table: TrainingTable, splits: SplitRows) -> bool:
     """Whether there are more duplicates than columns with few values produce by chance; folds are cut in two halves."""
     rng, halves = np.random.default_rng(0), []
-    is_left = splits.part * 2 > splits.part.max(initial=0)
+    is_left = splits.split_index * 2 > splits.split_index.max(initial=0)
     for half in (splits.rows[is_left], splits.rows[~is_left]):
         sample = half if len(half) <= SAMPLED_ROWS else np.sort(rng.choice(half, SAMPLED_ROWS, replace=False))
         halves.append(column_hashes(training_table.table, training_table.columns.features, sample))
@@ -155,74 +157,76 @@ def _exceed_chance(training_table: TrainingTable, splits: SplitRows) -> bool:
 
 
 def _shared_groups(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
-    """Columns whose values stand on both sides, and whose rows of one value are alike."""
-    found, targets = list[Leak](), " and ".join(training_table.columns.targets)
+    """A leak for each column whose values occur on both sides, and whose rows of equal value are correlated."""
+    leaks, targets = list[Leak](), " and ".join(training_table.columns.targets)
     for name, codes in _group_candidates(training_table, splits.rows):
-        known, is_named = codes >= 0, is_entity_name(name)
-        n_groups = len(np.unique(codes[known]))
-        if n_groups < 2 or 2 * n_groups > np.count_nonzero(known):
+        has_value, is_named = codes >= 0, is_entity_name(name)
+        n_groups = len(np.unique(codes[has_value]))
+        if n_groups < 2 or 2 * n_groups > np.count_nonzero(has_value):
             continue
-        if not is_named and (n_groups < MIN_GROUPS or known.sum() / n_groups > MAX_MEAN_GROUP_SIZE):
+        if not is_named and (n_groups < FEWEST_GROUPS or has_value.sum() / n_groups > MAX_MEAN_GROUP_SIZE):
             continue
-        alone = np.where(known, codes, codes.max() + 1 + np.arange(len(codes)))
-        share = splits.is_repeated(alone).sum() / splits.is_held_out.sum()
-        if share < MIN_SHARED:
+        distinct = np.where(has_value, codes, codes.max() + 1 + np.arange(len(codes)))  # rows without a value are alone
+        fraction = splits.is_repeated(distinct).sum() / splits.is_held_out.sum()
+        if fraction < MIN_SHARED:
             continue
-        of_target, deviations = intraclass_correlation(codes[known], splits.targets[known])
-        least = MIN_CORRELATION if is_named else HIGH_CORRELATION
-        if of_target < least or deviations < MIN_Z_SCORE:
+        correlation, deviations = intraclass_correlation(codes[has_value], splits.targets[has_value])
+        min_correlation = ALIKE if is_named else HIGH_CORRELATION
+        if correlation < min_correlation or deviations < DEVIATIONS:
             continue
-        if is_named or _input_correlation(training_table, splits.rows, name, codes) >= least:
-            found.append(
+        if is_named or _input_correlation(training_table, splits.rows, name, codes) >= min_correlation:
+            leaks.append(
                 Leak(
-                    f"{share:.0%} of the validation rows have the {name} of a training row, and rows of one {name} are "
-                    f"alike (correlation of {targets}: {of_target:.2f})",
+                    f"{fraction:.0%} of the validation rows have the {name} of a training row, and rows of one {name} "
+                    f"are alike (correlation of {targets}: {correlation:.2f})",
                     f"the scores are optimistic for a new {name}",
                     f"Keep them together: {_key('group', name)}",
                 )
             )
-    return found
+    return leaks
 
 
 def _group_candidates(training_table: TrainingTable, rows: Rows) -> list[tuple[str, Codes]]:
-    """Columns that may name groups, with a code for each row, -1 where the cell is missing."""
-    found = []
-    for name in (*training_table.columns.features, *(schema.name for schema in training_table.further)):
+    """Names of columns that may identify groups, with the code of each row (n_rows,), -1 for a missing cell."""
+    candidates = []
+    for name in (*training_table.columns.features, *(schema.name for schema in training_table.entity_columns)):
         column = training_table.table.columns[name].take(rows)
         if isinstance(column, CategoricalColumn) or is_entity_name(name):
-            found.append((name, value_codes(column)))
-    return found
+            candidates.append((name, value_codes(column)))
+    return candidates
 
 
 def _input_correlation(training_table: TrainingTable, rows: Rows, group: str, codes: Codes) -> float:
-    """The mean correlation of the number inputs in groups; 0 where there are none."""
-    known, found = codes >= 0, []
+    """Mean intraclass correlation of the numeric inputs; 0 without numeric inputs."""
+    has_value, correlations = codes >= 0, []
     for name in [name for name in training_table.columns.features if name != group][:MAX_INPUTS]:
         column = training_table.table.columns[name].take(rows)
         if isinstance(column, NumericColumn):
             values = np.asarray(column.values, np.float64)
             if not np.isnan(values).all():
                 values = np.where(np.isnan(values), np.nanmean(values), values)
-                found.append(intraclass_correlation(codes[known], values[known, None])[0])
-    return float(np.mean(found)) if found else 0.0
+                correlations.append(intraclass_correlation(codes[has_value], values[has_value, None])[0])
+    return float(np.mean(correlations)) if correlations else 0.0
 
 
 def _temporal_neighbours(training_table: TrainingTable, splits: SplitRows) -> list[Leak]:
-    """Columns of dates along which the target runs smoothly, and training rows follow validation rows."""
-    found, targets = list[Leak](), " and ".join(training_table.columns.targets)
-    for schema in (*training_table.features, *training_table.further):
+    """A leak for each date column in which the target is autocorrelated and training rows follow validation rows."""
+    leaks, targets = list[Leak](), " and ".join(training_table.columns.targets)
+    for schema in (*training_table.features, *training_table.entity_columns):
         if schema.role != "date":
             continue
         times = _numbers(training_table.table.columns[schema.name].take(splits.rows))
-        known, last = ~np.isnan(times), np.nanmax(np.where(splits.part == 0, times, -np.inf), initial=-np.inf)
-        is_passed = known & splits.is_held_out & (times < last)
-        if len(np.unique(times[known])) < MIN_GROUPS or is_passed.sum() < MIN_SHARED * splits.is_held_out.sum():
+        has_value = ~np.isnan(times)
+        last = np.nanmax(np.where(splits.split_index == 0, times, -np.inf), initial=-np.inf)
+        is_early = has_value & splits.is_held_out & (times < last)
+        if len(np.unique(times[has_value])) < FEWEST_GROUPS or is_early.sum() < MIN_SHARED * splits.is_held_out.sum():
             continue
-        shuffled = np.random.default_rng(0).permutation(np.flatnonzero(known))  # rows of one time have no order
+        # Rows of equal time are in random order.
+        shuffled = np.random.default_rng(0).permutation(np.flatnonzero(has_value))
         order = shuffled[np.argsort(times[shuffled], kind="stable")]
         correlation, deviations = neighbour_correlation(splits.targets[order])
-        if correlation >= MIN_CORRELATION and deviations >= MIN_Z_SCORE:
-            found.append(
+        if correlation >= ALIKE and deviations >= DEVIATIONS:
+            leaks.append(
                 Leak(
                     f"validation rows lie between training rows in {schema.name}, and neighbours in it are alike "
                     f"(correlation of {targets}: {correlation:.2f})",
@@ -230,7 +234,7 @@ def _temporal_neighbours(training_table: TrainingTable, splits: SplitRows) -> li
                     f"Hold out the latest rows: {_key('time', schema.name)}",
                 )
             )
-    return found
+    return leaks
 
 
 def _numbers(column: Column) -> Values:

@@ -1,4 +1,4 @@
-"""Validation rows that differ from a training row in one column only, and those that are older than training rows."""
+"""Detects validation rows that differ from a training row in one column only, and those older than training rows."""
 
 from itertools import combinations
 
@@ -12,18 +12,18 @@ from mlpcli.data.table import Column, NumericColumn, Rows, Table
 from mlpcli.evaluation.row_correlation import count_equal_pairs
 from mlpcli.workflows.preparing.rows.tables import TrainingTable
 
-# So many rows of each side, and columns, are looked at; near copies are told from this fraction of the rows.
+# Limits of the sampled rows of each side and of the columns; the least fraction of near duplicates that is reported.
 MAX_SAMPLED, MAX_COLUMNS, MIN_NEAR = 20_000, 16, 0.01
 MIN_COLUMNS = 3
-# The fraction of each side that may lie on the wrong side of the other in time.
+# The fraction of each side that may overlap the other in time.
 TAIL = 0.05
 
 
 def find_near_duplicates(training_table: TrainingTable, train: Rows, held_out: Rows) -> tuple[int, int, str] | None:
-    """How many of how many rows differ from a training row in one column, and in which mostly; None for hardly any.
+    """Numbers of near duplicates and of held-out rows, and the column in which they mostly differ; None for too few.
 
-    There must be more pairs of rows that differ in one column than in two: where few values make rows agree by chance
-    it is the other way round. Large tables are sampled.
+    A near duplicate differs from a training row in exactly one column. More pairs must differ in one column than in
+    two; if rows agree by chance, as with few distinct values, it is the other way round. Large tables are sampled.
     """
     names = training_table.columns.features
     if not len(names) >= MIN_COLUMNS:
@@ -48,37 +48,41 @@ def _sample(rows: Rows) -> Rows:
 
 
 def _sampled_columns(n_columns: int) -> list[int]:
-    found: list[int] = np.unique(np.linspace(0, n_columns - 1, min(n_columns, MAX_COLUMNS)).astype(np.int64)).tolist()
-    return found
+    columns: list[int] = np.unique(np.linspace(0, n_columns - 1, min(n_columns, MAX_COLUMNS)).astype(np.int64)).tolist()
+    return columns
 
 
 def column_hashes(table: Table, names: tuple[str, ...], rows: Rows) -> Hashes:
-    """A hash of each cell (n_rows, n_columns), another one for the same cell in another column."""
-    columns = [cell_hashes(table.columns[name].take(rows)) for name in names]
-    return np.stack([combine_hashes(np.full(len(rows), j, np.uint64), one) for j, one in enumerate(columns)], axis=1)
+    """A hash of each cell (n_rows, n_columns), which depends on the column too."""
+    hashes = [cell_hashes(table.columns[name].take(rows)) for name in names]
+    return np.stack([combine_hashes(np.full(len(rows), j, np.uint64), own) for j, own in enumerate(hashes)], axis=1)
 
 
 def _exceed_chance(left: Hashes, right: Hashes, left_sum: Hashes, right_sum: Hashes) -> bool:
-    """Whether more pairs differ in exactly one of the tried columns than in exactly two."""
-    n, equal = left.shape[1], count_equal_pairs(left_sum, right_sum)
-    but_one = sum(count_equal_pairs(left_sum - left[:, j], right_sum - right[:, j]) for j in range(n)) - n * equal
-    but_two = sum(
-        count_equal_pairs(left_sum - left[:, i] - left[:, j], right_sum - right[:, i] - right[:, j])
+    """Whether more pairs of rows differ in exactly one of the columns than in exactly two."""
+    n, n_equal = left.shape[1], pairs_alike(left_sum, right_sum)
+    n_but_one = sum(pairs_alike(left_sum - left[:, j], right_sum - right[:, j]) for j in range(n)) - n * n_equal
+    n_but_two = sum(
+        pairs_alike(left_sum - left[:, i] - left[:, j], right_sum - right[:, i] - right[:, j])
         for i, j in combinations(range(n), 2)
     )
-    return bool(but_two - (n - 1) * but_one - n * (n - 1) // 2 * equal < but_one)
+    return bool(n_but_two - (n - 1) * n_but_one - n * (n - 1) // 2 * n_equal < n_but_one)
 
 
 def is_older(train: Column, held_out: Column) -> bool:
-    """Whether the held-out rows are older: hardly any is later than the oldest training rows."""
-    before, after = _known(train), _known(held_out)
-    if not len(before) or not len(after) or not before.max() > before.min():
+    """Whether the held-out rows are older: at most TAIL of them are later than the oldest TAIL of the training rows."""
+    train_times, held_out_times = _times(train), _times(held_out)
+    if not len(train_times) or not len(held_out_times) or not train_times.max() > train_times.min():
         return False
-    return bool(np.quantile(after, 1.0 - TAIL) <= np.quantile(before, TAIL) and after.min() < before.min())
+    is_before = np.quantile(held_out_times, 1.0 - TAIL) <= np.quantile(train_times, TAIL)
+    return bool(is_before and held_out_times.min() < train_times.min())
 
 
 def age_notes(training_table: TrainingTable, train: Rows, name: str, table: Table, rows: Rows) -> list[str]:
-    """Dates that were not sketched by which rows of a file, of the part `name`, are older than the training rows."""
+    """A note for each date column in which the rows of the file of split `name` are older than the training rows.
+
+    Sketched columns are not compared.
+    """
     if isinstance(training_table.table.columns, RemoteColumns) and training_table.table.columns.is_sketched:
         return []
     return [
@@ -91,7 +95,7 @@ def age_notes(training_table: TrainingTable, train: Rows, name: str, table: Tabl
     ]
 
 
-def _known(column: Column) -> NDArray[np.float64]:
+def _times(column: Column) -> NDArray[np.float64]:
     assert isinstance(column, NumericColumn)
     values = np.asarray(column.values, np.float64)
     return values[~np.isnan(values)]

@@ -1,4 +1,4 @@
-"""What is suspicious about rows without being wrong, one sentence each."""
+"""Notes on rare classes, duplicates, and columns that are unlikely to be useful inputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,40 +21,44 @@ RARE_FRACTION = 0.1
 
 
 def rare_class_notes(labels: Sequence[str], codes: Codes) -> list[str]:
-    """Classes with too few training rows to be learnt well, and those of a model that new rows lack."""
+    """Notes on classes with few training rows, and with a warm start on classes of the model that have none."""
     counts = dict(zip(labels, count_codes(codes, len(labels)).tolist(), strict=True))
-    few = [f"{label} {n}" for label, n in counts.items() if 0 < n < MIN_CLASS_ROWS]
-    which = "1 class has" if len(few) == 1 else f"{len(few)} classes have"
-    shown = ", ".join(few[:6]) + (", ..." if len(few) > 6 else "")
-    notes = [f"{which} fewer than {MIN_CLASS_ROWS} training rows: {shown}"] if few else []
+    rare_classes = [f"{label} {n}" for label, n in counts.items() if 0 < n < MIN_CLASS_ROWS]
+    subject = "1 class has" if len(rare_classes) == 1 else f"{len(rare_classes)} classes have"
+    shown = ", ".join(rare_classes[:6]) + (", ..." if len(rare_classes) > 6 else "")
+    notes = [f"{subject} fewer than {MIN_CLASS_ROWS} training rows: {shown}"] if rare_classes else []
     if absent := [label for label, n in counts.items() if not n]:
-        which = "1 class of the model has" if len(absent) == 1 else f"{len(absent)} classes of the model have"
+        subject = "1 class of the model has" if len(absent) == 1 else f"{len(absent)} classes of the model have"
         notes.append(
-            f"{which} no training rows: {format_list(absent, 6)}. Long training on other classes forgets them: "
+            f"{subject} no training rows: {listed(absent, 6)}. Long training on other classes forgets them: "
             "add older rows, or train for few epochs."
         )
     return notes
 
 
 def rarest_class(labels: Sequence[str], counts: Sequence[int] | NDArray[np.int64]) -> str:
-    """The rarest class and its share, "late (3.1%)", where accuracy would hide it; else ""."""
-    share, label = min(zip((np.asarray(counts) / max(np.sum(counts), 1)).tolist(), labels, strict=True))
-    # Of twenty equal classes each is rare, and none is rarer.
-    return f"{label} ({share:.1%})" if share < min(RARE_FRACTION, 0.5 / len(labels)) else ""
+    """The rarest class and its fraction, "late (3.1%)", if accuracy would hardly depend on it; else ""."""
+    fraction, label = min(zip((np.asarray(counts) / max(np.sum(counts), 1)).tolist(), labels, strict=True))
+    # Many equally frequent classes are all rare, but none of them is the rarest.
+    return f"{label} ({fraction:.1%})" if fraction < min(RARE_FRACTION, 0.5 / len(labels)) else ""
 
 
-def duplicate_notes(part: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
-    """Rows of a part (inputs `others`) whose inputs stand in the training rows `X` too: its scores are optimistic."""
+def duplicate_notes(split_name: str, X: NDArray[Any], others: NDArray[Any]) -> list[str]:
+    """A note on rows of a split whose inputs equal those of a training row, so that its scores are optimistic.
+
+    `X` (n_train, n_in) are the training inputs, `others` (n_rows, n_in) those of the split.
+    """
     n = count_shared_rows(X, others)
     if not n:
         return []
-    return [f"{n} of {len(others)} {part} rows ({n / len(others):.1%}) have the inputs of a training row."]
+    return [f"{n} of {len(others)} {split_name} rows ({n / len(others):.1%}) have the inputs of a training row."]
 
 
 def column_notes(table: Table, features: Sequence[Feature], options: Mapping[str, ColumnOptions]) -> list[str]:
-    """Input columns of a table as cast that tell a network next to nothing: ids, and texts that are nearly all rare.
+    """Notes on input columns of a cast table that hardly help a network: ids, and texts that are nearly all rare.
 
-    Of columns whose role is in the `options` only those without any level of their own, and no sketched numbers.
+    A column whose role is configured in `options` is noted only if all its levels are rare. Sketched numeric columns
+    are skipped.
     """
     notes = []
     is_sketched = isinstance(table.columns, RemoteColumns) and table.columns.is_sketched
@@ -62,24 +66,24 @@ def column_notes(table: Table, features: Sequence[Feature], options: Mapping[str
         if is_sketched and feature.is_numeric:
             continue
         name, column = feature.schema.name, table.columns[feature.schema.name]
-        is_asked = name in options and options[name].role is not None
-        reason = "" if is_asked else id_reason(column, feature.schema)
+        has_role = name in options and options[name].role is not None
+        reason = "" if has_role else id_reason(column, feature.schema)
         if feature.schema.role == "category":
             assert isinstance(column, CategoricalColumn)
-            notes += _rare_texts(table, column, feature, is_near_unique=bool(reason), is_asked=is_asked)
+            notes += _rare_texts(table, column, feature, is_near_unique=bool(reason), has_role=has_role)
         elif reason:
-            notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{format_yaml(name)}]")
-        PAGE_WATCHER.release()  # of a column on disk
+            notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{in_yaml(name)}]")
+        PAGE_WATCHER.release()  # releases pages of columns on disk
     return notes
 
 
 def _rare_texts(
-    table: Table, column: CategoricalColumn, feature: Feature, is_near_unique: bool, is_asked: bool
+    table: Table, column: CategoricalColumn, feature: Feature, is_near_unique: bool, has_role: bool
 ) -> list[str]:
-    counts, known = column.counts, frozenset(feature.levels)
-    is_rare = np.asarray([level not in known for level in column.levels], np.bool_) & (counts > 0)
+    counts, own_levels = column.counts, frozenset(feature.levels)
+    is_rare = np.asarray([level not in own_levels for level in column.levels], np.bool_) & (counts > 0)
     n_cells, n_rare = int(counts.sum()), int(counts[is_rare].sum())
-    is_lost = bool(n_rare) and (not known or (2 * n_rare > n_cells and not is_asked))
+    is_lost = bool(n_rare) and (not own_levels or (2 * n_rare > n_cells and not has_role))
     if not is_lost and not is_near_unique:
         return []
     row = first_row_with_level(column, is_rare if n_rare else counts > 0)
