@@ -1,4 +1,4 @@
-"""Answers from a cluster are those of this process, byte for byte."""
+"""Predictions from a cluster are those of one process, byte for byte."""
 
 import gzip
 
@@ -25,7 +25,7 @@ PROGRESS = ("predicting ", "reading ", "scoring ")  # lines of a machine that is
 
 
 def said(ended):
-    """What stands on standard error but for progress."""
+    """Standard error without the lines of progress."""
     return [line for line in ended.stderr.splitlines() if not line.startswith(PROGRESS)]
 
 
@@ -42,7 +42,7 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "csv.gz", "parquet"])
-def test_many_files_are_answered_byte_for_byte_as_here(penguins, files, address, tmp_path, ending):
+def test_predictions_of_many_files_are_byte_for_byte_those_of_one_process(penguins, files, address, tmp_path, ending):
     options = ["--proba", "--keep", "island,year", "--on-drift", "warn"]
     here = done("predict", penguins, files / "part-*", "-o", tmp_path / f"here.{ending}", *options)
     there = done(
@@ -60,7 +60,7 @@ def test_files_without_rows_give_a_table_without_rows(penguins, files, address):
     assert done("predict", penguins, files / "part-2.csv", "--cluster", address).stdout == here.stdout
 
 
-def test_a_file_at_fault_is_named_as_here(penguins, files, address, tmp_path):
+def test_an_invalid_file_is_reported_as_in_one_process(penguins, files, address, tmp_path):
     for part in files.iterdir():
         (tmp_path / part.name).write_bytes(part.read_bytes())
     (tmp_path / "part-4.csv").write_text("species,island\nAdelie,Dream\n")
@@ -72,13 +72,13 @@ def test_a_file_at_fault_is_named_as_here(penguins, files, address, tmp_path):
     assert not (tmp_path / "there.csv").exists()
 
 
-def test_standard_input_stays_here(penguins, address):
+def test_standard_input_is_an_error_on_a_cluster(penguins, address):
     ended = mlp("predict", penguins, "-", "--cluster", address, stdin=b"island\n")
     assert ended.code == 2
     assert "its workers cannot read standard input" in ended.stderr
 
 
-def test_folds_are_those_of_this_process(address, folder):
+def test_folds_are_those_of_one_process(address, folder):
     options = [DATA / "../configs/penguins.yaml", "--folds", 3, "--set", "training.epochs=5"]
     options += ["--set", f"data.train={DATA / 'penguins.csv'}", "--jobs", 1, "--json"]
     here = done("cv", *options, "-o", "here").document
@@ -87,7 +87,7 @@ def test_folds_are_those_of_this_process(address, folder):
     assert there["scores"] == here["scores"]
 
 
-def test_a_fold_that_fails_there_is_told_as_here(address, folder):
+def test_a_fold_that_fails_is_reported_as_in_one_process(address, folder):
     options = [DATA / "../configs/penguins.yaml", "--folds", 2, "--set", f"data.train={DATA / 'penguins.csv'}"]
     options += ["--set", "training.optimizer.learning_rate=1e30", "--jobs", 1]
     here, there = (mlp("cv", *options, *more) for more in ([], ["--cluster", address]))
@@ -99,23 +99,21 @@ EVAL = ["--by", "island,year", "--interval", "0.9", "--min", "accuracy=0.9", "--
 
 
 @pytest.mark.parametrize("options", [[], EVAL, [*EVAL, "--cross", "--gate-groups"]])
-def test_scores_of_many_files_are_those_of_this_process(penguins, files, address, options):
+def test_scores_of_many_files_are_those_of_one_process(penguins, files, address, options):
     here, there = (mlp("eval", penguins, files / "part-*", *options, *more) for more in ([], ["--cluster", address]))
     assert there.stdout == here.stdout
     assert said(there) == said(here)
     assert there.code == here.code
 
 
-def test_the_numbers_of_scores_are_those_of_this_process_bit_for_bit(penguins, files, address):
+def test_scores_are_bit_for_bit_those_of_one_process(penguins, files, address):
     here, there = (
         mlp("eval", penguins, files / "part-*", "--json", *EVAL, *more) for more in ([], ["--cluster", address])
     )
     assert there.document == here.document
 
 
-def test_groups_that_are_numbers_in_one_file_and_texts_in_another_are_those_of_this_process(
-    penguins, address, tmp_path
-):
+def test_groups_that_are_numbers_in_one_file_and_texts_in_another_are_those_of_one_process(penguins, address, tmp_path):
     head, *rows = (DATA / "penguins.csv").read_text().splitlines()
     zones = ["1.0", "1", "north", ""]
     for number, begin in enumerate(range(0, 344, 90)):
@@ -133,7 +131,7 @@ def test_groups_that_are_numbers_in_one_file_and_texts_in_another_are_those_of_t
 @pytest.mark.parametrize(
     "fault", [("Adelie", "Emperor"), ("Torgersen,39.1", "Torgersen,high"), ("species", "kind")], ids=str
 )
-def test_a_file_whose_scores_cannot_be_taken_is_told_as_here(penguins, files, address, tmp_path, fault):
+def test_a_file_that_cannot_be_scored_is_reported_as_in_one_process(penguins, files, address, tmp_path, fault):
     for part in files.glob("*.csv"):
         (tmp_path / part.name).write_text(part.read_text().replace(*fault))
     here, there = (mlp("eval", penguins, tmp_path / "part-*", *more) for more in ([], ["--cluster", address]))

@@ -1,4 +1,4 @@
-"""Tasks on real worker processes: each is done, whoever dies, and no wait is without end."""
+"""Tasks on real worker processes: each is done even if workers die, and every wait has a limit."""
 
 import os
 import queue
@@ -69,7 +69,7 @@ def die_once(setup, task, report):
 
 
 def die_behind_a_result(setup, task, report):
-    """The second task on a worker kills it soon, so that results of it are lost before they are asked for."""
+    """The second task on a worker kills it soon, so that its results are lost before they are fetched."""
     mark = Path(setup) / "begun"
     if task == 1 and not mark.exists():
         mark.touch()
@@ -120,14 +120,14 @@ def test_short_tasks_are_shared_by_all_workers(cluster):
     assert min(n_tasks.values()) >= 4
 
 
-def test_a_task_whose_worker_is_killed_is_done_by_another(cluster, tmp_path):
+def test_a_task_whose_worker_is_killed_is_run_by_another(cluster, tmp_path):
     found = run(cluster, die_once, str(tmp_path), 6)
     assert found.results == {n: n for n in range(6)}
     assert (tmp_path / "2").exists()
     assert not found.dead
 
 
-def test_a_result_that_is_lost_with_its_worker_is_made_again(cluster, tmp_path, monkeypatch):
+def test_a_result_that_is_lost_with_its_worker_is_computed_again(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "ANSWER_SECONDS", 0.2)  # too short for the workers that take the place of the dead
     monkeypatch.setattr(tasks._WorkerThreads, "threads", lambda self: {"tcp://127.0.0.1:1": 2})
     found = run(cluster, die_behind_a_result, str(tmp_path), 6)
@@ -135,24 +135,24 @@ def test_a_result_that_is_lost_with_its_worker_is_made_again(cluster, tmp_path, 
     assert (tmp_path / "begun").exists()
 
 
-def test_a_task_is_told_to_end_when_it_reports(cluster):
+def test_the_reply_to_a_report_stops_a_task(cluster):
     found = run(cluster, until_told, None, 3)
     assert found.results == {0: "done", 1: "ended", 2: "done"}
     assert {task for task, _ in found.heard} == {0, 1, 2}
 
 
-def test_a_bug_in_a_task_is_a_bug_here(cluster):
+def test_an_exception_of_a_task_is_raised_in_the_command(cluster):
     with pytest.raises(ZeroDivisionError):
         run(cluster, fail, None, 2)
 
 
-def test_what_runs_is_left_when_asked_to_stop(cluster):
+def test_running_tasks_are_cancelled_at_must_stop(cluster):
     started = time.monotonic()
     found = run(cluster, until_told, None, 1, must_stop=lambda: time.monotonic() > started + 0.5)
     assert found.results in ({}, {0: "done"})
 
 
-def test_the_last_task_is_not_waited_for_without_end_where_no_worker_is_left(monkeypatch):
+def test_waiting_for_the_last_task_has_a_limit_if_no_worker_is_left(monkeypatch):
     monkeypatch.setattr(tasks, "NO_WORKER_SECONDS", 0.5)
     started, found = time.monotonic(), Tasks(1)
 
@@ -172,7 +172,7 @@ def test_the_last_task_is_not_waited_for_without_end_where_no_worker_is_left(mon
 
 
 class Gone:
-    """A future whose result is lost with the scheduler between two looks at it."""
+    """A future whose result is lost with the scheduler between two polls."""
 
     status = "finished"
 
@@ -181,7 +181,7 @@ class Gone:
         raise FutureCancelledError("task", "scheduler-connection-lost")
 
 
-def test_a_result_that_is_lost_with_the_scheduler_is_no_bug():
+def test_a_result_that_is_lost_with_the_scheduler_is_an_error_of_the_cluster():
     heard = queue.SimpleQueue()
     heard.put(("done", "name"))
     running = {"name": tasks._Running(1, "", Gone())}
@@ -189,7 +189,7 @@ def test_a_result_that_is_lost_with_the_scheduler_is_no_bug():
         tasks._handle_message(SimpleNamespace(status="connecting"), "topic", heard, running, Tasks(0))
 
 
-def test_a_scheduler_that_goes_away_is_said_to_be_gone(monkeypatch):
+def test_a_lost_scheduler_is_an_error(monkeypatch):
     own = LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     )
@@ -212,7 +212,7 @@ def test_a_scheduler_that_goes_away_is_said_to_be_gone(monkeypatch):
 
 
 @pytest.mark.filterwarnings("error:Port")
-def test_what_stands_at_the_port_of_dasks_pages_is_no_matter():
+def test_an_occupied_dashboard_port_does_not_matter():
     with socket.socket() as taken, suppress(OSError):
         taken.bind(("0.0.0.0", 8787))
         taken.listen()
@@ -221,12 +221,12 @@ def test_what_stands_at_the_port_of_dasks_pages_is_no_matter():
 
 
 @pytest.mark.parametrize("where", ["local", "local:0", "here", "tcp://host", "http://host:80", "local:2x"])
-def test_what_is_no_address_is_refused(where):
+def test_an_invalid_address_is_an_error(where):
     with pytest.raises(MlpError, match=r"must be tcp://HOST:PORT"):
         check_address(where)
 
 
-def test_a_scheduler_that_does_not_answer_is_waited_for_a_while_only(monkeypatch):
+def test_waiting_for_a_scheduler_has_a_limit(monkeypatch):
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
     started = time.monotonic()
     with pytest.raises(MlpError, match="no scheduler answers within"), connected("tcp://127.0.0.1:9"):
@@ -236,7 +236,7 @@ def test_a_scheduler_that_does_not_answer_is_waited_for_a_while_only(monkeypatch
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
-    """A cluster that speaks TLS, and the files by which it is spoken to; another authority's files beside them."""
+    """A cluster with TLS, the files of its clients, and those of another authority."""
     pytest.importorskip("cryptography", reason="certificates are made by it")
     files = []
     for name in ("own", "foreign"):
@@ -257,7 +257,7 @@ def tls(tmp_path_factory):
         yield found.scheduler_address, *files
 
 
-def test_tasks_are_done_by_a_cluster_that_speaks_tls(tls):
+def test_tasks_run_on_a_cluster_with_tls(tls):
     address, own, _ = tls
     assert address.startswith("tls://")
     found = Tasks(3)
@@ -266,7 +266,7 @@ def test_tasks_are_done_by_a_cluster_that_speaks_tls(tls):
     assert found.results == {0: 1, 1: 2, 2: 5}
 
 
-def test_whoever_has_no_certificate_of_its_authority_is_not_let_in(tls, monkeypatch):
+def test_a_client_without_a_certificate_of_the_authority_is_rejected(tls, monkeypatch):
     address, _, foreign = tls
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 2.0)
     for where, files in [(address, foreign), (address.replace("tls", "tcp"), None)]:
@@ -274,7 +274,7 @@ def test_whoever_has_no_certificate_of_its_authority_is_not_let_in(tls, monkeypa
             pass
 
 
-def test_files_of_tls_that_are_none_are_named_before_anybody_is_waited_for(tls, tmp_path):
+def test_invalid_tls_files_are_reported_before_connecting(tls, tmp_path):
     address, own, foreign = tls
     empty = tmp_path / "empty.pem"
     empty.write_text("")
@@ -287,7 +287,7 @@ def test_files_of_tls_that_are_none_are_named_before_anybody_is_waited_for(tls, 
             pass
 
 
-def test_a_scheduler_that_falls_silent_as_a_task_is_told_to_end_is_gone():
+def test_a_scheduler_that_does_not_answer_when_a_flag_is_set_is_lost():
     class Silent:
         scheduler = SimpleNamespace(event_set=None)
 

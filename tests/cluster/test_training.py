@@ -1,4 +1,4 @@
-"""One network trained by real worker processes: the same as here, whoever dies, and no wait is without end."""
+"""One network trained by real worker processes: as in one process, even if workers die; every wait has a limit."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def pid_of(cluster, address):
 
 
 def killing(monkeypatch, act, at_step=3):
-    """Have `act(pool)` called before one of the rounds."""
+    """Call `act(pool)` before one of the rounds."""
     ask, n_asked = RoundTrainer._round, 0
 
     def asked(self, *arguments):
@@ -63,7 +63,7 @@ def killing(monkeypatch, act, at_step=3):
     monkeypatch.setattr(RoundTrainer, "_round", asked)
 
 
-def test_a_cluster_trains_as_this_machine_does_and_what_it_trains_predicts(config, cluster):
+def test_a_cluster_trains_as_one_machine_does_and_its_model_predicts(config, cluster):
     here = done("train", config, "-o", "here")
     there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
     assert_like("there/weights.npz", "here/weights.npz")
@@ -75,7 +75,7 @@ def test_a_cluster_trains_as_this_machine_does_and_what_it_trains_predicts(confi
     assert (ended.code, "rounds its sums otherwise" in ended.stderr) == (2, True)
 
 
-def test_a_worker_that_is_killed_costs_time_only(config, cluster, monkeypatch):
+def test_a_killed_worker_does_not_change_the_result(config, cluster, monkeypatch):
     done("train", config, "-o", "here")
 
     def kill(shards):
@@ -87,9 +87,7 @@ def test_a_worker_that_is_killed_costs_time_only(config, cluster, monkeypatch):
     assert_like("there/weights.npz", "here/weights.npz")
 
 
-def test_a_scheduler_that_goes_away_leaves_a_checkpoint_and_the_training_goes_on_here_or_there(
-    config, cluster, monkeypatch
-):
+def test_a_lost_scheduler_leaves_a_checkpoint_that_is_resumed_with_or_without_a_cluster(config, cluster, monkeypatch):
     done("train", config, "-o", "here")
     own = LocalCluster(n_workers=1, **LOCAL)
     with monkeypatch.context() as patched:
@@ -110,7 +108,7 @@ def test_a_scheduler_that_goes_away_leaves_a_checkpoint_and_the_training_goes_on
     assert_like("there/weights.npz", "here/weights.npz")
 
 
-def test_a_cluster_without_workers_is_waited_for_a_while_only(config, monkeypatch):
+def test_waiting_for_workers_has_a_limit(config, monkeypatch):
     monkeypatch.setattr(pool, "NO_WORKER_SECONDS", 0.5)
     started = time.monotonic()
     with LocalCluster(n_workers=0, **LOCAL) as empty:
@@ -119,8 +117,8 @@ def test_a_cluster_without_workers_is_waited_for_a_while_only(config, monkeypatc
     assert time.monotonic() - started < 60
 
 
-def test_a_worker_that_is_too_slow_is_lost(config, cluster, monkeypatch):
-    """A stopped process neither answers nor leaves the cluster: only the limit of a round ends the wait."""
+def test_a_worker_that_exceeds_the_time_limit_is_lost(config, cluster, monkeypatch):
+    """A stopped process neither responds nor leaves the cluster, so only the time limit of a round ends the wait."""
     done("train", config, "-o", "here")
     stopped = []
 
@@ -140,7 +138,7 @@ def test_a_worker_that_is_too_slow_is_lost(config, cluster, monkeypatch):
     assert_like("there/weights.npz", "here/weights.npz")
 
 
-def test_a_shard_moves_to_a_worker_that_comes_later():
+def test_a_shard_moves_to_a_new_worker():
     with (
         LocalCluster(n_workers=1, **LOCAL) as own,
         connection.connected(own.scheduler_address) as client,
@@ -157,7 +155,7 @@ def test_a_shard_moves_to_a_worker_that_comes_later():
         assert len(set(shards.workers)) == 2
 
 
-def test_shards_are_spread_at_once_over_all_workers_that_have_come(monkeypatch):
+def test_shards_are_balanced_over_all_new_workers_at_once(monkeypatch):
     shards = pool.ShardPool(None, list, lambda shard: ([shard],), 7)
     monkeypatch.setattr(shards, "_workers", lambda: dict.fromkeys("abcd", 1))
     for shard in shards._shards:
@@ -173,7 +171,7 @@ def test_shards_are_spread_at_once_over_all_workers_that_have_come(monkeypatch):
     assert all(shard.actor for shard in shards._shards)
 
 
-def test_local_steps_without_a_cluster_are_refused(config):
+def test_local_steps_without_a_cluster_are_an_error(config):
     ended = mlp("train", config, "--local-steps", 2)
     assert (ended.code, "--local-steps: applies to training on a cluster only" in ended.stderr) == (2, True)
 
@@ -185,14 +183,14 @@ def test_a_scheduler_that_does_not_answer_is_an_error_before_anything_is_written
     assert not (folder / "there.partial").exists()
 
 
-def test_ctrl_c_leaves_the_processes_of_this_machine_to_the_command():
-    """It reaches every process of a terminal; the command needs its workers to score what there is."""
+def test_local_workers_ignore_ctrl_c():
+    """Ctrl-C reaches every process of a terminal, but the command still needs its workers to score the model."""
     with connection.connected("local:1") as client:
         pid = client.submit(os.getpid).result(timeout=60)
         os.kill(pid, signal.SIGINT)
         assert client.submit(os.getpid, pure=False).result(timeout=60) == pid
 
 
-def test_going_on_from_a_model_is_refused(config, iris):
+def test_a_warm_start_on_a_cluster_is_an_error(config, iris):
     ended = mlp("train", config, "--from", iris, "--cluster", "local:1")
     assert (ended.code, "is not supported on a cluster" in ended.stderr) == (2, True)

@@ -16,7 +16,7 @@ SPACE = {
 
 
 def config(space=None, **sections):
-    """A config with that space; nothing is at the place of its data."""
+    """A config with that space; its data file does not exist."""
     whole = {
         "data": {"train": "nothing.csv", "target": "y"},
         "model": {"layers": ["auto", 16, "auto"]},

@@ -1,4 +1,4 @@
-"""Tasks on several processes: each is done once, one that kills its process costs itself alone, nobody stays behind."""
+"""Tasks in several processes: each is run once, one that kills its process fails alone, and no process is left over."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from mlpcli.search.processes import run_tasks
 
 
 def serve(setup, channel):
-    """Square numbers; `setup` kills the process."""
+    """Square numbers; the task `setup` kills the process."""
     for task in channel.tasks():
         if task == setup:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -42,7 +42,7 @@ class Tasks:
         return True
 
 
-def test_a_task_that_kills_its_process_costs_itself_alone():
+def test_a_task_that_kills_its_process_fails_alone():
     tasks = Tasks(7)
     run_tasks(2, serve, 3, tasks, lambda: False)
     assert {task: square for task, (square, _) in tasks.results.items()} == {n: n * n for n in range(7) if n != 3}
@@ -51,7 +51,7 @@ def test_a_task_that_kills_its_process_costs_itself_alone():
     assert os.getpid() not in {process for _, process in tasks.results.values()}
 
 
-def test_processes_that_are_busy_end_when_asked_to():
+def test_busy_processes_are_terminated_at_must_stop():
     tasks = Tasks(2)
     run_tasks(2, sleep, None, tasks, lambda: len(tasks.heard) == 2)
     assert tasks.results == {}
@@ -63,7 +63,7 @@ def test_processes_that_are_busy_end_when_asked_to():
         raise AssertionError(f"{process} is alive")
 
 
-def test_a_full_disk_is_not_taken_for_the_end_of_a_process():
+def test_an_error_of_the_task_queue_is_not_taken_for_a_dead_process():
     class Full(Tasks):
         def done(self, task, result):
             raise OSError(28, "No space left on device")

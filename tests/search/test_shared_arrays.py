@@ -1,4 +1,4 @@
-"""Arrays in a file are the same arrays, and what one process writes into them no other sees."""
+"""Shared arrays are restored unchanged, and changes by one process are not visible in others."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Rows:
     y: np.ndarray | None = None
 
 
-def test_what_is_shared_comes_back_the_same(tmp_path):
+def test_shared_values_are_restored_unchanged(tmp_path):
     rng = np.random.default_rng(0)
     value = {
         "rows": Rows(rng.normal(size=(3000, 7)).astype(np.float32), "train", rng.integers(0, 9, 20_000)),

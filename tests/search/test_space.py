@@ -1,4 +1,4 @@
-"""What a space gives a config, and what it refuses before anything is tried."""
+"""Assigning points of a space to a config, and errors of spaces before the first trial."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.search.conftest import config
 
 
 class Drawing:
-    """Draws as a trial does, by chance."""
+    """Draws random values with the interface of a trial."""
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ class Drawing:
 
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=25)
-def test_a_point_is_what_the_config_then_says(seed):
+def test_a_point_is_assigned_to_the_config(seed):
     loaded = config()
     trial = Drawing(seed)
     found, values = space_of(loaded).assign(loaded, lambda one: one.suggest(trial))
@@ -46,7 +46,7 @@ def test_a_point_is_what_the_config_then_says(seed):
     assert found.config.preprocess == loaded.config.preprocess
 
 
-def test_keys_stand_behind_those_they_depend_on():
+def test_keys_are_sorted_after_those_they_depend_on():
     space = {
         "model.dropout": {"uniform": [0, 0.5], "when": {"training.batch_size": [16, 32]}},
         "training.batch_size": {"choice": [16, 32, 64]},
@@ -54,7 +54,7 @@ def test_keys_stand_behind_those_they_depend_on():
     assert [one.key for one in space_of(config(space)).parameters] == ["training.batch_size", "model.dropout"]
 
 
-def test_the_config_as_written_is_told_where_it_lies_in_the_space():
+def test_the_config_as_written_is_a_point_of_the_space():
     written = space_of(config()).as_drawn(config())
     assert written["training.optimizer"] == "sgd"
     assert written["training.optimizer.learning_rate"] == 0.05
@@ -80,7 +80,7 @@ def test_the_config_as_written_is_told_where_it_lies_in_the_space():
         ("model.dropout", {"uniform": [0, 0.5], "when": {"training.optimizer": "adam"}}, "never holds"),
     ],
 )
-def test_what_cannot_be_searched_is_refused_with_its_line(key, domain, says):
+def test_a_key_that_cannot_be_searched_is_an_error_with_its_line(key, domain, says):
     loaded = config({key: domain})
     with pytest.raises(ConfigError) as refused:
         space_of(loaded)
@@ -88,12 +88,12 @@ def test_what_cannot_be_searched_is_refused_with_its_line(key, domain, says):
     assert str(refused.value).startswith("c.yaml:")
 
 
-def test_a_config_without_a_space_says_how_one_is_written():
+def test_a_config_without_a_space_is_an_error_with_an_example():
     with pytest.raises(ConfigError, match=r"space: \{model.dropout"):
         space_of(config({}))
 
 
-def test_conditions_in_a_circle_are_refused():
+def test_circular_conditions_are_an_error():
     space = {
         "model.dropout": {"uniform": [0, 0.5], "when": {"model.layer_norm": True}},
         "model.layer_norm": {"choice": [True, False], "when": {"model.dropout": 0.1}},
@@ -102,7 +102,7 @@ def test_conditions_in_a_circle_are_refused():
         space_of(config(space))
 
 
-def test_a_config_whose_space_is_taken_away_is_the_config_of_a_training():
+def test_a_config_without_its_search_is_that_of_a_training():
     loaded = config()
     plain = without_search(loaded)
     assert plain.config.search is None
@@ -114,7 +114,7 @@ def test_a_config_whose_space_is_taken_away_is_the_config_of_a_training():
 
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=10)
-def test_log_is_log_uniform_by_a_shorter_word(seed):
+def test_log_is_an_alias_of_log_uniform(seed):
     drawn = []
     for word in ("log", "log_uniform"):
         (one,) = space_of(config({"training.optimizer.learning_rate": {word: [1e-4, 0.1]}})).parameters

@@ -1,4 +1,4 @@
-"""A search that is killed anywhere goes on as if it had not been."""
+"""A search that is killed at any point resumes as if it had not been interrupted."""
 
 import math
 
@@ -27,13 +27,13 @@ def opened(path, space=None, seed=0):
 
 
 def score_of(values):
-    """A score that depends on the values alone."""
+    """A score that depends only on the values."""
     rate = values.get("training.optimizer.learning_rate", 0.05)
     return abs(math.log10(rate) + 2) + values.get("training.batch_size", 32) / 1000
 
 
 def run(study, n_trials=N_TRIALS, ends_at=math.inf):
-    """Run trials until there are so many, every fifth of which diverges and every seventh fails."""
+    """Run trials up to this number; every fifth diverges and every seventh fails."""
     n_steps = 0
     while study.n_begun < n_trials or study.has_unfinished:
         proposal = study.propose()
@@ -63,26 +63,26 @@ def ended(path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The journal of a search that nothing stopped, and its trials."""
+    """The journal of an uninterrupted search, and its trials."""
     path = tmp_path_factory.mktemp("whole") / "journal.jsonl"
     return ended(path), path.read_bytes()
 
 
-def test_every_outcome_is_there(whole):
+def test_every_outcome_occurs(whole):
     assert {one.outcome for one in whole[0]} >= {"complete", "pruned", "diverged", "failed"}
     assert [one.number for one in whole[0]] == list(range(N_TRIALS))
 
 
 @given(at=st.floats(0.0, 1.0))
 @settings(max_examples=10)
-def test_a_search_that_is_cut_at_any_byte_ends_as_if_it_had_not_been(whole, tmp_path_factory, at):
+def test_a_search_whose_journal_is_cut_at_any_byte_resumes_to_the_same_trials(whole, tmp_path_factory, at):
     trials, data = whole
     path = tmp_path_factory.mktemp("cut") / "journal.jsonl"
     path.write_bytes(data[: round(at * len(data))])
     assert ended(path) == trials
 
 
-def test_trials_in_flight_are_begun_again_under_their_numbers(tmp_path):
+def test_unfinished_trials_are_started_again_with_their_numbers(tmp_path):
     path = tmp_path / "journal.jsonl"
     study = opened(path)
     proposals = [study.propose() for _ in range(4)]
@@ -107,7 +107,7 @@ def test_the_same_seed_draws_the_same_and_another_one_does_not(tmp_path):
     assert found[0] == found[1] != found[2]
 
 
-def test_a_small_space_is_tried_once_each_and_then_ends(tmp_path):
+def test_each_point_of_a_small_space_is_tried_once(tmp_path):
     space = {
         "training.batch_size": {"choice": [16, 32, 64]},
         "model.layers": {"choice": [["auto", 16, "auto"], ["auto", 8, "auto"]]},
@@ -120,8 +120,8 @@ def test_a_small_space_is_tried_once_each_and_then_ends(tmp_path):
     study.close()
 
 
-def test_the_sampler_comes_closer_than_chance(tmp_path):
-    """Of 40 trials the last 15 are better in the mean than the first 15."""
+def test_the_sampler_is_better_than_random(tmp_path):
+    """The mean score of the last 15 of 40 trials is better than that of the first 15."""
     study = opened(tmp_path / "journal.jsonl")
     run(study, n_trials=40)
     scores = [score_of(one.values) for one in study.trials()[2:]]

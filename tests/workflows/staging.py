@@ -17,7 +17,7 @@ def loaded(data: Any = IRIS, training: Any = None, **sections: Any) -> LoadedCon
 
 
 class Watch:
-    """Notes what a training says, and interrupts it after an epoch if asked."""
+    """Records the events of a training, and interrupts it after the epoch `stop_after`."""
 
     def __init__(self, stop_after: int = 0, number: int = signal.SIGINT) -> None:
         self.stop_after, self.number = stop_after, number

@@ -89,7 +89,7 @@ def test_a_model_with_class_weights_comes_back_from_its_file(tables):
         np.testing.assert_array_equal(again.threshold, made.threshold)
 
 
-def test_taking_weights_out_undoes_putting_them_in_and_the_threshold_gives_the_weighted_label():
+def test_removing_class_weights_inverts_applying_them_and_the_threshold_gives_the_weighted_label():
     rng = np.random.default_rng(0)
     for k in (2, 4):
         p, w = rng.dirichlet(np.ones(k), size=200), rng.uniform(0.2, 5.0, k)
@@ -100,7 +100,7 @@ def test_taking_weights_out_undoes_putting_them_in_and_the_threshold_gives_the_w
         np.testing.assert_array_equal(most_exceeding(p, threshold), weighted.argmax(axis=1))
 
 
-def test_a_loss_without_probabilities_and_a_weight_of_0_say_that_the_weights_stay(tables):
+def test_a_note_says_that_class_weights_stay_for_a_loss_without_probabilities_or_a_weight_of_0(tables):
     for weights, loss in (("balanced", "absolute_error"), ({"c1": 0}, "auto")):
         watch = Watch()
         train(loaded({"train": "train2.csv", "target": "y"}, {"class_weights": weights, "loss": loss}), watch)

@@ -42,7 +42,7 @@ def chosen(training=None, model=None):
     return prepare(loaded(training=training, model=model or {})).engine
 
 
-def test_auto_is_numpy_without_a_word_where_numba_is_not_installed(not_installed):
+def test_auto_is_numpy_without_a_note_if_numba_is_not_installed(not_installed):
     assert chosen({"epochs": MANY}) == EngineChoice("numpy")
 
 
@@ -56,13 +56,13 @@ def test_auto_is_numpy_for_few_steps(installed):
     assert chosen({"epochs": 10, "batch_size": 40}, {"dropout": 0.2}) == EngineChoice("numpy")
 
 
-def test_auto_is_compiled_for_a_large_network_as_soon_as_its_passes_repay_loading(installed):
+def test_auto_is_compiled_for_a_large_network_if_the_saved_time_exceeds_the_loading_time(installed):
     model = {"layers": ["auto", 400, 400, "auto"]}
     assert chosen({"epochs": 10, "batch_size": 40}, model) == EngineChoice("numpy")
     assert chosen({"epochs": MANY, "batch_size": 40}, model).name == "compiled"
 
 
-def test_an_optimizer_with_a_root_repays_loading_sooner(installed):
+def test_auto_is_compiled_for_fewer_steps_with_an_optimizer_that_takes_square_roots(installed):
     model, training = {"layers": ["auto", 400, 400, "auto"]}, {"epochs": 5000, "batch_size": 40}
     assert chosen({**training, "optimizer": {"name": "sgd"}}, model).name == "numpy"
     assert chosen({**training, "optimizer": {"name": "adam"}}, model).name == "compiled"
@@ -83,7 +83,7 @@ def test_compiled_is_compiled_for_networks_of_all_kinds(installed, model):
 
 
 @pytest.mark.parametrize("asked", ["compiled", "auto"])
-def test_what_the_compiled_engine_does_not_know_goes_to_numpy_and_is_said(installed, asked):
+def test_what_the_compiled_engine_does_not_support_runs_on_numpy_with_a_note(installed, asked):
     training = {"engine": asked, "loss": "absolute_error", "epochs": MANY}
     data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
     prepared = prepare(loaded(data, training))
@@ -91,18 +91,18 @@ def test_what_the_compiled_engine_does_not_know_goes_to_numpy_and_is_said(instal
     assert prepared.notes.count("engine numpy: compiled does not support absolute_error on identity") == 1
 
 
-def test_without_a_product_of_blas_it_is_numpy(installed, monkeypatch):
+def test_the_engine_is_numpy_without_the_matrix_products_of_blas(installed, monkeypatch):
     monkeypatch.setattr(engine_choice, "find_blas", lambda dtype: NO_BLAS)
     assert chosen({"engine": "compiled"}).name == "numpy"
 
 
-def test_where_threads_cannot_sleep_it_is_numpy(installed, monkeypatch):
+def test_the_engine_is_numpy_where_threads_cannot_sleep(installed, monkeypatch):
     monkeypatch.setattr(engine_choice, "find_sleep", lambda: NO_SLEEP)
     choice = chosen({"engine": "compiled"})
     assert choice == EngineChoice("numpy", "compiled does not support thread sleeping on this system")
 
 
-def test_an_optimizer_that_the_compiled_engine_does_not_know_goes_to_numpy(installed):
+def test_an_optimizer_that_the_compiled_engine_does_not_support_runs_on_numpy(installed):
     class Other(Adam):
         """With a direction of its own."""
 
@@ -193,7 +193,7 @@ def test_the_record_of_a_model_names_its_engine(folder):
     assert "numba" not in sitting["versions"]
 
 
-def test_numpy_is_made_without_numba():
+def test_the_numpy_engine_does_not_import_numba():
     assert trainer_maker(EngineChoice("numpy"), 1, 3).func is NumpyTrainer
 
 

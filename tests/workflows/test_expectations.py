@@ -1,4 +1,4 @@
-"""The gates of `expect`: on rows that chose something there is no interval, and scores are called what they are."""
+"""The gates of `expect`: rows that chose something have no intervals, and their scores are marked."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ NOTHING = {"early_stopping": None}
         }),
     ],
 )  # fmt: skip
-def test_rows_that_choose_have_no_interval_and_others_have(chosen, sections):
+def test_scores_of_rows_that_chose_something_have_no_interval_and_other_scores_have_one(chosen, sections):
     data = CANCER | {"validation": None if "model" in sections else 0.2}
     config = loaded(data, **sections)
     assert chosen_on_validation(config) == chosen
@@ -56,7 +56,7 @@ def test_rows_that_choose_have_no_interval_and_others_have(chosen, sections):
     prepare(loaded(data | {"test": CANCER["train"]}, **sections, expect=ENDS))
 
 
-def test_the_refusal_names_the_reason_and_the_key_that_mends_it(folder):
+def test_the_error_names_the_reason_and_the_key_to_change(folder):
     write_config(folder / "c.yaml", CANCER, expect={"max": {"log_loss.high": 1.0}})
     ended = mlp("train", "c.yaml")
     assert (ended.code, ended.stdout) == (2, "")
@@ -67,7 +67,7 @@ def test_the_refusal_names_the_reason_and_the_key_that_mends_it(folder):
     )
 
 
-def test_a_gate_on_the_score_itself_is_judged_and_says_on_which_rows(folder):
+def test_a_gate_on_the_score_itself_is_checked_with_a_note_on_its_rows(folder):
     write_config(folder / "c.yaml", CANCER, expect={"min": {"accuracy": 0.1}}, output="run")
     ended = done("train", "c.yaml", "--json")
     assert (

@@ -1,4 +1,4 @@
-"""How little a few validation rows prove is said with the interval, and init avoids them."""
+"""Few validation rows are noted with the interval of their score, and `mlp init` avoids them."""
 
 import numpy as np
 import pytest
@@ -28,12 +28,12 @@ def caution(members=1, validation=0.2, **more):
     return train(config, Watch()).outcome.caution
 
 
-def test_from_the_stated_number_of_rows_on_any_fraction_is_known_to_within_a_tenth():
+def test_the_stated_number_of_rows_gives_any_proportion_a_margin_of_a_tenth():
     assert 1.959964 * np.sqrt(0.25 / MIN_ROWS) <= MARGIN < 1.959964 * np.sqrt(0.25 / (MIN_ROWS - 1))
 
 
 @pytest.mark.parametrize(("task", "key"), [("classification", "roc_auc"), ("regression", "r2")])
-def test_few_validation_rows_are_told_with_the_interval_they_leave(folder, task, key):
+def test_few_validation_rows_are_noted_with_the_interval_of_their_score(folder, task, key):
     table(folder, 60, 0.3, task)
     said = caution()
     assert said.startswith("12 validation rows are few: ")
@@ -44,8 +44,8 @@ def test_few_validation_rows_are_told_with_the_interval_they_leave(folder, task,
     assert said.endswith("Use more rows.")
 
 
-def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
-    """Scores of folds go together, so rows that are enough on their own are few in folds."""
+def test_rows_of_folds_are_noted_by_the_intervals_of_folds(folder):
+    """Scores of folds are correlated, so a number of rows that is enough when independent is few in folds."""
     n_rows = 2 * MIN_ROWS
     table(folder, n_rows, 0.3)
     folds = {"count": 5, "rows": "folds"}
@@ -66,7 +66,7 @@ def test_rows_of_folds_leave_as_much_open_as_the_intervals_of_folds(folder):
     assert f"From {enough} rows on" in outcome.caution
 
 
-def test_enough_rows_and_rows_that_leave_nothing_open_are_not_told(folder):
+def test_enough_rows_and_rows_with_narrow_intervals_are_not_noted(folder):
     table(folder, 5 * MIN_ROWS, 0.3)
     assert caution() == ""
     rows = [(i % 2 + 0.001 * i, "yes" if i % 2 else "no") for i in range(300)]
@@ -80,7 +80,7 @@ def test_enough_rows_and_rows_that_leave_nothing_open_are_not_told(folder):
 
 
 @pytest.mark.parametrize(("n_rows", "members"), [(8, 1), (60, 5), (484, 5), (485, 1)])
-def test_init_writes_folds_for_fast_where_a_fifth_of_the_rows_would_be_few(folder, n_rows, members):
+def test_init_writes_folds_for_fast_if_a_fifth_of_the_rows_are_few(folder, n_rows, members):
     table(folder, n_rows, 1.0)
     config = config_from_text(init("t.csv", recipe="fast").text, "t.yaml").config
     assert config.model.members.count == members

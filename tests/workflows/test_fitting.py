@@ -1,4 +1,4 @@
-"""Which epoch is kept, when a training ends by itself, and what is scored."""
+"""The best epoch, early stopping, and the final scores."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def test_the_best_epoch_on_the_validation_rows_is_kept():
     assert outcome.scores["validation"]["log_loss"] == pytest.approx(best.score)
 
 
-def test_a_metric_to_gain_in_is_maximised():
+def test_a_metric_that_is_better_if_higher_is_maximized():
     training = {"epochs": 20, "early_stopping": {"metric": "accuracy"}}
     outcome, reports = fitted(prepare(loaded(training=training)))
     assert outcome.best_score == max(report.score for report in reports)
@@ -52,7 +52,7 @@ def test_patience_ends_the_training_and_says_why():
 
 
 def stop_epoch(best_epoch, epochs=1000, **early_stopping):
-    """The first epoch after which a training stops that gained nothing since `best_epoch`."""
+    """The epoch after which a training without improvement since `best_epoch` stops."""
     prepared = prepare(loaded(training={"epochs": epochs, "early_stopping": early_stopping}))
     state = TrainingState([], [])
     state.best_epoch = state.epoch = best_epoch
@@ -68,14 +68,14 @@ def test_patience_grows_with_the_best_epoch_by_its_factor(best_epoch):
     assert stop_epoch(best_epoch, patience=20, patience_factor=1.5) == -(-3 * best_epoch // 2) + 20
 
 
-def test_the_reason_to_stop_counts_the_epochs_that_brought_nothing():
+def test_the_stop_reason_counts_the_epochs_without_improvement():
     prepared = prepare(loaded(training={"epochs": 99, "early_stopping": {"patience": 5, "patience_factor": 2.0}}))
     state = TrainingState([], [])
     state.best_epoch, state.epoch = 10, 25
     assert stop_reason(prepared, state) == "no improvement in log_loss for 15 epochs"
 
 
-def test_of_equally_good_epochs_the_first_is_kept_or_the_last(folder):
+def test_in_a_tie_the_first_or_the_last_epoch_is_kept_as_configured(folder):
     rows = [(x, "no" if x < 0 else "yes") for x in range(-30, 30) if x]
     write_csv(folder / "t.csv", ["x", "y"], rows)
     training = {"epochs": 12, "optimizer": {"name": "adam", "learning_rate": 0.01}}
@@ -91,14 +91,14 @@ def test_of_equally_good_epochs_the_first_is_kept_or_the_last(folder):
     assert best["last"][0] == best["last"][1][-1]
 
 
-def test_patience_that_runs_out_with_the_last_epoch_is_no_early_stop():
+def test_patience_that_runs_out_at_the_last_epoch_is_no_early_stop():
     prepared = prepare(loaded(training={"epochs": 4, "early_stopping": {"patience": 3, "min_gain": 9.0}}))
     outcome, reports = fitted(prepared)
     assert len(reports) == 4
     assert outcome.stop_reason == ""
 
 
-def test_the_scores_are_of_every_part_and_of_the_baseline_on_the_last():
+def test_scores_are_of_every_split_and_of_the_baseline_on_the_last_split():
     data = {**IRIS, "test": IRIS["train"]}
     outcome, _ = fitted(prepare(loaded(data, {"epochs": 3})))
     assert list(outcome.scores) == ["train", "validation", "test", "constant"]
@@ -106,7 +106,7 @@ def test_the_scores_are_of_every_part_and_of_the_baseline_on_the_last():
     assert outcome.scores["constant"]["log_loss"] == pytest.approx(np.log(3))
 
 
-def test_the_baseline_of_amounts_is_the_mean_or_the_median_by_the_loss():
+def test_the_baseline_of_numbers_is_the_mean_or_the_median_by_the_loss():
     data = {"train": str(DATA / "diabetes.csv"), "target": "progression", "validation": None}
     y = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1, usecols=10)
     for loss, middle in (("squared_error", y.mean()), ("absolute_error", np.median(y))):
@@ -114,7 +114,7 @@ def test_the_baseline_of_amounts_is_the_mean_or_the_median_by_the_loss():
         assert outcome.scores["constant"]["mae"] == pytest.approx(np.abs(y - middle).mean())
 
 
-def test_gates_are_judged_on_the_last_part():
+def test_gates_are_checked_on_the_last_split():
     data = {**IRIS, "test": IRIS["train"]}
     outcome, _ = fitted(prepare(loaded(data, expect={"min": {"accuracy": 0.0}, "max": {"log_loss": 0.0}})))
     assert [result.passed for result in outcome.gate_results] == [True, False]
@@ -135,7 +135,7 @@ def test_separate_streams_the_weights_do_not_depend_on_the_split():
     np.testing.assert_array_equal(one, other)
 
 
-def test_a_stop_between_two_steps_gives_the_epoch_up():
+def test_a_stop_between_two_steps_discards_the_epoch():
     prepared = prepare(loaded(training={"epochs": 5, "batch_size": 50}))
     whole, state = initial_state(prepared), initial_state(prepared)
     next(iter(epochs(prepared, whole, lambda: False)))
@@ -160,7 +160,7 @@ def test_scores_do_not_depend_on_how_many_rows_are_decoded_at_once(monkeypatch):
         assert in_parts.scores[part] == pytest.approx(scores, rel=1e-13)
 
 
-def test_epochs_are_judged_where_the_schedule_rests_and_training_stops_only_there():
+def test_with_cycle_ends_epochs_are_scored_at_plateau_ends_and_training_stops_only_there():
     stopping = {"at": "cycle_ends", "patience": 1, "min_gain": 9.0, "metric": "loss"}
     training = {"epochs": 30, "schedule": {"name": "coslog", "cycles": 4}, "early_stopping": stopping}
     outcome, reports = fitted(prepare(loaded(training=training)))

@@ -1,4 +1,4 @@
-"""`mlp init` and rows that belong together."""
+"""`mlp init` detects a column of groups of correlated rows."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ N_GROUPS, SIZE = 40, 5
 
 
 def table(path, name="patient_id", spread=1.0, n_groups=N_GROUPS, as_text=True, missing=0):
-    """Rows of groups whose targets have a level of their own, of deviation `spread` beside 0.5 within a group."""
+    """Rows of groups with a random intercept of deviation `spread`; the deviation within a group is 0.5."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(n_groups), N_GROUPS * SIZE // n_groups)
     level = rng.normal(0.0, spread, n_groups)[groups]
@@ -46,19 +46,19 @@ def test_rows_of_one_patient_stay_together_and_the_column_is_no_input(tmp_path, 
         {"missing": N_GROUPS * SIZE - 20},
     ],
 )
-def test_other_columns_make_no_groups(tmp_path, options):
+def test_other_columns_are_not_detected_as_groups(tmp_path, options):
     starter = init(table(tmp_path / "t.csv", **options), ("y",))
     assert starter.data.summary.group == ""
     assert "group" not in starter.text
 
 
-def test_where_no_input_would_be_left_there_is_no_group(tmp_path):
+def test_the_only_input_is_not_detected_as_a_group(tmp_path):
     rows = [[f"p{number // 5}", str(number // 5)] for number in range(200)]
     path = write_csv(tmp_path / "t.csv", ["patient", "y"], rows)
     assert init(str(path), ("y",)).data.summary.group == ""
 
 
-def test_the_column_whose_rows_are_most_alike_is_taken(tmp_path):
+def test_the_column_with_the_highest_correlation_is_chosen(tmp_path):
     rng = np.random.default_rng(0)
     level = rng.normal(0.0, 1.0, 40)
     rows = [[n // 5, n // 10, f"{rng.normal():.3f}", f"{level[n // 5] + rng.normal(0, 0.1):.3f}"] for n in range(200)]
@@ -66,7 +66,7 @@ def test_the_column_whose_rows_are_most_alike_is_taken(tmp_path):
     assert init(str(path), ("y",)).data.summary.group == "patient"
 
 
-def test_what_is_written_leaves_nothing_for_check_to_warn_of(folder):
+def test_check_finds_no_leak_in_the_config_of_init(folder):
     source = table(folder / "t.csv")
     ended = done("init", source, "-t", "sign", "--recipe", "fast", "-o", "t.yaml", "--json")
     assert ended.document["group"] == "patient_id"

@@ -1,4 +1,4 @@
-"""What held-out rows give away: nothing of their targets before training, and where all is noise a score of chance."""
+"""Held-out rows leak nothing: inputs do not depend on their targets, and on noise their scores are those of chance."""
 
 import re
 
@@ -16,7 +16,7 @@ KINDS = ("classes", "amounts")
 
 
 def noise(kind, n_rows=300, n_columns=6, seed=0):
-    """Inputs (n_rows, n_columns + 2), among them a date and a category, and targets that know nothing of them."""
+    """Inputs (n_rows, n_columns + 2), with a date and a category, and independent targets."""
     rng = np.random.default_rng(seed)
     numbers = rng.normal(size=(n_rows, n_columns)).round(3)
     days = [
@@ -52,7 +52,7 @@ def test_the_inputs_of_a_recipe_are_the_same_whatever_the_targets_are(folder, ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_of_noise_score_as_chance_on_the_folds_that_hold_them_out(folder, kind):
+def test_out_of_fold_scores_of_noise_are_those_of_chance(folder, kind):
     metric, chance = ("roc_auc", 0.5) if kind == "classes" else ("r2", 0.0)
     scores = []
     for seed in range(24):

@@ -1,4 +1,4 @@
-"""What a table will take in memory is told before it is trained on: its inputs are those that training makes."""
+"""The number of inputs is known before the preprocessing is fitted, to decide whether they fit into memory."""
 
 import pytest
 from hypothesis import given, settings
@@ -41,7 +41,7 @@ COLUMNS = {"price": {"role": "number", "prefix": "$", "thousands": ","}}
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("columns", [COLUMNS, COLUMNS | {"few": "category", "day": "category"}])
-def test_the_inputs_counted_before_are_those_that_training_makes(folder, options, columns):
+def test_the_number_of_inputs_counted_before_a_training_is_that_of_the_training(folder, options, columns):
     write_csv(folder / "t.csv", [*CELLS, "y"], [[*(of(i) for of in CELLS.values()), i % 2] for i in range(N_ROWS)])
     config = loaded({"train": "t.csv", "target": "y", "columns": columns, "validation": None}, preprocess=options)
     table = read_training_table(config)
@@ -54,7 +54,7 @@ def test_the_inputs_counted_before_are_those_that_training_makes(folder, options
 
 @given(codes=st.lists(st.integers(0, 30), min_size=20, max_size=200), n_texts=st.integers(2, 40))
 @settings(max_examples=20)
-def test_roles_told_by_some_of_the_texts_are_those_of_all(tmp_path_factory, codes, n_texts):
+def test_roles_inferred_from_a_sample_of_the_texts_are_those_of_all_texts(tmp_path_factory, codes, n_texts):
     folder = tmp_path_factory.mktemp("many")
     rows = [(f"l{code}", f"2024-01-{code + 1:02d}", i if i else "01", i % 2) for i, code in enumerate(codes)]
     write_csv(folder / "t.csv", ["level", "day", "code", "y"], rows)
@@ -75,14 +75,14 @@ def test_roles_told_by_some_of_the_texts_are_those_of_all(tmp_path_factory, code
 
 
 def is_on_disk(monkeypatch, data, n_bytes, **sections):
-    """Whether a table is, where all of the memory is for inputs."""
+    """Whether the rows of a table are stored on disk, if all memory is for inputs."""
     for name in ("BASE_BYTES", "MIN_BYTES", "READING_BYTES"):
         monkeypatch.setattr(data_store, name, 0)
     config = loaded(data, budget={"memory": int(n_bytes)}, **sections)
     return read_training_table(config, store_options(config)).n_buckets > 1
 
 
-def test_a_table_of_dates_and_prices_lies_on_disk_exactly_if_its_inputs_do_not_fit(folder, monkeypatch):
+def test_a_table_of_dates_and_prices_is_stored_on_disk_exactly_if_its_inputs_do_not_fit(folder, monkeypatch):
     rows = [(i * 7 % 3001, i * 11 % 3001, f"200{i % 9}-0{i % 8 + 1}-{i % 28 + 1:02d}", f"${i + 1}", i % 2)
             for i in range(4000)]  # fmt: skip
     write_csv(folder / "t.csv", ["a", "b", "day", "price", "y"], rows)
@@ -94,7 +94,7 @@ def test_a_table_of_dates_and_prices_lies_on_disk_exactly_if_its_inputs_do_not_f
 
 
 @pytest.mark.parametrize("max_levels", [100, 1000])
-def test_a_table_of_many_levels_lies_on_disk_exactly_if_the_inputs_it_gets_do_not_fit(folder, monkeypatch, max_levels):
+def test_a_table_of_many_levels_is_stored_on_disk_exactly_if_its_inputs_do_not_fit(folder, monkeypatch, max_levels):
     write_csv(folder / "t.csv", ["level", "y"], [(f"l{i % 500}", i % 2) for i in range(4000)])
     data, categorical = {"train": "t.csv", "target": "y"}, {"max_levels": max_levels}
     needed = 4000 * min(500, max_levels + 1) * 4 * data_store.OVERHEAD

@@ -1,4 +1,4 @@
-"""Signals become a question; the second one is meant."""
+"""The first signal sets a flag, the second one ends the process."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from mlpcli.workflows.training.interruption import Interruption
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_first_signal_is_only_noted(number, code):
+def test_a_first_signal_only_sets_the_flag(number, code):
     before = signal.getsignal(number)
     with Interruption() as interruption:
         assert not interruption.is_set()
@@ -23,7 +23,7 @@ def test_a_first_signal_is_only_noted(number, code):
     assert signal.getsignal(number) == before
 
 
-def test_where_it_ends_at_once_a_first_signal_does_so_whether_it_comes_now_or_came_before():
+def test_in_the_immediate_block_a_first_signal_raises_whether_it_comes_inside_or_came_before():
     with Interruption() as interruption:
         with pytest.raises(KeyboardInterrupt), interruption.immediate():
             os.kill(os.getpid(), signal.SIGTERM)
@@ -47,7 +47,7 @@ def test_a_second_signal_ends_the_process_at_once():
     assert ended.returncode == -signal.SIGINT
 
 
-def test_outside_of_the_main_thread_signals_stay_with_whoever_runs_us():
+def test_outside_of_the_main_thread_no_handler_is_installed():
     before = signal.getsignal(signal.SIGINT)
     found = []
 

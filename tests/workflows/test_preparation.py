@@ -1,4 +1,4 @@
-"""From a config and its files to rows of numbers: who trains, who validates, what weighs how much."""
+"""From a config and its files to splits of numeric rows and their weights."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ def labels_of(prepared, part):
 
 
 def training_rows(strata):
-    """Those that the default share and seed leave for training."""
+    """The training rows of the default fraction and seed."""
     return split_rows(len(strata), 0.2, strata, rng_of(0, "split"))[0]
 
 
-def test_a_share_parts_the_rows_stratified_and_by_the_seed_alone():
+def test_a_fraction_splits_the_rows_stratified_and_by_the_seed_alone():
     prepared = prepare(loaded())
     assert np.bincount(prepared.train.truth).tolist() == [40, 40, 40]
     assert np.bincount(prepared.validation.truth).tolist() == [10, 10, 10]
@@ -84,7 +84,7 @@ def test_a_fold_with_a_decimal_comma_is_named_as_in_the_table_or_as_in_yaml(fold
     assert len(prepare(loaded(data)).validation.truth) == 8
 
 
-def test_two_spellings_of_a_number_that_are_one_fold_are_a_note(folder):
+def test_two_spellings_of_the_number_of_a_fold_are_noted(folder):
     rows = [(i % 7, ("1.10", "1.1", "2")[i % 3], "ab"[i % 2]) for i in range(40)]
     write_csv(folder / "t.csv", ["x", "fold", "y"], rows)
     data = {"train": "t.csv", "target": "y", "validation": {"column": "fold", "equals": "1.10"}}
@@ -129,7 +129,7 @@ def test_class_weights_and_row_weights_multiply(folder):
     np.testing.assert_allclose(prepared.train.samples.weights, expected / expected.mean(), rtol=1e-6)
 
 
-def test_a_regression_target_is_standardized_on_the_training_rows_and_turned_back_for_the_truth():
+def test_a_regression_target_is_standardized_on_the_training_rows_and_the_truth_keeps_its_unit():
     prepared = prepare(loaded({"train": str(DATA / "diabetes.csv"), "target": "progression"}))
     y = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1, usecols=10)
     y = y[training_rows(np.zeros(len(y), np.int64))]
@@ -167,7 +167,7 @@ def test_rows_without_a_target_are_left_out_and_noted(folder):
     assert "t.csv: 10 rows have no value for y: left out." in prepared.notes
 
 
-def test_roles_that_the_user_gives_are_kept(folder):
+def test_configured_roles_are_kept(folder):
     write_csv(folder / "t.csv", ["code", "zip", "y"], [(i % 3, f"0{i % 4}", "ab"[i % 2]) for i in range(60)])
     data = {"train": "t.csv", "target": "y", "columns": {"code": "category", "zip": "number"}}
     columns = prepare(loaded(data)).preprocessor.columns
@@ -184,13 +184,13 @@ def test_roles_that_the_user_gives_are_kept(folder):
         ({"validation": {"column": "species", "equals": "rose"}}, "no row of"),
     ],
 )
-def test_a_column_that_cannot_be_is_refused(data, message):
+def test_a_column_that_does_not_fit_its_configured_role_is_an_error(data, message):
     with pytest.raises(ConfigError, match=message):
         prepare(loaded({**IRIS, **data}))
 
 
 @pytest.mark.parametrize("size", [1 << 20, 12])
-def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks_end(folder, size, monkeypatch):
+def test_a_column_with_its_own_missing_markers_is_read_the_same_wherever_chunks_end(folder, size, monkeypatch):
     monkeypatch.setattr(encoding, "BLOCK_SIZE", size)
     monkeypatch.setattr(records, "BATCH_SIZE", size)
     monkeypatch.setattr(sniff, "SAMPLE_SIZE", size)
@@ -221,12 +221,12 @@ def test_a_column_with_missing_texts_of_its_own_is_read_the_same_wherever_blocks
         ),
     ],
 )
-def test_signs_that_no_number_is_written_with_are_refused(data, message):
+def test_invalid_decimal_and_thousands_separators_are_errors(data, message):
     with pytest.raises(ConfigError, match=message):
         prepare(loaded({**IRIS, **data}))
 
 
-def test_texts_that_the_default_markers_take_as_missing_are_told_until_the_config_names_the_markers(folder):
+def test_texts_that_default_markers_read_as_missing_are_noted_unless_the_config_names_the_markers(folder):
     rows = [
         (("NA", "BW", "ZA")[i % 3], ("male", "female", "NA")[i % 3], (i % 7, "NA")[i % 5 == 0],
          ("red", "NA", "blue", "")[i % 4], ("some", "none", "null")[i % 3])
@@ -246,7 +246,7 @@ def test_texts_that_the_default_markers_take_as_missing_are_told_until_the_confi
     assert "NA" in prepare(loaded({**data, "columns": {"country": {"missing": [""]}}})).preprocessor.columns[0].levels
 
 
-def test_a_gate_that_only_a_good_score_can_miss_is_told():
+def test_a_gate_that_only_a_good_score_can_miss_is_noted():
     def notes(**expect):
         return [note for note in prepare(loaded(expect=expect)).notes if note.startswith("gate ")]
 
@@ -258,7 +258,7 @@ def test_a_gate_that_only_a_good_score_can_miss_is_told():
 
 
 @pytest.mark.parametrize("cache", ["nowhere/x", "/nonexistent/x", ""])
-def test_a_cache_that_is_no_folder_is_an_error_also_for_a_small_table(folder, cache):
+def test_a_cache_that_is_no_folder_is_an_error_even_for_a_small_table(folder, cache):
     with pytest.raises(ConfigError, match=r"data\.cache: .*no such folder\. Create it, or leave the key out\."):
         prepare(loaded({**IRIS, "cache": cache}))
     (folder / "cache").mkdir()
@@ -266,7 +266,7 @@ def test_a_cache_that_is_no_folder_is_an_error_also_for_a_small_table(folder, ca
 
 
 @pytest.mark.parametrize("name", ["validation", "test"])
-def test_a_file_of_cells_that_training_has_not_seen_is_noted_as_when_it_is_evaluated(folder, name):
+def test_unseen_cells_of_a_file_are_noted_as_when_it_is_evaluated(folder, name):
     write_csv(folder / "t.csv", ["level", "x", "y"], [(f"l{i % 3}", i, i % 2) for i in range(60)])
     write_csv(
         folder / "other.csv", ["level", "x", "y"], [(f"m{i % 3}", "" if i % 5 == 0 else i, i % 2) for i in range(20)]
@@ -278,7 +278,7 @@ def test_a_file_of_cells_that_training_has_not_seen_is_noted_as_when_it_is_evalu
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_rare_yes_is_on_both_sides_and_a_single_one_is_trained_on(folder, seed):
+def test_a_rare_positive_is_in_both_splits_and_a_single_one_is_a_training_row(folder, seed):
     rows = [(i % 7, i % 2, int(i in (5, 20)), int(i == 11)) for i in range(60)]
     write_csv(folder / "t.csv", ["x", "often", "twice", "once"], rows)
     data = {"train": "t.csv", "target": ["often", "twice", "once"]}

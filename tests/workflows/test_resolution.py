@@ -1,4 +1,4 @@
-"""What `auto` means, and what cannot be combined."""
+"""Resolving `auto`, and options that cannot be combined."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_auto_is_the_canonical_pair_of_the_task(data, loss, output_activation, n
     assert prepared.metric == metric
 
 
-def test_several_yes_no_columns_are_sigmoids_with_binary_cross_entropy(folder):
+def test_several_boolean_targets_have_sigmoids_with_binary_cross_entropy(folder):
     write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
     prepared = prepare(loaded({"train": "t.csv", "target": ["a", "b"]}))
     assert (prepared.task, prepared.spec.loss.name) == ("multilabel", "binary_cross_entropy")
@@ -47,7 +47,7 @@ def test_one_output_for_two_classes_is_a_sigmoid():
 
 @pytest.mark.parametrize("task", TASK_LOSSES)
 @pytest.mark.parametrize("loss", sorted({name for names in TASK_LOSSES.values() for name in names}))
-def test_a_loss_goes_with_its_tasks_and_no_other(folder, task, loss):
+def test_a_loss_is_supported_for_its_tasks_only(folder, task, loss):
     targets = ["a", "b"] if task == "multilabel" else "a"
     write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
     config = loaded({"train": "t.csv", "target": targets, "features": ["x"]}, {"loss": loss}, task=task)
@@ -70,12 +70,12 @@ def test_a_loss_goes_with_its_tasks_and_no_other(folder, task, loss):
         ({"preprocess": {"target": "standardize"}, "model": {"output_activation": "tanh"}}, "standardize"),
     ],
 )
-def test_a_target_is_standardized_where_the_output_can_follow(sections, transform):
+def test_a_target_is_standardized_for_a_linear_output_only(sections, transform):
     prepared = prepare(loaded(DIABETES, **sections))
     assert prepared.target.transform == transform
 
 
-def test_a_misfit_of_inputs_says_what_they_are_made_of():
+def test_a_wrong_number_of_inputs_is_an_error_that_lists_their_origin():
     data = {"train": str(DATA / "penguins.csv"), "target": "species", "drop": ["year"]}
     with pytest.raises(ConfigError) as caught:
         prepare(loaded(data, model={"layers": [6, 8, "auto"]}))
@@ -93,12 +93,12 @@ def test_a_misfit_of_inputs_says_what_they_are_made_of():
         ({"layers": ["auto", 8, 3]}, {}, "2 classes need 2 outputs, the last size is 3"),
     ],
 )
-def test_outputs_that_cannot_be_are_refused(model, training, message):
+def test_a_wrong_number_of_outputs_is_an_error(model, training, message):
     with pytest.raises(ConfigError, match=message):
         prepare(loaded(CANCER, training, model=model))
 
 
-def test_outputs_outside_of_a_logarithm_are_warned_of():
+def test_outputs_outside_the_domain_of_a_logarithm_give_a_warning():
     assert domain_warning(CrossEntropy(), "softmax") == ""
     assert domain_warning(SquaredError(), "relu") == ""
     assert "Its canonical activation is sigmoid." in domain_warning(BinaryCrossEntropy(), "tanh")
@@ -107,7 +107,7 @@ def test_outputs_outside_of_a_logarithm_are_warned_of():
     )
 
 
-def test_the_metric_may_be_the_users_and_knows_its_direction():
+def test_a_configured_metric_is_used_with_its_direction():
     prepared = prepare(loaded(training={"early_stopping": {"metric": "f1[setosa]"}}))
     assert prepared.metric == "f1[setosa]"
     assert metric_higher_is_better("f1[setosa]")
@@ -132,33 +132,33 @@ def smoothed(metric, data=IRIS, loss="cross_entropy", smoothing="auto"):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "mcc", "f1_macro", "f1[setosa]", "recall_macro"])
-def test_smoothing_by_itself_is_on_where_labels_are_judged(metric):
+def test_automatic_smoothing_is_on_if_the_metric_scores_labels(metric):
     prepared = smoothed(metric)
     assert label_smoothing_of(prepared.spec.loss) == 0.1
     assert f"label_smoothing auto is 0.1: {metric} scores labels, not probabilities." in prepared.notes
 
 
 @pytest.mark.parametrize("metric", ["auto", "loss", "log_loss", "roc_auc", "average_precision", "brier", "ece"])
-def test_smoothing_by_itself_is_off_where_probabilities_are_judged(metric):
+def test_automatic_smoothing_is_off_if_the_metric_scores_probabilities(metric):
     prepared = smoothed(metric)
     assert prepared.spec.loss.label_smoothing == 0.0
     assert not any("label_smoothing" in note for note in prepared.notes)
 
 
-def test_smoothing_by_itself_is_off_where_no_metric_chooses():
+def test_automatic_smoothing_is_off_if_no_metric_chooses_the_epoch():
     training = {"loss": {"name": "cross_entropy", "label_smoothing": "auto"}, "early_stopping": None}
     assert prepare(loaded(training=training)).spec.loss == CrossEntropy()
 
 
 @pytest.mark.parametrize(("metric", "smoothing"), [("accuracy", 0.0), ("accuracy", 0.3), ("log_loss", 0.3)])
-def test_smoothing_that_is_written_stays(metric, smoothing):
+def test_configured_smoothing_is_kept(metric, smoothing):
     prepared = smoothed(metric, smoothing=smoothing)
     assert label_smoothing_of(prepared.spec.loss) == smoothing
     assert not any("label_smoothing" in note for note in prepared.notes)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-def test_the_resolved_smoothing_is_what_trains(loss):
+def test_the_resolved_smoothing_is_used_in_training(loss):
     by_itself, written = (smoothed("accuracy", CANCER, loss, value) for value in ("auto", 0.1))
     assert by_itself.spec == written.spec
     for part in ("train", "validation"):
@@ -167,7 +167,7 @@ def test_the_resolved_smoothing_is_what_trains(loss):
     assert sorted(set(by_itself.train.samples.targets(slice(0, 50)).ravel().tolist())) == pytest.approx([0.05, 0.95])
 
 
-def test_smoothing_by_itself_reaches_several_yes_no_columns(folder):
+def test_automatic_smoothing_applies_to_several_boolean_targets(folder):
     write_csv(folder / "t.csv", ["x", "a", "b"], [(i % 7, i % 2, int(i % 3 == 0)) for i in range(40)])
     data = {"train": "t.csv", "target": ["a", "b"]}
     sure, unsure = (smoothed(metric, data, "binary_cross_entropy") for metric in ("log_loss", "f1_macro"))

@@ -37,7 +37,7 @@ def loaded(validation, folder, drop=("id",)):
 
 
 @pytest.mark.parametrize("validation", [0.2, {"group": "group"}, {"time": "day"}, None])
-def test_rows_are_searched_or_put_aside(folder, validation):
+def test_every_row_is_either_searched_or_held_out(folder, validation):
     config = loaded(validation, folder, drop=())
     table = read_training_table(config)
     kept, aside = split_holdout(config, table, 0.25)
@@ -80,7 +80,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=json.dumps)
-def test_data_that_was_prepared_for_another_network_trains_the_same_one(change):
+def test_data_prepared_for_another_network_gives_the_same_training(change):
     base = {"data": {"train": str(DATA / "penguins.csv"), "target": "species"}, "training": {"epochs": 2}}
     before, after = config_from_mapping(base), config_from_mapping({**base, **change})
     assert data_settings(before) == data_settings(after)
@@ -108,7 +108,7 @@ def test_data_that_was_prepared_for_another_network_trains_the_same_one(change):
     ],
     ids=json.dumps,
 )
-def test_data_that_depends_on_a_key_is_not_used_again(change):
+def test_data_that_depends_on_a_key_is_not_reused(change):
     base = {"data": {"train": "a.csv", "target": "y"}}
     assert data_settings(config_from_mapping(base)) != data_settings(config_from_mapping({**base, **change}))
 
@@ -118,7 +118,7 @@ class Silent:
         pass
 
 
-def test_the_winner_has_a_model_where_it_began_again_and_is_as_good_as_a_later_trial_that_was_done(folder):
+def test_the_best_trial_has_a_model_if_it_was_started_again_and_ties_with_a_later_trial(folder):
     data = {"train": str(DATA / "penguins.csv"), "target": "species", "validation": 0.2}
     search = {"space": {"model.dropout": {"uniform": [0.0, 0.5]}}}
     config = config_from_mapping({"data": data, "training": {"epochs": 2}, "search": search})

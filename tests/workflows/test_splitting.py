@@ -1,4 +1,4 @@
-"""Rows that belong together are held out together, in validation and in folds."""
+"""Rows of one group are held out together, in validation rows and in folds."""
 
 import hashlib
 
@@ -31,7 +31,7 @@ def config(validation, members=1, **data):
 
 
 def sides(prepared):
-    """The x of training and validation rows, scaled back."""
+    """The column x of the training and validation rows, in its own unit."""
     place = prepared.preprocessor.feature_names.index("x")
     center, scale = (prepared.preprocessor.state[name][-1] for name in ("center", "scale"))
     parts = (prepared.train, prepared.validation)
@@ -44,7 +44,7 @@ def of_rows(folder, column):
     return {round(float(cells[3]), 1): cells[place] for cells in lines[1:]}
 
 
-def test_the_rows_of_a_group_are_on_one_side_and_the_column_is_no_input(table):
+def test_the_rows_of_a_group_are_in_one_split_and_the_column_is_no_input(table):
     prepared = prepare(config({"group": "patient", "fraction": 0.3}))
     group_of = of_rows(table, "patient")
     train_groups, held_out = ({group_of[x] for x in side.tolist()} for side in sides(prepared))
@@ -64,8 +64,8 @@ def test_the_validation_rows_are_the_last_by_time_which_may_be_an_input_or_dropp
 
 
 @pytest.mark.parametrize("members", [1, FOLDS])
-def test_a_rare_yes_of_several_columns_is_on_every_side_of_a_split_by_groups(folder, members):
-    """Four of forty groups have it: by chance one in eight splits would hold out none, and three folds lack it more."""
+def test_a_rare_positive_of_several_boolean_targets_is_in_every_split_by_groups(folder, members):
+    """Four of forty groups have a positive: without stratification one in eight splits would hold out none."""
     rows = [(f"p{i // 3:02d}", i / 10, int(i // 3 % 10 == 0), i % 2) for i in range(N_ROWS)]
     write_csv(folder / "t.csv", ["patient", "x", "rare", "often"], rows)
     for seed in range(8):
@@ -84,7 +84,7 @@ def test_a_rare_yes_of_several_columns_is_on_every_side_of_a_split_by_groups(fol
             assert np.bincount(prepared.folds, prepared.train.truth[:, 0]).min() >= 3, seed
 
 
-def test_equal_rows_are_on_one_side(table):
+def test_equal_rows_are_in_one_split(table):
     prepared = prepare(config({"copies": "together", "fraction": 0.5}, features=["small"]))
     train_values, held_out = (set(part.samples.X[:, 0].tolist()) for part in (prepared.train, prepared.validation))
     assert len(train_values) + len(held_out) == 5
@@ -93,7 +93,7 @@ def test_equal_rows_are_on_one_side(table):
 @pytest.mark.parametrize(
     ("validation", "column", "follows"), [({"group": "patient"}, "patient", False), ({"time": "day"}, "day", True)]
 )
-def test_folds_of_members_keep_groups_whole_and_are_spans_of_time(table, validation, column, follows):
+def test_folds_of_members_keep_groups_together_and_are_spans_of_time(table, validation, column, follows):
     prepared = prepare(config(validation, FOLDS))
     value_of, folds = of_rows(table, column), prepared.folds
     values = np.array([value_of[x] for x in sides(prepared)[0].tolist()])
@@ -129,13 +129,13 @@ def test_folds_of_members_keep_groups_whole_and_are_spans_of_time(table, validat
         ({"column": "patient", "equals": "p01"}, FOLDS, "data.validation: model.members.rows: folds defines"),
     ],
 )
-def test_a_way_that_is_none_is_refused_with_the_key(table, validation, members, message):
+def test_an_invalid_split_strategy_is_an_error_with_its_key(table, validation, members, message):
     with pytest.raises(ConfigError) as caught:
         prepare(config(validation, members))
     assert message in str(caught.value)
 
 
-def test_a_column_that_cannot_part_rows_is_refused(table):
+def test_a_column_that_cannot_split_the_rows_is_an_error(table):
     with pytest.raises(ConfigError, match=r"validation.time: column patient of t\.csv holds neither dates nor numbers"):
         prepare(config({"time": "patient"}))
     write_csv(table / "t.csv", ["g", "x", "y"], [("one", i, "ab"[i % 2]) for i in range(20)])
@@ -143,7 +143,7 @@ def test_a_column_that_cannot_part_rows_is_refused(table):
         prepare(config({"group": "g"}))
 
 
-def test_rows_without_a_group_are_alone_and_without_a_time_the_first(table):
+def test_rows_without_a_group_are_separate_groups_and_rows_without_a_time_are_the_earliest(table):
     rows = [("" if i % 5 == 0 else f"g{i % 7}", "" if i % 5 == 0 else i, i % 11, "ab"[i % 2]) for i in range(70)]
     write_csv(table / "t.csv", ["g", "t", "x", "y"], rows)
     assert "t.csv: 14 rows without a value of g: each forms a separate group." in prepare(config({"group": "g"})).notes
@@ -156,7 +156,7 @@ def times_of(prepared_sides, folder):
 
 
 @pytest.mark.parametrize("gap", [1, 30, 45.5])
-def test_a_gap_leaves_out_the_rows_that_are_nearer_to_the_validation_rows(table, gap):
+def test_a_gap_excludes_rows_that_are_nearer_to_the_validation_rows(table, gap):
     prepared, plain = (prepare(config({"time": "day", **way})) for way in ({"gap": gap}, {}))
     (train_days, held_out), (all_days, same) = times_of(sides(prepared), table), times_of(sides(plain), table)
     assert sorted(held_out) == sorted(same)
@@ -168,7 +168,7 @@ def test_a_gap_leaves_out_the_rows_that_are_nearer_to_the_validation_rows(table,
                     if n_near else [])  # fmt: skip
 
 
-def test_a_gap_that_leaves_nothing_is_refused(table):
+def test_a_gap_that_leaves_no_training_rows_is_an_error(table):
     with pytest.raises(DataError, match=r"t\.csv: a gap of 1000 leaves no row before it"):
         prepare(config({"time": "day", "gap": 1000}))
     with pytest.raises(DataError, match=r"a gap of 1000 leaves no training row for fold 1"):
@@ -176,7 +176,7 @@ def test_a_gap_that_leaves_nothing_is_refused(table):
 
 
 def visits(folder, n_patients=40, seed=0):
-    """A table in which patients come one after the other, each for a while."""
+    """A table of visits, in which the periods of patients follow each other."""
     rng = np.random.default_rng(seed)
     rows = []
     for patient in range(n_patients):
@@ -203,7 +203,7 @@ def test_with_group_and_time_validation_rows_are_later_and_of_new_groups(folder,
     assert said.startswith(f"{len(row_of) - len(trained) - len(held_out)} rows of {len(row_of)} are left out: their ")
 
 
-def test_folds_of_groups_by_time_keep_groups_whole_and_follow_their_first_rows(folder):
+def test_folds_of_groups_by_time_keep_groups_together_in_the_order_of_their_first_rows(folder):
     row_of = visits(folder)
     prepared = prepare(config({"group": "patient", "time": "day"}, FOLDS, train="v.csv"))
     rows = [row_of[x] for x in sides(prepared)[0].tolist()]
@@ -226,7 +226,7 @@ def test_members_do_not_train_on_rows_near_their_fold(table):
         assert ((others[~is_before] - own.max()).astype(float) >= 10).all()
 
 
-def test_a_hash_keeps_each_row_on_its_side_when_the_table_grows_and_whatever_the_order(folder):
+def test_a_hash_keeps_each_row_in_its_split_when_the_table_grows_or_is_reordered(folder):
     rng, names = np.random.default_rng(0), ["id", "x", "y"]
     rows = [(f"c-{i * 7919:08d}", i / 10, "ab"[i % 2]) for i in range(2000)]
     way = {"hash": "id", "fraction": 0.3}
@@ -256,7 +256,7 @@ def test_a_hash_of_a_number_is_that_of_its_text_in_every_format(folder):
     assert [sorted(side.tolist()) for side in text] == [sorted(side.tolist()) for side in typed]
 
 
-def test_rows_without_an_id_are_trained_on_and_too_few_ids_are_refused(folder):
+def test_rows_without_an_id_are_training_rows_and_too_few_ids_are_an_error(folder):
     write_csv(folder / "t.csv", ["id", "x", "y"], [(i if i % 4 else "", i, "ab"[i % 3 == 0]) for i in range(200)])
     prepared = prepare(config({"hash": "id"}, train="t.csv"))
     assert "t.csv: 50 rows without a value of id: used for training." in prepared.notes

@@ -1,4 +1,4 @@
-"""Which metric chooses the epoch, where there are several targets, and where the rows cannot tell."""
+"""The metric that chooses the epoch, for several targets, and if it cannot distinguish epochs."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def two_units(folder):
 
 
 def write_two_units(path, seed):
-    """Two targets: money that nothing tells of, and a rate that can be learnt, a hundred million times smaller."""
+    """Two targets: an unpredictable amount of money, and a predictable rate that is a hundred million times smaller."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(200, 3)).round(3)
     rate = 0.01 * np.sin(1.5 * x[:, 0]) + 0.0005 * rng.normal(size=200)
@@ -62,7 +62,7 @@ def test_the_kept_epoch_does_not_depend_on_the_unit_of_a_target(two_units, folde
     assert outcome.scores["validation"]["r2[rate]"] > 0.5
 
 
-def test_a_mean_in_mixed_units_is_noted_and_one_target_is_not(two_units):
+def test_a_metric_in_mixed_units_is_noted_and_that_of_one_target_is_not(two_units):
     def notes(metric="auto", **sections):
         return [note for note in prepare(loaded(BOTH, adam(metric=metric), **sections)).notes if "unit" in note]
 
@@ -76,7 +76,7 @@ def test_a_mean_in_mixed_units_is_noted_and_one_target_is_not(two_units):
     assert note.endswith("Write preprocess.target: standardize")
 
 
-def test_each_target_is_shown_and_a_gate_may_name_one(two_units, folder):
+def test_each_target_is_displayed_and_a_gate_may_name_one(two_units, folder):
     config = {"target": ["euros", "rate"], "train": str(two_units)}
     weights = train(folder, config, adam(), model={"layers": ["auto", 16, "auto"]})
     for shown in (done("inspect", weights), mlp("compare", weights, weights, two_units)):
@@ -89,7 +89,7 @@ def test_each_target_is_shown_and_a_gate_may_name_one(two_units, folder):
     assert mlp("eval", weights, two_units, "--min", "r2[euros]=0.9").code == 1
 
 
-def test_a_model_of_several_targets_is_worse_where_the_small_one_got_worse(two_units, folder):
+def test_a_model_of_several_targets_is_worse_if_the_target_of_small_unit_is_worse(two_units, folder):
     config = {"target": ["euros", "rate"], "train": str(two_units)}
     few, many = (folder / name for name in ("few", "many"))
     few.mkdir()
@@ -101,7 +101,7 @@ def test_a_model_of_several_targets_is_worse_where_the_small_one_got_worse(two_u
     assert (ended.code, ended.document["metric"], ended.document["metrics"]["r2"]["verdict"]) == (1, "r2", "worse")
 
 
-def test_a_single_target_that_got_worse_is_named_where_the_mean_did_not():
+def test_a_single_target_that_is_worse_is_named_if_the_mean_is_not():
     rng = np.random.default_rng(0)
     y, noise = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
     old, new = (Prediction(y + noise * spread) for spread in ([1.0, 0.3], [0.5, 0.8]))
@@ -135,13 +135,13 @@ def write_late(folder, name, lost, value):
 
 @pytest.fixture
 def one_sided(folder):
-    """Validation rows on which one boolean column is all no and the number is always 7."""
+    """Validation rows in which one boolean target is always no and the number is always 7."""
     write_late(folder, "t.csv", ["yes", "no"] * 30, None)
     write_late(folder, "v.csv", ["no"] * 60, 7)
     return {"train": "t.csv", "validation": "v.csv"}
 
 
-def test_a_metric_that_cannot_tell_epochs_apart_is_replaced_with_a_note(one_sided):
+def test_a_metric_that_cannot_distinguish_epochs_is_replaced_with_a_note(one_sided):
     data = one_sided | {"target": ["late", "lost"], "drop": ["z"]}
     prepared = prepare(loaded(data, adam(10, metric="roc_auc")))
     assert prepared.metric == "log_loss"
@@ -186,7 +186,7 @@ def test_a_class_without_validation_rows_leaves_the_ranking_undefined(folder):
     assert any("(no row is of class c)" in note for note in prepared.notes)
 
 
-def test_a_metric_that_cannot_choose_a_threshold_leaves_one_half_with_a_note(folder):
+def test_a_metric_that_cannot_distinguish_thresholds_leaves_one_half_with_a_note(folder):
     rows = [(i % 7, "no" if i % 3 else "yes") for i in range(60)]
     write_csv(folder / "t.csv", ["x", "y"], rows)
     write_csv(folder / "v.csv", ["x", "y"], [row for row in rows if row[1] == "no"])

@@ -1,4 +1,4 @@
-"""How long a training will take: loading what runs it is not multiplied by its steps."""
+"""The estimated duration of a training, in which the loading time is counted once."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.workflows.staging import IRIS, loaded
 
 
 class Clock:
-    """Time that passes as an engine says."""
+    """A clock that an engine advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -20,8 +20,8 @@ class Clock:
 
 
 @pytest.mark.parametrize("n_steps", [1, 4])
-def test_what_is_loaded_once_is_counted_once(monkeypatch, n_steps):
-    """With one step in an epoch, too."""
+def test_the_loading_time_of_the_first_step_is_not_multiplied(monkeypatch, n_steps):
+    """Also with one step in an epoch."""
     clock = Clock()
 
     class Slow:
@@ -45,7 +45,7 @@ def test_what_is_loaded_once_is_counted_once(monkeypatch, n_steps):
 
 
 @pytest.mark.parametrize(("early_stopping", "n_judged"), [(None, 8), ({"at": "cycle_ends"}, 3)])
-def test_the_scores_of_each_judged_epoch_and_of_the_end_are_counted(monkeypatch, early_stopping, n_judged):
+def test_the_scores_of_each_scored_epoch_and_of_the_end_are_counted(monkeypatch, early_stopping, n_judged):
     clock = Clock()
 
     def report_start(prepared, state):
@@ -60,5 +60,5 @@ def test_the_scores_of_each_judged_epoch_and_of_the_end_are_counted(monkeypatch,
     assert scoring_seconds(prepared) == pytest.approx(0.5 * (n_judged + n_rows / len(prepared.validation.truth)))
 
 
-def test_without_validation_rows_no_epoch_is_judged():
+def test_without_validation_rows_no_epoch_is_scored():
     assert scoring_seconds(prepare(loaded(data={**IRIS, "validation": None}))) == 0.0

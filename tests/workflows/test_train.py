@@ -1,4 +1,4 @@
-"""A run is complete or it is not there; what was stopped goes on to the same bits."""
+"""A run is complete or absent; an interrupted training resumes bit for bit."""
 
 import json
 import signal
@@ -80,7 +80,7 @@ FOLDED = {"count": 4, "rows": "folds", "folds": 2}
 
 
 @pytest.mark.parametrize("averaging", [None, "ema", {"name": "swa", "start": 0.2}])
-def test_members_on_folds_resume_to_the_same_bytes(folder, averaging):
+def test_members_on_folds_resume_bit_for_bit(folder, averaging):
     config = loaded(
         {**IRIS, "validation": None},
         {
@@ -107,7 +107,7 @@ def test_members_on_folds_resume_to_the_same_bytes(folder, averaging):
 
 
 def test_the_checkpoint_of_a_finished_training_has_the_weights_without_their_temperature(folder):
-    """A temperature of members goes into the weights of the model, not into those that training goes on from."""
+    """A temperature of members is merged into the weights of the model, not into those of the checkpoint."""
     data, model = {**IRIS, "validation": None}, {"members": FOLDED}
     flats, outcomes = [], []
     for calibration in ("none", "temperature"):
@@ -124,7 +124,7 @@ def test_the_checkpoint_of_a_finished_training_has_the_weights_without_their_tem
 
 @pytest.mark.parametrize("numeric", ["quantile", {"name": "robust", "clip": 3.0}])
 @pytest.mark.parametrize("edges", ["quantile", "target"])
-def test_quantiles_and_bins_are_found_again_on_resume(folder, numeric, edges):
+def test_quantiles_and_bins_are_the_same_on_resume(folder, numeric, edges):
     encoding = {"name": "piecewise_linear", "edges": edges}
     config = loaded(training={"epochs": 4}, preprocess={"numeric": numeric, "encoding": encoding})
     train(config, Watch())
@@ -134,7 +134,7 @@ def test_quantiles_and_bins_are_found_again_on_resume(folder, numeric, edges):
     assert WEIGHTS.read_bytes() == expected
 
 
-def test_stopping_twice_changes_nothing_either(folder):
+def test_stopping_twice_does_not_change_the_result(folder):
     config = loaded(training={"epochs": 6, "optimizer": "adam"}, model={"dropout": 0.1})
     train(config, Watch())
     expected = WEIGHTS.read_bytes()
@@ -146,7 +146,7 @@ def test_stopping_twice_changes_nothing_either(folder):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_says_what_is_kept_and_how_to_go_on(folder, number, code):
+def test_an_interruption_says_what_is_saved_and_how_to_resume(folder, number, code):
     error = interrupt(loaded(training={"epochs": 9}), 3, number)
     assert error.exit_code == code
     assert str(error) == (
@@ -162,7 +162,7 @@ def test_an_interruption_says_what_is_kept_and_how_to_go_on(folder, number, code
     assert metrics["validation.log_loss"] > 0
 
 
-def test_scores_of_an_earlier_sitting_do_not_outlive_it(folder):
+def test_scores_of_an_earlier_sitting_are_removed(folder):
     interrupt(loaded(training={"epochs": 9}), 3)
 
     class NoMetrics(Watch):
@@ -174,7 +174,7 @@ def test_scores_of_an_earlier_sitting_do_not_outlive_it(folder):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_the_scores_are_taken_ends_at_once_and_the_rest_can_be_made_up_for(
+def test_a_signal_during_the_final_scoring_stops_at_once_and_the_training_can_be_resumed(
     folder, monkeypatch, number, code
 ):
     config = loaded(training={"epochs": 3})
@@ -200,7 +200,7 @@ def test_a_signal_while_the_scores_are_taken_ends_at_once_and_the_rest_can_be_ma
     assert not Path("run.partial").exists()
 
 
-def test_the_epochs_of_an_open_ended_schedule_may_grow_and_then_nothing_shows(folder):
+def test_resuming_an_open_ended_schedule_with_more_epochs_gives_the_uninterrupted_model(folder):
     train(loaded(training={"epochs": 7, "schedule": "step"}), Watch())
     with np.load(WEIGHTS) as file:
         expected = {name: file[name] for name in file.files if name != "header"}
@@ -220,7 +220,7 @@ def test_the_epochs_of_an_open_ended_schedule_may_grow_and_then_nothing_shows(fo
     ],
     ids=lambda ending: next(iter(ending)),
 )
-def test_the_epochs_may_not_change_where_anything_else_goes_by_them(folder, ending):
+def test_the_number_of_epochs_may_not_change_if_anything_depends_on_it(folder, ending):
     interrupt(loaded(training={"epochs": 4, **ending}), 2)
     with pytest.raises(ConfigError, match=r"training\.epochs: .*was written with 4, the config says 7"):
         train(loaded(training={"epochs": 7, **ending}), Watch(), resume=True)
@@ -264,7 +264,7 @@ def test_resuming_with_another_config_is_refused_and_changes_nothing(folder, cha
         {"training": {"epochs": 4, "early_stopping": {"patience": 9, "patience_factor": 2.0}}},
     ],
 )
-def test_what_does_not_touch_an_epoch_may_change(folder, change):
+def test_keys_that_do_not_affect_an_epoch_may_change(folder, change):
     interrupt(loaded(training={"epochs": 4}), 2)
     train(loaded(**{"training": {"epochs": 4}} | change), Watch(), resume=True)
     assert WEIGHTS.exists()
@@ -276,8 +276,8 @@ def weights():
 
 
 @pytest.mark.parametrize("members", [1, 3])
-def test_the_number_of_threads_may_change_and_then_nothing_shows(folder, monkeypatch, members):
-    """Whether threads share the members, or the products of a single network."""
+def test_resuming_with_another_number_of_threads_gives_the_same_model(folder, monkeypatch, members):
+    """For threads that train members, and for threads that share the matrix products of one network."""
     monkeypatch.setattr("mlpcli.training.threads.MIN_CHUNK_WORK", 20)
 
     def config(threads):
@@ -349,7 +349,7 @@ def test_divergence_from_unscaled_inputs_advises_to_scale_them(folder):
 
 
 @pytest.mark.parametrize("failing", ["weights.npz", "metrics.json", "checkpoint.npz"])
-def test_a_disk_that_fills_up_costs_neither_the_old_run_nor_leaves_half_a_file(folder, monkeypatch, failing):
+def test_a_full_disk_neither_loses_the_old_run_nor_leaves_an_incomplete_file(folder, monkeypatch, failing):
     train(loaded(), Watch())
     before = tree(folder / "run")
     replace = atomic.os.replace
@@ -367,10 +367,10 @@ def test_a_disk_that_fills_up_costs_neither_the_old_run_nor_leaves_half_a_file(f
 
 
 class PowerCut(BaseException):
-    """What nothing in the program catches."""
+    """An exception that the program does not catch."""
 
 
-def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, monkeypatch):
+def test_a_killed_training_resumes_from_its_last_checkpoint(folder, monkeypatch):
     monkeypatch.setattr(journal, "CHECKPOINT_SECONDS", 0.0)
 
     class CutOff(Watch):
@@ -393,7 +393,7 @@ def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(folder, mo
     assert WEIGHTS.read_bytes() == resumed
 
 
-def test_a_history_that_someone_has_edited_is_one_sentence_and_gone_on_without(folder):
+def test_an_edited_history_is_an_error_and_training_continues_without_it(folder):
     interrupt(loaded(training={"epochs": 5}), 3)
     history = Path("run.partial/history.csv")
     history.write_text(history.read_text().replace("train_accuracy", "hits"))
@@ -406,7 +406,7 @@ def test_a_history_that_someone_has_edited_is_one_sentence_and_gone_on_without(f
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError, MemoryError, RuntimeError])
-def test_whatever_ends_a_training_leaves_a_checkpoint_of_the_last_whole_epoch(folder, error):
+def test_any_exception_leaves_a_checkpoint_of_the_last_complete_epoch(folder, error):
     class Broken(Watch):
         def epoch(self, report, state):
             if report.epoch == 3:
@@ -419,14 +419,14 @@ def test_whatever_ends_a_training_leaves_a_checkpoint_of_the_last_whole_epoch(fo
     assert watch.epochs == [4, 5]
 
 
-def test_the_signals_are_given_back(folder):
+def test_the_previous_signal_handlers_are_restored(folder):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     train(loaded(), Watch())
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 @pytest.mark.parametrize("mean", [1e-3, 1e2, 1e6])
-def test_counts_of_any_size_train_alike(folder, mean):
+def test_the_training_of_counts_does_not_depend_on_their_unit(folder, mean):
     x = np.linspace(-2.0, 2.0, 200)
     table = write_csv(folder / "t.csv", ["a", "k"], zip(x, mean * np.exp(0.5 * x), strict=True))
     training = {"loss": "poisson", "epochs": 30, "optimizer": {"name": "sgd", "learning_rate": 0.05}}
@@ -434,7 +434,7 @@ def test_counts_of_any_size_train_alike(folder, mean):
     assert result.outcome.scores["validation"]["r2"] > 0.95
 
 
-def test_the_rate_that_is_advised_is_one_with_which_the_training_ends(folder):
+def test_training_does_not_diverge_with_the_recommended_learning_rate(folder):
     table = write_csv(folder / "t.csv", ["a", "y"], [(i / 10, (i * 7) % 11) for i in range(60)])
     data = {"train": str(table), "target": "y", "validation": None}
 

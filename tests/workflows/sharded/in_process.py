@@ -1,4 +1,4 @@
-"""Shards in this process: what a cluster computes, without one."""
+"""Shards in this process: the computations of a cluster without a cluster."""
 
 import os
 
@@ -13,7 +13,7 @@ from mlpcli.workflows.training.on_shards import configure_shards
 
 
 class Pool:
-    """As `ShardPool`; after `lose`, a shard is made and told again."""
+    """The interface of `ShardPool`; `lose` creates a shard again and repeats all broadcasts to it."""
 
     def __init__(self, make, arguments, n_shards):
         self.n_shards, self._make, self._arguments = n_shards, make, arguments
@@ -45,7 +45,7 @@ def sharded_table(loaded, n_shards):
 
 
 def trained(prepared, state=None):
-    """The outcome of a training, and its reports."""
+    """The result of a training, and the reports of its epochs."""
     state = state or initial_state(prepared)
     reports = list(epochs(prepared, state, lambda: False))
     return finalize(prepared, state), reports

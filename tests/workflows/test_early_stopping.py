@@ -1,4 +1,4 @@
-"""Rows per step that go by the rows there are, and patience that does not cut a schedule short unsaid."""
+"""The automatic batch size, and notes on patience that is too short for the schedule."""
 
 import re
 
@@ -17,12 +17,12 @@ from tests.workflows.staging import IRIS, loaded
         (100_001, 1024), (10_000_000, 1024),
     ],
 )  # fmt: skip
-def test_rows_per_step_go_by_the_training_rows(n_rows, batch_size):
+def test_the_automatic_batch_size_depends_on_the_number_of_training_rows(n_rows, batch_size):
     assert resolve_batch_size("auto", n_rows) == batch_size
     assert resolve_batch_size(7, n_rows) == 7
 
 
-def test_only_training_rows_count_for_the_rows_per_step():
+def test_only_training_rows_count_for_the_automatic_batch_size():
     data = {"train": str(DATA / "digits.csv"), "target": "digit"}
     many, few = (prepare(loaded({**data, "validation": share}, {"batch_size": "auto"})) for share in (0.2, 0.6))
     assert (many.train.samples.n_rows > 1024, few.train.samples.n_rows > 1024) == (True, False)
@@ -45,7 +45,7 @@ def notes_of(schedule, epochs, data=IRIS, **early_stopping):
         ("step", 20, "before the rate drops", 30),
     ],
 )
-def test_patience_that_can_cut_a_schedule_short_is_noted_with_what_would_be_enough(schedule, patience, where, enough):
+def test_patience_that_can_stop_a_schedule_early_is_noted_with_a_sufficient_patience(schedule, patience, where, enough):
     (note,) = notes_of(schedule, 256, patience=patience)
     assert where in note
     assert f"Patience {enough} would not" in note
@@ -55,7 +55,7 @@ def test_patience_that_can_cut_a_schedule_short_is_noted_with_what_would_be_enou
 
 @pytest.mark.parametrize("epochs", [15, 30, 64, 100, 256, 512])
 @pytest.mark.parametrize("cycles", [1, 2, 4, 5])
-def test_patience_of_one_first_cycle_doubled_waits_for_every_cycle(epochs, cycles):
+def test_patience_of_the_first_cycle_with_a_factor_of_2_waits_for_every_cycle(epochs, cycles):
     schedule = {"name": "coslog", "cycles": cycles}
     first = -(-epochs // (2**cycles - 1))
     assert notes_of(schedule, epochs, patience=first, patience_factor=2.0) == []
@@ -69,7 +69,7 @@ def test_a_rate_that_falls_from_the_start_or_never_needs_no_more_patience(schedu
     assert notes_of(schedule, 100, patience=1) == []
 
 
-def test_without_patience_nothing_is_cut_short_and_a_factor_does_nothing():
+def test_without_patience_training_is_not_stopped_and_a_factor_has_no_effect():
     assert notes_of("coslog", 100) == []
     assert notes_of("coslog", 100, patience_factor=2.0) == [
         "early_stopping.patience_factor does nothing without patience."
@@ -94,7 +94,7 @@ def test_a_warm_up_that_never_ends_is_noted():
         ("flat_cos", 8, {8}),
     ],
 )
-def test_the_judged_epochs_are_those_at_which_the_schedule_rests_and_the_last(schedule, epochs, expected):
+def test_the_scored_epochs_of_cycle_ends_are_the_plateau_ends_and_the_last(schedule, epochs, expected):
     training = {"epochs": epochs, "schedule": schedule}
     assert (
         scored_epochs(loaded(training={**training, "early_stopping": {"at": "cycle_ends"}}).config.training) == expected

@@ -1,4 +1,4 @@
-"""What a training says of columns that tell it nothing, though no rule knows what they hold."""
+"""Notes on columns that are unlikely to be useful inputs."""
 
 import pytest
 import yaml
@@ -11,7 +11,7 @@ TRAIN = {"train": "t.csv", "target": "y"}
 
 
 def notes_on(folder, cells, columns=None, name="x", **more):
-    """What is said of a column beside an ordinary one; the cells stand in the file as they are."""
+    """The notes on a column beside an ordinary one; the cells are written to the file unchanged."""
     rows = [(cell, i % 7 + 0.5, "ab"[i % 2]) for i, cell in enumerate(cells)]
     write_csv(folder / "t.csv", [name, "other", "y"], rows)
     notes = prepare(loaded({**TRAIN, "columns": columns or {}}, **more)).notes
@@ -29,20 +29,20 @@ def notes_on(folder, cells, columns=None, name="x", **more):
         lambda i: f"{i // 6},{i}-{i}",
     ],
 )
-def test_texts_that_share_one_input_are_told_with_a_cell_and_the_keys(folder, write):
+def test_texts_that_share_one_input_are_noted_with_a_cell_and_the_keys(folder, write):
     (note,) = notes_on(folder, [write(i) for i in range(300)])
     assert note.startswith("t.csv:2: column x: ")
     assert repr(write(0)) in note
     assert "300 cells share the input of rare levels. Leave it out: data.drop: [x]; or say what it holds" in note
 
 
-def test_texts_of_which_most_are_rare_are_told_and_few_rare_ones_are_not(folder):
+def test_a_column_of_mostly_rare_texts_is_noted_and_one_with_few_rare_texts_is_not(folder):
     (note,) = notes_on(folder, ["often"] * 100 + [f"name {i}" for i in range(200)])
     assert note.startswith("t.csv:102: column x: 201 distinct texts in 300 cells, such as 'name 0'. 200 cells share")
     assert notes_on(folder, ["often"] * 200 + [f"name {i}" for i in range(100)]) == []
 
 
-def test_a_category_that_was_asked_for_is_told_only_where_no_level_has_an_input(folder):
+def test_a_configured_category_is_noted_only_if_no_level_has_an_input(folder):
     columns = {"x": {"role": "category"}}
     assert notes_on(folder, ["often"] * 10 + [f"name {i}" for i in range(290)], columns) == []
     (note,) = notes_on(folder, [f"name {i}" for i in range(300)], columns)
@@ -57,7 +57,7 @@ def test_a_category_that_was_asked_for_is_told_only_where_no_level_has_an_input(
         ("x", range(1, 301), "a different integer in each row, like an id (1 to 300)"),
     ],
 )
-def test_a_column_that_numbers_the_rows_is_told(folder, name, cells, reason):
+def test_a_column_that_numbers_the_rows_is_noted(folder, name, cells, reason):
     (note,) = notes_on(folder, cells, name=name)
     said, _, advice = note.partition(". Leave it out: ")
     assert said == f"column {name}: {reason}"
@@ -66,5 +66,5 @@ def test_a_column_that_numbers_the_rows_is_told(folder, name, cells, reason):
 
 
 @pytest.mark.parametrize("cells", [[i * 7 % 300 for i in range(300)][:200] * 2, [i * 11 for i in range(300)]])
-def test_other_whole_numbers_are_no_ids(folder, cells):
+def test_other_integer_columns_are_no_ids(folder, cells):
     assert notes_on(folder, cells) == []

@@ -1,4 +1,4 @@
-"""Notes on rows that are nearly copies, and on time that runs backwards."""
+"""Notes on near duplicates, and on validation rows that are older than the training rows."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_rows_that_were_changed_in_one_column_are_noted_with_the_column(folder, 
     assert "Leave c out (data.drop) and keep equal rows together: data.validation: {copies: together}" in note
 
 
-def test_rows_that_agree_by_chance_and_copies_are_no_near_copies(folder):
+def test_rows_that_agree_by_chance_and_exact_copies_are_no_near_duplicates(folder):
     rng = np.random.default_rng(1)
     few = rng.integers(0, 3, size=(500, 4))
     write_csv(folder / "t.csv", [*"abcd", "y"], [(*row, "uv"[i % 2]) for i, row in enumerate(few.tolist())])
@@ -52,7 +52,7 @@ def dated(folder, name, first, n, split=""):
     return rows, write_csv(folder / name, ["day", "x", "part", "y"], rows)
 
 
-def test_time_that_runs_backwards_is_noted_of_marked_rows_and_of_files(folder):
+def test_validation_rows_older_than_the_training_rows_are_noted_for_a_fold_column_and_for_a_file(folder):
     old, _ = dated(folder, "old.csv", "2020-01-01", 60, "val")
     new, _ = dated(folder, "new.csv", "2021-01-01", 200, "train")
     write_csv(folder / "t.csv", ["day", "x", "part", "y"], [*new, *old])

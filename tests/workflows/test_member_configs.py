@@ -1,4 +1,4 @@
-"""Members that differ: what each draws, from which stream, and what it is worth to the training and its record."""
+"""Drawn values of members: their distributions, random streams, networks, training specs and records."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def test_a_value_depends_on_seed_key_and_member_alone():
     assert all(one[SIGMA] != other[SIGMA] for one, other in zip(of_all, others, strict=True))
 
 
-def test_log_is_log_uniform_by_a_shorter_word():
+def test_log_is_an_alias_of_log_uniform():
     short, long = (
         [member.drawn for member in member_configs(drawing({SIGMA: {word: [0.01, 10]}}))]
         for word in ("log", "log_uniform")
@@ -60,7 +60,7 @@ def test_log_is_log_uniform_by_a_shorter_word():
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(["uniform", "log_uniform", "int", "log_int"]), st.integers(1, 40), st.integers(0, 60))
-def test_numbers_stay_within_their_bounds_and_are_whole_where_they_must_be(kind, low, width):
+def test_drawn_numbers_are_within_their_bounds_and_integers_where_the_kind_says_so(kind, low, width):
     key = "training.batch_size" if kind.endswith("int") else "model.numeric_embedding.sigma"
     values = [m.drawn[key] for m in member_configs(drawing({key: {kind: [low, low + width]}}, count=64))]
     assert all(low <= value <= low + width for value in values)
@@ -68,7 +68,7 @@ def test_numbers_stay_within_their_bounds_and_are_whole_where_they_must_be(kind,
 
 
 @pytest.mark.parametrize("kind", ["uniform", "log_uniform", "int", "log_int"])
-def test_half_of_the_values_lie_below_the_middle_of_the_scale(kind):
+def test_the_median_of_drawn_values_is_the_middle_of_the_scale(kind):
     low, high = 1, 900
     middle = (low + high) / 2 if kind in ("uniform", "int") else np.sqrt((low - 0.5 * (kind == "log_int")) * high)
     key = "training.batch_size" if kind.endswith("int") else "model.numeric_embedding.sigma"
@@ -80,7 +80,7 @@ def test_half_of_the_values_lie_below_the_middle_of_the_scale(kind):
     assert 0.4 < np.mean(below) < 0.6  # 3.2 deviations of 256 draws
 
 
-def test_networks_and_courses_are_those_that_were_drawn():
+def test_networks_and_training_specs_have_the_drawn_values():
     prepared = prepare(drawing())
     assert len({tuple(network.sizes) for network in prepared.networks}) > 1
     for member, drawn in zip(prepared.members, prepared.drawn, strict=True):
@@ -95,9 +95,7 @@ def test_networks_and_courses_are_those_that_were_drawn():
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("members", [(), {"count": 4, "rows": "folds", "folds": 2}])
-def test_the_bytes_do_not_depend_on_the_threads_and_are_those_of_a_resumed_training(
-    tmp_path, monkeypatch, engine, members
-):
+def test_the_model_file_does_not_depend_on_threads_or_on_a_resume(tmp_path, monkeypatch, engine, members):
     if engine == "compiled":
         pytest.importorskip("numba", reason="the compiled engine needs the extra fast")
     monkeypatch.chdir(tmp_path)
@@ -119,7 +117,7 @@ def test_the_bytes_do_not_depend_on_the_threads_and_are_those_of_a_resumed_train
     assert weights.read_bytes() == whole
 
 
-def test_what_was_drawn_stands_in_the_model_file_and_in_the_metrics(tmp_path, monkeypatch):
+def test_drawn_values_are_in_the_model_file_and_in_the_metrics(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(drawing(), Watch())
     drawn = load_model("run/weights.npz").record["drawn"]
@@ -129,7 +127,7 @@ def test_what_was_drawn_stands_in_the_model_file_and_in_the_metrics(tmp_path, mo
     assert metrics["members.6.model.layers"] == f"[{', '.join(map(str, drawn[5]['model.layers']))}]"
 
 
-def test_answers_of_members_of_different_shapes_are_their_mean():
+def test_the_prediction_of_members_with_different_layers_is_their_mean():
     prepared = prepare(drawing(epochs=1))
     state = initial_state(prepared)
     next(epochs(prepared, state, lambda: False))
@@ -177,18 +175,18 @@ def test_answers_of_members_of_different_shapes_are_their_mean():
         ({"model.members.views": {"choice": []}}, "choice needs at least one value."),
     ],
 )
-def test_a_draw_that_cannot_be_is_refused_by_its_key(draw, message):
+def test_an_invalid_draw_is_an_error_with_its_key(draw, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         prepare(drawing(draw))
 
 
-def test_a_key_may_go_with_all_values_that_are_drawn_above_it_though_not_with_the_one_of_the_config():
+def test_a_nested_key_must_be_valid_for_the_drawn_values_above_it_and_not_for_that_of_the_config():
     draw = {"training.optimizer": {"choice": ["adam", "adamw"]}, "training.optimizer.beta2": {"uniform": [0.8, 0.9]}}
     found = member_configs(drawing(draw, optimizer="sgd"))
     assert {one.loaded.config.training.optimizer.name for one in found} == {"adam", "adamw"}
     assert all(0.8 <= one.loaded.config.training.optimizer.beta2 <= 0.9 for one in found)
 
 
-def test_what_was_drawn_is_shown_as_it_would_stand_in_the_config():
+def test_drawn_values_are_displayed_as_they_are_written_in_a_config():
     drawn = [{"a.dropout": 0, "a.size": 35_300, "a.on": True}, {"a.dropout": 0, "a.size": 2, "a.on": True}]
     assert shown_draws(drawn) == "dropout 0, size 2 to 35300, on true"

@@ -1,4 +1,4 @@
-"""What stands on both sides of a random split is noted with the key that mends it, and the key mends it."""
+"""Leakage of a random split is noted with the config key that prevents it, and with that key there is none."""
 
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def test_a_leak_is_noted_with_a_key_and_is_gone_with_it(folder, table, mended, w
         assert notes(columns, rows, mended, members) == []
 
 
-def test_the_size_of_a_leak_is_told(folder):
+def test_a_leak_is_noted_with_its_size(folder):
     rows = [(*np.round(RNG.normal(size=3), 3).tolist(), "ab"[i % 2], "train") for i in range(100)]
     rows += [(*row[:-1], "val") for row in rows[:30]]
     rows += [(*np.round(RNG.normal(size=3), 3).tolist(), "ab"[i % 2], "val") for i in range(10)]
@@ -79,13 +79,13 @@ def test_the_size_of_a_leak_is_told(folder):
 
 
 @pytest.mark.parametrize(("name", "text"), [("patient_id", "{}"), ("Client", "{}"), ("hidden", "h{}")])
-def test_a_group_is_found_by_its_name_or_by_rows_that_are_very_alike(folder, name, text):
+def test_a_group_is_found_by_its_name_or_by_a_high_correlation_of_its_rows(folder, name, text):
     columns, rows = of_patients(name, text)
     (note,) = notes(columns, rows)
     assert f"data.validation: {{group: {name}}}" in note
 
 
-def test_a_dropped_column_still_tells_which_rows_belong_together(folder):
+def test_a_dropped_column_is_still_searched_for_groups(folder):
     columns, rows = of_patients("patient_id")
     (note,) = notes(columns, rows, drop=["patient_id"])
     assert "data.validation: {group: patient_id}" in note
@@ -112,7 +112,7 @@ def test_what_is_no_leak_is_not_noted(folder):
     assert notes(["user", "a", "y"], ids) == []  # rows of one user are not alike
 
 
-def test_check_says_the_size_of_equal_rows_that_are_no_copies(folder):
+def test_check_reports_the_number_of_equal_rows_that_chance_explains(folder):
     few = [(*RNG.integers(0, 3, 4).tolist(), "ab"[int(RNG.integers(0, 2))]) for _ in range(300)]
     write_csv(Path("t.csv"), ["a", "b", "c", "d", "y"], few)
     found = check(loaded({"train": "t.csv", "target": "y"}))

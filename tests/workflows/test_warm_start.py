@@ -1,4 +1,4 @@
-"""`--from`: a training that goes on from a model, on new rows."""
+"""`--from`: a training that continues from a model, on new rows."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ def first(folder):
     return folder / "first.npz"
 
 
-def test_it_begins_with_the_weights_and_the_preprocessing_of_the_model(first):
+def test_a_warm_start_begins_with_the_weights_and_the_preprocessing_of_the_model(first):
     model = load_model(str(first))
     prepared = prepare(config("second.csv"), start=load_warm_start(str(first)))
     state = initial_state(prepared)
@@ -59,7 +59,7 @@ def test_it_begins_with_the_weights_and_the_preprocessing_of_the_model(first):
     assert np.array_equal(table_of_first.train.samples.X, plain.train.samples.X)
 
 
-def test_without_a_step_it_would_answer_as_before_and_with_steps_it_learns_the_new_rows(first, folder):
+def test_a_warm_start_predicts_as_the_model_before_the_first_step_and_then_learns_the_new_rows(first, folder):
     write_csv(folder / "third.csv", ["a", "b", "city", "y"], rows(600, 2, shift=3.0))
     before = done("eval", first, "third.csv", "--json").document["scores"]["log_loss"]
     watch = Watch()
@@ -136,7 +136,7 @@ def written(folder, table):
         (["task=regression"], "is for classification."),
     ],
 )
-def test_a_config_that_asks_for_another_model_is_refused(first, folder, settings, message):
+def test_a_config_of_another_model_is_an_error(first, folder, settings, message):
     words = [word for setting in settings for word in ("--set", setting)]
     ended = mlp("train", *written(folder, "second.csv"), *words, "--from", first)
     assert ended.code == 2
@@ -144,7 +144,7 @@ def test_a_config_that_asks_for_another_model_is_refused(first, folder, settings
     assert not (folder / "again").exists()
 
 
-def test_it_is_resumed_bit_for_bit_and_only_with_the_model_it_began_with(first, folder):
+def test_a_warm_start_is_resumed_bit_for_bit_and_only_with_the_same_model(first, folder):
     training_table = config("second.csv", training={"epochs": 8})
     train(training_table, Watch(), start=str(first))
     whole = (folder / "run" / "weights.npz").read_bytes()
@@ -158,7 +158,7 @@ def test_it_is_resumed_bit_for_bit_and_only_with_the_model_it_began_with(first, 
     assert (folder / "run" / "weights.npz").read_bytes() == whole
 
 
-def test_if_changed_knows_the_model_and_repro_says_why_it_cannot(first, folder):
+def test_if_changed_compares_the_initial_model_and_repro_says_that_it_cannot_reproduce(first, folder):
     words = ["train", *written(folder, "second.csv"), "--from", first, "--if-changed"]
     done(*words)
     assert "is up to date" in done(*words).stdout
@@ -169,7 +169,7 @@ def test_if_changed_knows_the_model_and_repro_says_why_it_cannot(first, folder):
     assert "was trained with --from another model" in ended.stderr
 
 
-def test_a_table_of_another_subject_is_told_from_one_that_lacks_a_column(first, folder):
+def test_another_target_is_an_error_before_missing_columns_are_reported(first, folder):
     write_csv(folder / "other.csv", ["a", "b", "city", "z"], rows(50, 2))
     ended = mlp("train", *written(folder, "other.csv"), "--set", "data.target=z", "--from", first)
     assert ended.code == 2
@@ -177,7 +177,7 @@ def test_a_table_of_another_subject_is_told_from_one_that_lacks_a_column(first, 
     assert "predicts y. Name the same target." in ended.stderr
 
 
-def test_doctor_looks_at_its_rows_as_the_training_did(first, folder):
+def test_doctor_reads_the_rows_as_the_training_did(first, folder):
     done("train", *written(folder, "second.csv"), "--from", first)
     examined = read_run("again", ())
     prepared = prepare(config("second.csv"), start=load_warm_start(str(first)))
@@ -189,7 +189,7 @@ def test_doctor_looks_at_its_rows_as_the_training_did(first, folder):
     assert "data differs from what again/weights.npz was trained on" in ended.stderr
 
 
-def test_rows_of_both_trainings_are_known_as_trained_on(first, folder):
+def test_rows_of_both_trainings_are_recognized_as_trained_rows(first, folder):
     train(config("second.csv"), Watch(), start=str(first))
     for table in ("first.csv", "second.csv"):
         assert "were trained on" in done("eval", "run/weights.npz", table).stderr
@@ -222,7 +222,7 @@ def test_regression_keeps_the_scale_of_its_targets(folder):
         ("first.csv", {"data": {"validation": None}}, ""),
     ],
 )
-def test_rows_that_judge_and_that_the_model_was_trained_on_are_noted(first, folder, monkeypatch, table, changes, said):
+def test_held_out_rows_that_the_model_was_trained_on_are_noted(first, folder, monkeypatch, table, changes, said):
     monkeypatch.chdir(folder)
     training = {"early_stopping": None} if changes["data"].get("validation", 0) is None else {}
     every = config("first.csv", data={"validation": None}, training={"early_stopping": None})

@@ -1,4 +1,4 @@
-"""Members that are selected on rows that they have not seen: what is kept, how it is weighed, and who respects it."""
+"""Selection of members by their validation loss: which are selected, their weights, and what refuses such models."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def fitted(config):
 
 
 @pytest.mark.parametrize("members", [FOLDS, {"count": 5}])
-def test_what_is_kept_is_at_least_as_good_as_all_members_and_as_the_best_round(members):
+def test_selected_members_are_at_least_as_good_as_all_members_and_as_the_best_round(members):
     prepared, state, result = fitted(selecting(members))
     kept, loss, validation = result.model.ensemble, prepared.spec.loss, prepared.validation
     everything = Ensemble(prepared.networks, tuple(state.best)).merged()
@@ -59,13 +59,13 @@ def test_what_is_kept_is_at_least_as_good_as_all_members_and_as_the_best_round(m
     assert (rounds_of_kept == rounds_of_kept[:, :1]).all(), "a round counts as a whole"
 
 
-def test_members_of_a_round_draw_the_same_where_rounds_are_selected():
+def test_members_of_a_round_draw_the_same_values_if_rounds_are_selected():
     drawn = prepare(selecting()).drawn
     assert all(drawn[start] == drawn[start + 1] == drawn[start + 2] for start in (0, 3, 6))
     assert len({one["training.optimizer.learning_rate"] for one in prepare(selecting(select="all")).drawn[:3]}) > 1
 
 
-def test_the_file_keeps_the_chosen_members_alone_with_their_weights(tmp_path, monkeypatch):
+def test_the_file_has_only_the_selected_members_with_their_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(selecting(), Watch())
     model = load_model("run/weights.npz")
@@ -97,7 +97,7 @@ def test_equal_trainings_select_the_same_whatever_the_threads(tmp_path, monkeypa
     assert files[0] == files[1]
 
 
-def test_scores_say_that_the_rows_chose_the_members_and_no_gate_asks_for_an_interval_on_them():
+def test_scores_are_marked_as_chosen_and_a_gate_on_an_interval_is_an_error():
     _, _, result = fitted(selecting())
     assert "members" in result.chosen
     assert "members" in result.model.conformity.rows.chosen
@@ -105,7 +105,7 @@ def test_scores_say_that_the_rows_chose_the_members_and_no_gate_asks_for_an_inte
         prepare(selecting(expect={"min": {"accuracy.low": 0.5}}))
 
 
-def test_calibration_comes_after_selection_and_leaves_it_alone():
+def test_calibration_follows_selection_and_does_not_change_it():
     _, _, plain = fitted(selecting())
     _, _, tempered = fitted(selecting(postprocess={"calibration": "temperature"}))
     assert plain.model.record["members"] == tempered.model.record["members"]
@@ -113,7 +113,7 @@ def test_calibration_comes_after_selection_and_leaves_it_alone():
     assert tempered.model.record["temperature"] != 1.0
 
 
-def test_of_pure_noise_held_out_scores_of_selected_members_are_near_chance(tmp_path):
+def test_held_out_scores_of_members_selected_on_noise_are_near_chance(tmp_path):
     rng, aucs = np.random.default_rng(0), []
     for seed in range(6):
         path = tmp_path / f"{seed}.csv"
@@ -135,13 +135,13 @@ def test_of_pure_noise_held_out_scores_of_selected_members_are_near_chance(tmp_p
         ({"count": 4, "rows": "folds", "folds": 4}, None, "model.members.select: selects among rounds of members"),
     ],
 )
-def test_selection_without_anything_to_select_is_refused(members, validation, message):
+def test_selection_without_validation_rows_or_members_is_an_error(members, validation, message):
     config = loaded({**IRIS, "validation": validation}, model={"members": {**members, "select": "greedy"}})
     with pytest.raises(ConfigError, match=re.escape(message)):
         prepare(config)
 
 
-def test_a_model_of_selected_members_is_refused_by_what_needs_all_of_them(tmp_path, monkeypatch):
+def test_a_model_of_selected_members_is_an_error_where_all_members_are_needed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(selecting(), Watch())
     with pytest.raises(ConfigError, match=re.escape("model.members.select: --from needs all members")):

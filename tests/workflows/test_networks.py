@@ -1,4 +1,4 @@
-"""The network of a config and its data: members, what stands before the layers, and what cannot be combined."""
+"""The networks of a config and its data: members, folds, input layers, and options that cannot be combined."""
 
 import re
 
@@ -56,12 +56,12 @@ BINS = {"encoding": {"name": "piecewise_linear", "bins": 3}}
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_go_together_names_the_key_and_what_to_do(data, sections, message):
+def test_options_that_cannot_be_combined_are_errors_with_key_and_remedy(data, sections, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         prepare(loaded(data, **sections))
 
 
-def test_folds_of_too_few_rows_are_refused(folder):
+def test_folds_of_too_few_rows_are_an_error(folder):
     write_csv(folder / "t.csv", ["x", "y"], [(i, "ab"[i % 2]) for i in range(7)])
     model = {"members": {"count": 4, "rows": "folds"}}
     with pytest.raises(ConfigError, match=r"model\.members: 4 folds need at least 8 rows, there are 7\."):
@@ -98,8 +98,8 @@ def test_folds_are_validation_rows_for_calibration_threshold_gates_and_the_choic
         assert np.ptp(np.bincount(prepared.folds[prepared.train.truth == code])) <= 1
 
 
-def test_the_temperature_of_members_is_worth_its_log_loss_on_rows_that_none_has_seen():
-    """Trained to be far too sure, on labels of which every tenth is wrong."""
+def test_the_temperature_of_members_lowers_the_log_loss_of_new_rows():
+    """The networks are overconfident, as every tenth label is wrong."""
     model = {"layers": ["auto", 16, "auto"], "members": {"count": 4, "rows": "folds", "folds": 2}}
     training = {"epochs": 40, "optimizer": {"name": "adam", "learning_rate": 0.1}, "early_stopping": None}
     data = {"train": str(DATA / "diabetes.csv"), "target": "sex", "validation": None}
@@ -111,7 +111,7 @@ def test_the_temperature_of_members_is_worth_its_log_loss_on_rows_that_none_has_
     assert tempered.scores["train"]["log_loss"] != plain.scores["train"]["log_loss"]
 
 
-def test_finishing_twice_gives_the_same_model():
+def test_finalizing_twice_gives_the_same_model():
     config = loaded(
         FOLDED, model={"members": {"count": 2, "rows": "folds"}}, postprocess={"calibration": "temperature"}
     )
@@ -122,7 +122,7 @@ def test_finishing_twice_gives_the_same_model():
     assert again.scores == outcome.scores
 
 
-def test_members_on_all_rows_are_validated_by_the_mean_of_their_answers():
+def test_members_on_all_rows_are_validated_by_the_mean_of_their_predictions():
     prepared, state, outcome = outcome_of(loaded(IRIS, {"epochs": 3, "early_stopping": None}, model={"members": 3}))
     assert prepared.folds is None
     part = prepared.validation
@@ -142,7 +142,7 @@ def test_the_first_member_starts_as_a_single_network_would():
 
 
 def has(network, kind):
-    """Whether a network has a layer of a kind on its inputs."""
+    """Whether a network has an input layer of this type."""
     return any(isinstance(layer, kind) for layer in network.layers)
 
 
@@ -160,7 +160,7 @@ def test_every_fold_has_members_of_both_views():
     assert [has(network, ColumnMask) for network in networks] == sees
 
 
-def test_views_of_columns_with_few_values_are_the_same_for_all(folder):
+def test_views_do_not_differ_if_all_columns_have_few_values(folder):
     write_csv(folder / "t.csv", ["x", "y"], [(i % 3, "ab"[i % 2]) for i in range(40)])
     encoding = {"name": "piecewise_linear", "min_distinct": 20}
     model = {
@@ -173,7 +173,7 @@ def test_views_of_columns_with_few_values_are_the_same_for_all(folder):
     assert not has(networks[0], (PeriodicEmbedding, ColumnMask))
 
 
-def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
+def test_only_columns_with_more_levels_than_configured_are_embedded(folder):
     write_csv(
         folder / "t.csv",
         ["few", "many", "y"],
@@ -194,7 +194,7 @@ def test_only_columns_with_more_levels_than_asked_are_embedded(folder):
         (["auto", "auto"], ["tanh"], "1 activation for 0 hidden layers (layers: [auto, auto])"),
     ],
 )
-def test_activations_that_are_not_one_for_each_hidden_layer_are_counted(layers, activation, counted):
+def test_a_wrong_number_of_activations_is_an_error_with_both_numbers(layers, activation, counted):
     message = f"model.activation: {counted}. Write one for each, or a single name for all."
     with pytest.raises(ConfigError, match=re.escape(message)):
         prepare(loaded(model={"layers": layers, "activation": activation}))
@@ -207,12 +207,12 @@ def test_activations_that_are_not_one_for_each_hidden_layer_are_counted(layers, 
         ({"layers": ["auto", *[2] * 40, "auto"], "members": 64}, "model.members.count: the members have 5248 arrays"),
     ],
 )
-def test_networks_that_no_model_file_holds_are_refused_before_the_training(model, message):
+def test_networks_too_large_for_a_model_file_are_an_error_before_the_training(model, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         prepare(loaded(model=model))
 
 
-def test_the_limit_of_a_container_counts(monkeypatch):
+def test_the_memory_limit_of_a_container_is_respected(monkeypatch):
     monkeypatch.setattr("mlpcli.workflows.preparing.networks.building.memory_of_machine", lambda: 10_000_000)
     prepare(loaded(model={"layers": ["auto", 100, "auto"]}))
     with pytest.raises(
