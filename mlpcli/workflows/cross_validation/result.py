@@ -81,10 +81,10 @@ class CvResult:
 
 def check_gates(gates: Sequence[Gate], target: Target) -> None:
     """Raise MlpError for a gate on an unknown metric, or one that no model can meet."""
-    known = gate_names(target.task, prediction_names(target))
+    allowed = gate_names(target.task, prediction_names(target))
     for gate in gates:
-        if gate.metric not in known:
-            raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, known)}")
+        if gate.metric not in allowed:
+            raise MlpError(f"gate {gate.text}: {explain_unknown_metric(gate.metric, allowed)}")
         if fault := fault_of(gate):
             raise MlpError(f"gate {gate.text}: {fault}")
 

@@ -44,14 +44,14 @@ def choose_engine(
     `specs` has one spec per network, or a single one for all. Raises ConfigError if the compiled engine is required
     but Numba is not installed.
     """
-    asked, dtype = loaded.config.training.engine, loaded.config.training.dtype
-    if asked == "compiled" and find_spec("numba") is None:
+    configured, dtype = loaded.config.training.engine, loaded.config.training.dtype
+    if configured == "compiled" and find_spec("numba") is None:
         raise loaded.error("training.engine", f"compiled needs Numba. Install it with: {INSTALL_HINT}")
-    if asked == "numpy" or find_spec("numba") is None:
+    if configured == "numpy" or find_spec("numba") is None:
         return EngineChoice("numpy")
     if reason := _not_supported(networks, specs, dtype):
         return EngineChoice("numpy", f"compiled does not support {reason}")
-    if asked == "compiled":
+    if configured == "compiled":
         return EngineChoice("compiled", "set by the config")
     pairs = list(zip(networks, specs if len(specs) > 1 else [specs[0]] * len(networks), strict=True))
     n_steps = [math.ceil(n_rows / spec.batch_size) * spec.epochs for _, spec in pairs]
@@ -64,13 +64,13 @@ def choose_engine(
     return EngineChoice("compiled", steps.replace(",", " "))
 
 
-def training_threads(asked: int | str, choice: EngineChoice, networks: Sequence[Network], batch_size: int) -> int:
+def training_threads(configured: int | str, choice: EngineChoice, networks: Sequence[Network], batch_size: int) -> int:
     """The number of threads of a training: as configured, or for "auto" as many cores as have enough work.
 
     They run members in parallel or, with a single member, the work of each step.
     """
-    if asked != "auto":
-        return int(asked)
+    if configured != "auto":
+        return int(configured)
     if len(networks) > 1:
         work = step_work(networks[0], batch_size)
         is_free = choice.name == "compiled"  # releases the interpreter's lock, so that every member gains from a thread

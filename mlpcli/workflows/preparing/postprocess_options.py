@@ -63,9 +63,9 @@ def _check(loaded: LoadedConfig, target: Target) -> None:
             f"applies to two classes or boolean columns; there are {len(target.labels)} classes. Leave it out.",
         )
     if isinstance(options.threshold, str):
-        known = threshold_metrics(target)
-        if options.threshold not in known:
-            raise loaded.error("postprocess.threshold", explain_unknown_metric(options.threshold, known))
+        allowed = threshold_metrics(target)
+        if options.threshold not in allowed:
+            raise loaded.error("postprocess.threshold", explain_unknown_metric(options.threshold, allowed))
 
 
 def threshold_metrics(target: Target) -> list[str]:

@@ -32,9 +32,9 @@ def resolve_metric(loaded: LoadedConfig, task: Task, loss: Loss, names: tuple[st
         if isinstance(loss, CrossEntropy | BinaryCrossEntropy):
             return "log_loss"
         return _regression_metric(loaded, loss, len(names)) if task == "regression" else "loss"
-    known = metric_names(task, names)
-    if configured != "loss" and configured not in known:
-        raise loaded.error("training.early_stopping.metric", explain_unknown_metric(configured, ("loss", *known)))
+    allowed = metric_names(task, names)
+    if configured != "loss" and configured not in allowed:
+        raise loaded.error("training.early_stopping.metric", explain_unknown_metric(configured, ("loss", *allowed)))
     return configured
 
 

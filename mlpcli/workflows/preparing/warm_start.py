@@ -126,9 +126,11 @@ def check_warm_start(loaded: LoadedConfig, start: WarmStart, output_activation: 
         )
     if len(model.ensemble.networks) != config.model.members.count:
         raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
-    loss, known = config.training.loss, model.target.fitted if isinstance(model.target, NumberTarget) else ()
-    if (loss.output_quantiles if isinstance(loss, Quantile) else ()) != known:
-        outputs = f"outputs for the quantiles {flow_text(list(known))}" if known else "no outputs for three quantiles"
+    loss, quantiles = config.training.loss, model.target.fitted if isinstance(model.target, NumberTarget) else ()
+    if (loss.output_quantiles if isinstance(loss, Quantile) else ()) != quantiles:
+        outputs = (
+            f"outputs for the quantiles {flow_text(list(quantiles))}" if quantiles else "no outputs for three quantiles"
+        )
         raise loaded.error("training.loss", f"{path} has {outputs}. Use the same loss, or train from scratch.")
     if model.ensemble.first.output != output_activation:
         raise loaded.error("training.loss", f"{path} ends with {model.ensemble.first.output}, not {output_activation}.")
@@ -153,20 +155,21 @@ def warm_start_notes(
 ) -> list[str]:
     """Notes on what is kept, on the learning rate, and on how the new rows differ from those of the model."""
     model = start.model
-    known = {*start.schemas, *non_input_columns(loaded), *loaded.config.data.drop}
+    known_columns = {*start.schemas, *non_input_columns(loaded), *loaded.config.data.drop}
     notes = [
         f"continues from {start.path}, trained on {model.reference.n_rows} rows: scaling, levels, bins and layers "
         f"are kept; the learning rate is {optimizer.learning_rate:g}, {start.learning_rate_factor:g} times that of "
         "the config."
     ]
-    if new := [name for name in table.column_names if name not in known]:
-        notes.append(f"{table.name}: columns that the model does not have are left out: {format_list(new)}.")
+    if new := [name for name in table.column_names if name not in known_columns]:
+        notes.append(f"{table.name}: columns that the model does not have are left out: {listed(new)}.")
     if counts.n_unseen:
-        odd = describe_counts(TransformCounts({}, counts.n_unseen))
-        notes.append(f"{table.name}: {odd}: such levels have no input. To add inputs, train from scratch.")
+        unseen = describe_counts(TransformCounts({}, counts.n_unseen))
+        notes.append(f"{table.name}: {unseen}: such levels have no input. To add inputs, train from scratch.")
     if model.reference.columns:
-        seen = count_rows(model.reference, model.preprocessor.columns, table, rows, SAMPLE_ROWS)
-        notes += [f"{text}. Details: mlp check {start.path} TABLE"] if (text := judge_drift(model, seen).text) else []
+        new_counts = count_rows(model.reference, model.preprocessor.columns, table, rows, SAMPLE_ROWS)
+        drift = judge_drift(model, new_counts).text
+        notes += [f"{drift}. Details: mlp check {start.path} TABLE"] if drift else []
     return notes
 
 
@@ -179,16 +182,16 @@ def reused_rows_notes(
     files.
     """
     model, notes = start.model, []
-    given = [rows for rows in held_out if rows is not None]
+    splits = [rows for rows in held_out if rows is not None]
     remedy = "Evaluate on rows that neither training used."
-    found = count_trained_rows(model.trained_rows, table, model.row_columns, np.concatenate([np.arange(0), *given]))
-    if exceeds_expected(found, model.trained_rows):
+    reused = count_trained_rows(model.trained_rows, table, model.row_columns, np.concatenate([np.arange(0), *splits]))
+    if exceeds_expected(reused, model.trained_rows):
         about = "about " if model.trained_rows.is_sample else ""
         notes.append(
-            f"{table.name}: {about}{found.fraction:.0%} of the rows that judge this training were trained on in "
+            f"{table.name}: {about}{reused.fraction:.0%} of the rows that judge this training were trained on in "
             f"{start.path}, so the scores are optimistic. {remedy}"
         )
     before = _mapping(model.record.get("data")).get("sha256")
-    known = [name for name in ("validation", "test") if hashes.get(name, "") == _mapping(before).get("train")]
+    reused_files = [name for name in ("validation", "test") if hashes.get(name, "") == _mapping(before).get("train")]
     text = f"{start.path} was trained on this file, so the scores are optimistic. {remedy}"
-    return [*notes, *(f"data.{name}: {text}" for name in known)]
+    return [*notes, *(f"data.{name}: {text}" for name in reused_files)]
