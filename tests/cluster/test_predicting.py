@@ -24,9 +24,9 @@ def address():
 PROGRESS = ("predicting ", "reading ", "scoring ")  # lines of a machine that is slow enough
 
 
-def said(ended):
+def notes_of(result):
     """Standard error without the lines of progress."""
-    return [line for line in ended.stderr.splitlines() if not line.startswith(PROGRESS)]
+    return [line for line in result.stderr.splitlines() if not line.startswith(PROGRESS)]
 
 
 @pytest.fixture(scope="module")
@@ -44,55 +44,55 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "csv.gz", "parquet"])
 def test_predictions_of_many_files_are_byte_for_byte_those_of_one_process(penguins, files, address, tmp_path, ending):
     options = ["--proba", "--keep", "island,year", "--on-drift", "warn"]
-    here = done("predict", penguins, files / "part-*", "-o", tmp_path / f"here.{ending}", *options)
-    there = done(
+    local = done("predict", penguins, files / "part-*", "-o", tmp_path / f"here.{ending}", *options)
+    remote = done(
         "predict", penguins, files / "part-*", "-o", tmp_path / f"there.{ending}", *options, "--cluster", address
     )
     written = (tmp_path / f"there.{ending}").read_bytes()
     assert written == (tmp_path / f"here.{ending}").read_bytes()
-    assert said(there) == said(here)
+    assert notes_of(remote) == notes_of(local)
     if ending == "csv":
         assert written.count(b"\n") == 344 + 9 + 1
 
 
 def test_files_without_rows_give_a_table_without_rows(penguins, files, address):
-    here = done("predict", penguins, files / "part-2.csv")
-    assert done("predict", penguins, files / "part-2.csv", "--cluster", address).stdout == here.stdout
+    local = done("predict", penguins, files / "part-2.csv")
+    assert done("predict", penguins, files / "part-2.csv", "--cluster", address).stdout == local.stdout
 
 
 def test_an_invalid_file_is_reported_as_in_one_process(penguins, files, address, tmp_path):
     for part in files.iterdir():
         (tmp_path / part.name).write_bytes(part.read_bytes())
     (tmp_path / "part-4.csv").write_text("species,island\nAdelie,Dream\n")
-    here = mlp("predict", penguins, tmp_path / "part-*", "-o", tmp_path / "here.csv")
-    there = mlp("predict", penguins, tmp_path / "part-*", "-o", tmp_path / "there.csv", "--cluster", address)
-    assert here.code == there.code == 2
-    assert "part-4.csv" in there.stderr
-    assert said(there) == said(here)
+    local = mlp("predict", penguins, tmp_path / "part-*", "-o", tmp_path / "here.csv")
+    remote = mlp("predict", penguins, tmp_path / "part-*", "-o", tmp_path / "there.csv", "--cluster", address)
+    assert local.code == remote.code == 2
+    assert "part-4.csv" in remote.stderr
+    assert notes_of(remote) == notes_of(local)
     assert not (tmp_path / "there.csv").exists()
 
 
 def test_standard_input_is_an_error_on_a_cluster(penguins, address):
-    ended = mlp("predict", penguins, "-", "--cluster", address, stdin=b"island\n")
-    assert ended.code == 2
-    assert "its workers cannot read standard input" in ended.stderr
+    result = mlp("predict", penguins, "-", "--cluster", address, stdin=b"island\n")
+    assert result.code == 2
+    assert "its workers cannot read standard input" in result.stderr
 
 
 def test_folds_are_those_of_one_process(address, folder):
     options = [DATA / "../configs/penguins.yaml", "--folds", 3, "--set", "training.epochs=5"]
     options += ["--set", f"data.train={DATA / 'penguins.csv'}", "--jobs", 1, "--json"]
-    here = done("cv", *options, "-o", "here").document
-    there = done("cv", *options, "-o", "there", "--cluster", address).document
+    local = done("cv", *options, "-o", "here").document
+    remote = done("cv", *options, "-o", "there", "--cluster", address).document
     assert (folder / "there/out_of_fold.csv").read_bytes() == (folder / "here/out_of_fold.csv").read_bytes()
-    assert there["scores"] == here["scores"]
+    assert remote["scores"] == local["scores"]
 
 
 def test_a_fold_that_fails_is_reported_as_in_one_process(address, folder):
     options = [DATA / "../configs/penguins.yaml", "--folds", 2, "--set", f"data.train={DATA / 'penguins.csv'}"]
     options += ["--set", "training.optimizer.learning_rate=1e30", "--jobs", 1]
-    here, there = (mlp("cv", *options, *more) for more in ([], ["--cluster", address]))
-    assert here.code == there.code == 3
-    assert there.stderr.splitlines()[-1].startswith("fold ")
+    local, remote = (mlp("cv", *options, *cluster_options) for cluster_options in ([], ["--cluster", address]))
+    assert local.code == remote.code == 3
+    assert remote.stderr.splitlines()[-1].startswith("fold ")
 
 
 EVAL = ["--by", "island,year", "--interval", "0.9", "--min", "accuracy=0.9", "--on-drift", "warn"]
@@ -100,17 +100,21 @@ EVAL = ["--by", "island,year", "--interval", "0.9", "--min", "accuracy=0.9", "--
 
 @pytest.mark.parametrize("options", [[], EVAL, [*EVAL, "--cross", "--gate-groups"]])
 def test_scores_of_many_files_are_those_of_one_process(penguins, files, address, options):
-    here, there = (mlp("eval", penguins, files / "part-*", *options, *more) for more in ([], ["--cluster", address]))
-    assert there.stdout == here.stdout
-    assert said(there) == said(here)
-    assert there.code == here.code
+    local, remote = (
+        mlp("eval", penguins, files / "part-*", *options, *cluster_options)
+        for cluster_options in ([], ["--cluster", address])
+    )
+    assert remote.stdout == local.stdout
+    assert notes_of(remote) == notes_of(local)
+    assert remote.code == local.code
 
 
 def test_scores_are_bit_for_bit_those_of_one_process(penguins, files, address):
-    here, there = (
-        mlp("eval", penguins, files / "part-*", "--json", *EVAL, *more) for more in ([], ["--cluster", address])
+    local, remote = (
+        mlp("eval", penguins, files / "part-*", "--json", *EVAL, *cluster_options)
+        for cluster_options in ([], ["--cluster", address])
     )
-    assert there.document == here.document
+    assert remote.document == local.document
 
 
 def test_groups_that_are_numbers_in_one_file_and_texts_in_another_are_those_of_one_process(penguins, address, tmp_path):
@@ -122,10 +126,13 @@ def test_groups_that_are_numbers_in_one_file_and_texts_in_another_are_those_of_o
             lines = ["," + line.partition(",")[2] for line in lines]
         (tmp_path / f"part-{number}.csv").write_text("\n".join([f"{head},zone", *lines]) + "\n")
     options = ["--by", "zone", "--json"]
-    here, there = (mlp("eval", penguins, tmp_path / "part-*", *options, *more) for more in ([], ["--cluster", address]))
-    assert here.code == 0
-    assert {group["name"] for group in here.document["slices"][0]["groups"]} >= {"zone = north"}
-    assert (there.stdout, said(there)) == (here.stdout, said(here))
+    local, remote = (
+        mlp("eval", penguins, tmp_path / "part-*", *options, *cluster_options)
+        for cluster_options in ([], ["--cluster", address])
+    )
+    assert local.code == 0
+    assert {group["name"] for group in local.document["slices"][0]["groups"]} >= {"zone = north"}
+    assert (remote.stdout, notes_of(remote)) == (local.stdout, notes_of(local))
 
 
 @pytest.mark.parametrize(
@@ -134,13 +141,15 @@ def test_groups_that_are_numbers_in_one_file_and_texts_in_another_are_those_of_o
 def test_a_file_that_cannot_be_scored_is_reported_as_in_one_process(penguins, files, address, tmp_path, fault):
     for part in files.glob("*.csv"):
         (tmp_path / part.name).write_text(part.read_text().replace(*fault))
-    here, there = (mlp("eval", penguins, tmp_path / "part-*", *more) for more in ([], ["--cluster", address]))
-    assert here.code == there.code == 2
-    assert "Traceback" not in there.stderr
-    assert there.stderr.splitlines()[-1].split(":")[-1] == here.stderr.splitlines()[-1].split(":")[-1]
+    local, remote = (
+        mlp("eval", penguins, tmp_path / "part-*", *cluster_options) for cluster_options in ([], ["--cluster", address])
+    )
+    assert local.code == remote.code == 2
+    assert "Traceback" not in remote.stderr
+    assert remote.stderr.splitlines()[-1].split(":")[-1] == local.stderr.splitlines()[-1].split(":")[-1]
 
 
 def test_standard_input_is_not_scored_on_a_cluster(penguins, address):
-    ended = mlp("eval", penguins, "-", "--cluster", address, stdin=b"species\n")
-    assert ended.code == 2
-    assert "its workers cannot read standard input" in ended.stderr
+    result = mlp("eval", penguins, "-", "--cluster", address, stdin=b"species\n")
+    assert result.code == 2
+    assert "its workers cannot read standard input" in result.stderr

@@ -32,19 +32,19 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, which closes its o
 def cluster():
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-    ) as found:
-        yield found
+    ) as cluster:
+        yield cluster
 
 
 class Tasks:
     def __init__(self, n):
-        self.waiting, self.results, self.dead, self.heard = list(range(n)), {}, {}, []
+        self.waiting, self.results, self.dead, self.reports = list(range(n)), {}, {}, []
 
     def next(self):
         return self.waiting.pop(0) if self.waiting else None
 
     def report(self, task, *what):
-        self.heard.append((task, *what))
+        self.reports.append((task, *what))
         return task == 1
 
     def done(self, task, result):
@@ -68,7 +68,7 @@ def die_once(setup, task, report):
     return task
 
 
-def die_behind_a_result(setup, task, report):
+def die_after_a_result(setup, task, report):
     """The second task on a worker kills it soon, so that its results are lost before they are fetched."""
     mark = Path(setup) / "begun"
     if task == 1 and not mark.exists():
@@ -77,7 +77,7 @@ def die_behind_a_result(setup, task, report):
     return task
 
 
-def until_told(setup, task, report):
+def report_until_stopped(setup, task, report):
     for step in range(200):
         if report(step):
             return "ended"
@@ -101,16 +101,16 @@ def fail(setup, task, report):
     raise ZeroDivisionError("a bug")
 
 
-def run(cluster, do, setup, n, must_stop=lambda: False):
-    found = Tasks(n)
+def run(cluster, run_task, setup, n, must_stop=lambda: False):
+    queued = Tasks(n)
     with connected(cluster.scheduler_address) as client:
-        run_on_cluster(client, do, setup, found, must_stop)
-    return found
+        run_on_cluster(client, run_task, setup, queued, must_stop)
+    return queued
 
 
 def test_every_task_is_done_once(cluster):
-    found = run(cluster, square, {"offset": 3}, 12)
-    assert found.results == {n: 3 + n * n for n in range(12)}
+    queued = run(cluster, square, {"offset": 3}, 12)
+    assert queued.results == {n: 3 + n * n for n in range(12)}
 
 
 def test_short_tasks_are_shared_by_all_workers(cluster):
@@ -121,24 +121,24 @@ def test_short_tasks_are_shared_by_all_workers(cluster):
 
 
 def test_a_task_whose_worker_is_killed_is_run_by_another(cluster, tmp_path):
-    found = run(cluster, die_once, str(tmp_path), 6)
-    assert found.results == {n: n for n in range(6)}
+    queued = run(cluster, die_once, str(tmp_path), 6)
+    assert queued.results == {n: n for n in range(6)}
     assert (tmp_path / "2").exists()
-    assert not found.dead
+    assert not queued.dead
 
 
 def test_a_result_that_is_lost_with_its_worker_is_computed_again(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "ANSWER_SECONDS", 0.2)  # too short for the workers that take the place of the dead
     monkeypatch.setattr(tasks._WorkerThreads, "threads", lambda self: {"tcp://127.0.0.1:1": 2})
-    found = run(cluster, die_behind_a_result, str(tmp_path), 6)
-    assert found.results == {n: n for n in range(6)}
+    queued = run(cluster, die_after_a_result, str(tmp_path), 6)
+    assert queued.results == {n: n for n in range(6)}
     assert (tmp_path / "begun").exists()
 
 
 def test_the_reply_to_a_report_stops_a_task(cluster):
-    found = run(cluster, until_told, None, 3)
-    assert found.results == {0: "done", 1: "ended", 2: "done"}
-    assert {task for task, _ in found.heard} == {0, 1, 2}
+    queued = run(cluster, report_until_stopped, None, 3)
+    assert queued.results == {0: "done", 1: "ended", 2: "done"}
+    assert {task for task, _ in queued.reports} == {0, 1, 2}
 
 
 def test_an_exception_of_a_task_is_raised_in_the_command(cluster):
@@ -148,30 +148,30 @@ def test_an_exception_of_a_task_is_raised_in_the_command(cluster):
 
 def test_running_tasks_are_cancelled_at_must_stop(cluster):
     started = time.monotonic()
-    found = run(cluster, until_told, None, 1, must_stop=lambda: time.monotonic() > started + 0.5)
-    assert found.results in ({}, {0: "done"})
+    queued = run(cluster, report_until_stopped, None, 1, must_stop=lambda: time.monotonic() > started + 0.5)
+    assert queued.results in ({}, {0: "done"})
 
 
 def test_waiting_for_the_last_task_has_a_limit_if_no_worker_is_left(monkeypatch):
     monkeypatch.setattr(tasks, "NO_WORKER_SECONDS", 0.5)
-    started, found = time.monotonic(), Tasks(1)
+    started, queued = time.monotonic(), Tasks(1)
 
-    def leave():
-        if found.heard and len(own.workers):
-            own.scale(0)
+    def must_stop():
+        if queued.reports and len(local_cluster.workers):
+            local_cluster.scale(0)
         return time.monotonic() - started > 60
 
     with (
         LocalCluster(
             n_workers=1, threads_per_worker=2, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-        ) as own,
-        connected(own.scheduler_address) as client,
+        ) as local_cluster,
+        connected(local_cluster.scheduler_address) as client,
         pytest.raises(MlpError, match=r"the cluster has had no worker for 0\.5 s"),
     ):
-        run_on_cluster(client, never_ends, None, found, leave)
+        run_on_cluster(client, never_ends, None, queued, must_stop)
 
 
-class Gone:
+class LostFuture:
     """A future whose result is lost with the scheduler between two polls."""
 
     status = "finished"
@@ -182,33 +182,33 @@ class Gone:
 
 
 def test_a_result_that_is_lost_with_the_scheduler_is_an_error_of_the_cluster():
-    heard = queue.SimpleQueue()
-    heard.put(("done", "name"))
-    running = {"name": tasks._Running(1, "", Gone())}
+    messages = queue.SimpleQueue()
+    messages.put(("done", "name"))
+    client, running = SimpleNamespace(status="connecting"), {"name": tasks._Running(1, "", LostFuture())}
     with pytest.raises(MlpError, match="scheduler of the cluster is gone"):
-        tasks._handle_message(SimpleNamespace(status="connecting"), "topic", heard, running, Tasks(0))
+        tasks._handle_message(client, "topic", messages, running, Tasks(0))
 
 
 def test_a_lost_scheduler_is_an_error(monkeypatch):
-    own = LocalCluster(
+    local_cluster = LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     )
-    found = Tasks(500)
+    queued = Tasks(500)
 
-    def leave():
-        if len(found.heard) > 2 and own.status.name == "running":
+    def must_stop():
+        if len(queued.reports) > 2 and local_cluster.status.name == "running":
             monkeypatch.setattr(tasks, "ANSWER_SECONDS", 5.0)  # before, a busy machine may take longer
-            own.close()
+            local_cluster.close()
         return False
 
     try:
         with (
-            connected(own.scheduler_address) as client,
+            connected(local_cluster.scheduler_address) as client,
             pytest.raises(MlpError, match="scheduler of the cluster is gone"),
         ):
-            run_on_cluster(client, until_told, None, found, leave)
+            run_on_cluster(client, report_until_stopped, None, queued, must_stop)
     finally:
-        own.close()
+        local_cluster.close()
 
 
 @pytest.mark.filterwarnings("error:Port")
@@ -220,10 +220,10 @@ def test_an_occupied_dashboard_port_does_not_matter():
             assert len(client.scheduler_info()["workers"]) == 1
 
 
-@pytest.mark.parametrize("where", ["local", "local:0", "here", "tcp://host", "http://host:80", "local:2x"])
-def test_an_invalid_address_is_an_error(where):
+@pytest.mark.parametrize("address", ["local", "local:0", "here", "tcp://host", "http://host:80", "local:2x"])
+def test_an_invalid_address_is_an_error(address):
     with pytest.raises(MlpError, match=r"must be tcp://HOST:PORT"):
-        check_address(where)
+        check_address(address)
 
 
 def test_waiting_for_a_scheduler_has_a_limit(monkeypatch):
@@ -245,50 +245,50 @@ def tls(tmp_path_factory):
             (folder / file).write_text(getattr(security, f"tls_{file}"))
         files.append(TlsFiles(*(str(folder / file) for file in ("ca_file", "client_cert", "client_key"))))
         if name == "own":
-            known = security
+            own_security = security
     with LocalCluster(
         n_workers=1,
         threads_per_worker=1,
         processes=True,
         dashboard_address=DASHBOARD_ADDRESS,
-        security=known,
+        security=own_security,
         host="tls://127.0.0.1",
-    ) as found:
-        yield found.scheduler_address, *files
+    ) as cluster:
+        yield cluster.scheduler_address, *files
 
 
 def test_tasks_run_on_a_cluster_with_tls(tls):
-    address, own, _ = tls
+    address, own_files, _ = tls
     assert address.startswith("tls://")
-    found = Tasks(3)
-    with connected(address, own) as client:
-        run_on_cluster(client, square, {"offset": 1}, found, lambda: False)
-    assert found.results == {0: 1, 1: 2, 2: 5}
+    queued = Tasks(3)
+    with connected(address, own_files) as client:
+        run_on_cluster(client, square, {"offset": 1}, queued, lambda: False)
+    assert queued.results == {0: 1, 1: 2, 2: 5}
 
 
 def test_a_client_without_a_certificate_of_the_authority_is_rejected(tls, monkeypatch):
-    address, _, foreign = tls
+    tls_address, _, foreign_files = tls
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 2.0)
-    for where, files in [(address, foreign), (address.replace("tls", "tcp"), None)]:
-        with pytest.raises(MlpError, match="no scheduler answers"), connected(where, files):
+    for address, files in [(tls_address, foreign_files), (tls_address.replace("tls", "tcp"), None)]:
+        with pytest.raises(MlpError, match="no scheduler answers"), connected(address, files):
             pass
 
 
 def test_invalid_tls_files_are_reported_before_connecting(tls, tmp_path):
-    address, own, foreign = tls
+    address, own_files, foreign_files = tls
     empty = tmp_path / "empty.pem"
     empty.write_text("")
     for files, message in [
-        (replace(own, key=own.key + ".none"), r"client_key\.none: cannot be read \(No such file"),
-        (replace(own, authority=str(empty)), r"empty\.pem: holds no CA certificates in PEM format"),
-        (replace(own, key=foreign.key), "not a certificate and its key"),
+        (replace(own_files, key=own_files.key + ".none"), r"client_key\.none: cannot be read \(No such file"),
+        (replace(own_files, authority=str(empty)), r"empty\.pem: holds no CA certificates in PEM format"),
+        (replace(own_files, key=foreign_files.key), "not a certificate and its key"),
     ]:
         with pytest.raises(MlpError, match=message), connected(address, files):
             pass
 
 
 def test_a_scheduler_that_does_not_answer_when_a_flag_is_set_is_lost():
-    class Silent:
+    class SilentClient:
         scheduler = SimpleNamespace(event_set=None)
 
         def sync(self, function, name, callback_timeout):
@@ -296,4 +296,4 @@ def test_a_scheduler_that_does_not_answer_when_a_flag_is_set_is_lost():
             raise TimeoutError
 
     with pytest.raises(MlpError, match="scheduler of the cluster is gone"):
-        tasks._set_flag(Silent(), "flag")
+        tasks._set_flag(SilentClient(), "flag")

@@ -23,8 +23,8 @@ LOCAL = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(n_workers=2, **LOCAL) as found:
-        yield found
+    with LocalCluster(n_workers=2, **LOCAL) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -38,37 +38,37 @@ def config(folder):
     return write_config(folder / "penguins.yaml", data, training, model={"dropout": 0.1})
 
 
-def assert_like(there, here):
-    one, other = (load_model(str(path)) for path in (there, here))
-    for name, values in other.preprocessor.state.items():
-        assert values.tobytes() == one.preprocessor.state[name].tobytes(), name
-    np.testing.assert_allclose(one.ensemble.flats[0], other.ensemble.flats[0], rtol=1e-9, atol=1e-12)
+def assert_equal_models(on_cluster, in_one_process):
+    first, second = (load_model(str(path)) for path in (on_cluster, in_one_process))
+    for name, values in second.preprocessor.state.items():
+        assert values.tobytes() == first.preprocessor.state[name].tobytes(), name
+    np.testing.assert_allclose(first.ensemble.flats[0], second.ensemble.flats[0], rtol=1e-9, atol=1e-12)
 
 
 def pid_of(cluster, address):
     return next(nanny.pid for nanny in cluster.workers.values() if nanny.worker_address == address)
 
 
-def killing(monkeypatch, act, at_step=3):
+def call_at_round(monkeypatch, act, at_round=3):
     """Call `act(pool)` before one of the rounds."""
-    ask, n_asked = RoundTrainer._round, 0
+    run_round, n_rounds = RoundTrainer._round, 0
 
-    def asked(self, *arguments):
-        nonlocal n_asked
-        n_asked += 1
-        if n_asked == at_step:
+    def counting_round(self, *arguments):
+        nonlocal n_rounds
+        n_rounds += 1
+        if n_rounds == at_round:
             act(self._pool)
-        return ask(self, *arguments)
+        return run_round(self, *arguments)
 
-    monkeypatch.setattr(RoundTrainer, "_round", asked)
+    monkeypatch.setattr(RoundTrainer, "_round", counting_round)
 
 
 def test_a_cluster_trains_as_one_machine_does_and_its_model_predicts(config, cluster):
-    here = done("train", config, "-o", "here")
-    there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
-    assert_like("there/weights.npz", "here/weights.npz")
-    assert "engine    cluster: 2 shards" in there.stderr
-    assert there.stdout.splitlines()[:5] == here.stdout.splitlines()[:5]
+    in_one_process = done("train", config, "-o", "here")
+    on_cluster = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
+    assert_equal_models("there/weights.npz", "here/weights.npz")
+    assert "engine    cluster: 2 shards" in on_cluster.stderr
+    assert on_cluster.stdout.splitlines()[:5] == in_one_process.stdout.splitlines()[:5]
     answers = [done("predict", f"{name}/weights.npz", "part-1.csv").stdout for name in ("here", "there")]
     assert answers[0] == answers[1] != ""
     ended = mlp("repro", "there/weights.npz")
@@ -81,31 +81,31 @@ def test_a_killed_worker_does_not_change_the_result(config, cluster, monkeypatch
     def kill(shards):
         os.kill(pid_of(cluster, shards.workers[0]), signal.SIGKILL)
 
-    killing(monkeypatch, kill)
-    there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
-    assert "is lost: its rows (shard 1) are read by another" in there.stderr
-    assert_like("there/weights.npz", "here/weights.npz")
+    call_at_round(monkeypatch, kill)
+    on_cluster = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
+    assert "is lost: its rows (shard 1) are read by another" in on_cluster.stderr
+    assert_equal_models("there/weights.npz", "here/weights.npz")
 
 
 def test_a_lost_scheduler_leaves_a_checkpoint_that_is_resumed_with_or_without_a_cluster(config, cluster, monkeypatch):
     done("train", config, "-o", "here")
-    own = LocalCluster(n_workers=1, **LOCAL)
+    local_cluster = LocalCluster(n_workers=1, **LOCAL)
     with monkeypatch.context() as patched:
 
         def leave(shards):
             # From here on only: a scheduler that is there may take longer on a busy machine.
             patched.setattr(pool, "ANSWER_SECONDS", 5.0)
-            own.close()
+            local_cluster.close()
 
-        killing(patched, leave, at_step=6)  # in the second epoch
-        ended = mlp("train", config, "-o", "there", "--local-steps", 1, "--cluster", own.scheduler_address)
+        call_at_round(patched, leave, at_round=6)  # in the second epoch
+        ended = mlp("train", config, "-o", "there", "--local-steps", 1, "--cluster", local_cluster.scheduler_address)
     assert ended.code == 3
     last = ended.stderr.splitlines()[-1]
     assert "the scheduler of the cluster is gone. A checkpoint of epoch 1 is in there.partial/." in last
     assert "--resume --cluster tcp://" in last
     assert "--local-steps 1" in last
     done("train", config, "-o", "there", "--resume", "--local-steps", 1, "--cluster", cluster.scheduler_address)
-    assert_like("there/weights.npz", "here/weights.npz")
+    assert_equal_models("there/weights.npz", "here/weights.npz")
 
 
 def test_waiting_for_workers_has_a_limit(config, monkeypatch):
@@ -128,26 +128,26 @@ def test_a_worker_that_exceeds_the_time_limit_is_lost(config, cluster, monkeypat
 
     monkeypatch.setattr("mlpcli.workflows.sharded.rounds.MIN_TIMEOUT", 1.0)
     monkeypatch.setattr("mlpcli.workflows.sharded.rounds.TIMEOUT_FACTOR", 2.0)
-    killing(monkeypatch, stop)
+    call_at_round(monkeypatch, stop)
     try:
-        there = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
+        on_cluster = done("train", config, "-o", "there", "--local-steps", 1, "--cluster", cluster.scheduler_address)
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
-    assert "is lost" in there.stderr
-    assert_like("there/weights.npz", "here/weights.npz")
+    assert "is lost" in on_cluster.stderr
+    assert_equal_models("there/weights.npz", "here/weights.npz")
 
 
 def test_a_shard_moves_to_a_new_worker():
     with (
-        LocalCluster(n_workers=1, **LOCAL) as own,
-        connection.connected(own.scheduler_address) as client,
+        LocalCluster(n_workers=1, **LOCAL) as local_cluster,
+        connection.connected(local_cluster.scheduler_address) as client,
         client.as_current(),
     ):
         shards = pool.ShardPool(client, list, lambda shard: ([shard],), 2)
         shards.broadcast("more", "append", lambda shard: (10 * shard,))
         assert len(set(shards.workers)) == 1
-        own.scale(2)
+        local_cluster.scale(2)
         client.wait_for_workers(2, timeout=60)
         time.sleep(1.1)  # workers are asked for once a second
         shards.rebalance()

@@ -17,13 +17,13 @@ SPACE = {
 
 def config(space=None, **sections):
     """A config with that space; its data file does not exist."""
-    whole = {
+    content = {
         "data": {"train": "nothing.csv", "target": "y"},
         "model": {"layers": ["auto", 16, "auto"]},
         "search": {"space": SPACE if space is None else space},
         **sections,
     }
-    return config_from_text(json.dumps(whole, indent=1), "c.yaml")
+    return config_from_text(json.dumps(content, indent=1), "c.yaml")
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ def sleep(setup, channel):
 
 class Tasks:
     def __init__(self, n):
-        self.waiting, self.results, self.dead, self.heard = list(range(n)), {}, {}, []
+        self.waiting, self.results, self.dead, self.reports = list(range(n)), {}, {}, []
 
     def next(self):
         return self.waiting.pop(0) if self.waiting else None
 
     def report(self, task, what):
-        self.heard.append(what)
+        self.reports.append(what)
         return what * what
 
     def done(self, task, result):
@@ -53,9 +53,9 @@ def test_a_task_that_kills_its_process_fails_alone():
 
 def test_busy_processes_are_terminated_at_must_stop():
     tasks = Tasks(2)
-    run_tasks(2, sleep, None, tasks, lambda: len(tasks.heard) == 2)
+    run_tasks(2, sleep, None, tasks, lambda: len(tasks.reports) == 2)
     assert tasks.results == {}
-    for process in tasks.heard:
+    for process in tasks.reports:
         try:
             os.kill(process, 0)
         except ProcessLookupError:
@@ -64,11 +64,11 @@ def test_busy_processes_are_terminated_at_must_stop():
 
 
 def test_an_error_of_the_task_queue_is_not_taken_for_a_dead_process():
-    class Full(Tasks):
+    class FullDisk(Tasks):
         def done(self, task, result):
             raise OSError(28, "No space left on device")
 
-    tasks = Full(3)
+    tasks = FullDisk(3)
     with pytest.raises(OSError, match="No space"):
         run_tasks(2, serve, None, tasks, lambda: False)
     assert tasks.dead == {}

@@ -27,11 +27,11 @@ def test_shared_values_are_restored_unchanged(tmp_path):
     assert isinstance(shared["rows"].X, SharedArray)
     assert shared["few"] is value["few"]
     first, second = open_arrays(shared), open_arrays(shared)
-    for found in (first, second):
-        np.testing.assert_array_equal(found["rows"].X, value["rows"].X)
-        np.testing.assert_array_equal(found["rows"].y, value["rows"].y)
-        np.testing.assert_array_equal(found["turned"], value["turned"])
-        assert found["rows"].X.dtype == np.float32
-        assert found["rows"].name == "train"
+    for opened in (first, second):
+        np.testing.assert_array_equal(opened["rows"].X, value["rows"].X)
+        np.testing.assert_array_equal(opened["rows"].y, value["rows"].y)
+        np.testing.assert_array_equal(opened["turned"], value["turned"])
+        assert opened["rows"].X.dtype == np.float32
+        assert opened["rows"].name == "train"
     first["rows"].X[0, 0] = 99
     assert second["rows"].X[0, 0] == value["rows"].X[0, 0] != 99

@@ -11,7 +11,7 @@ from mlpcli.search.space import space_of, value_at
 from tests.search.conftest import config
 
 
-class Drawing:
+class RandomTrial:
     """Draws random values with the interface of a trial."""
 
     def __init__(self, seed):
@@ -31,19 +31,19 @@ class Drawing:
 @settings(max_examples=25)
 def test_a_point_is_assigned_to_the_config(seed):
     loaded = config()
-    trial = Drawing(seed)
-    found, values = space_of(loaded).assign(loaded, lambda one: one.suggest(trial))
-    name = found.config.training.optimizer.name
-    assert value_at(found, "training.optimizer.learning_rate") == values["training.optimizer.learning_rate"]
+    trial = RandomTrial(seed)
+    assigned, values = space_of(loaded).assign(loaded, lambda parameter: parameter.suggest(trial))
+    name = assigned.config.training.optimizer.name
+    assert value_at(assigned, "training.optimizer.learning_rate") == values["training.optimizer.learning_rate"]
     assert 1e-4 <= values["training.optimizer.learning_rate"] <= 0.3
-    assert 8 <= found.config.training.batch_size <= 64
-    assert list(found.config.model.layers) == values["model.layers"]
+    assert 8 <= assigned.config.training.batch_size <= 64
+    assert list(assigned.config.model.layers) == values["model.layers"]
     # A key with a condition is there where it holds, and nowhere else.
     assert ("training.optimizer.momentum" in values) == (name == "sgd")
     assert values["training.optimizer"] in ("sgd", {"name": "adam", "beta2": 0.95})
     # What is not searched is as it was.
-    assert found.config.data == loaded.config.data
-    assert found.config.preprocess == loaded.config.preprocess
+    assert assigned.config.data == loaded.config.data
+    assert assigned.config.preprocess == loaded.config.preprocess
 
 
 def test_keys_are_sorted_after_those_they_depend_on():
@@ -51,15 +51,16 @@ def test_keys_are_sorted_after_those_they_depend_on():
         "model.dropout": {"uniform": [0, 0.5], "when": {"training.batch_size": [16, 32]}},
         "training.batch_size": {"choice": [16, 32, 64]},
     }
-    assert [one.key for one in space_of(config(space)).parameters] == ["training.batch_size", "model.dropout"]
+    parameters = space_of(config(space)).parameters
+    assert [parameter.key for parameter in parameters] == ["training.batch_size", "model.dropout"]
 
 
 def test_the_config_as_written_is_a_point_of_the_space():
-    written = space_of(config()).as_drawn(config())
-    assert written["training.optimizer"] == "sgd"
-    assert written["training.optimizer.learning_rate"] == 0.05
-    assert written["model.layers"] == "[auto, 16, auto]"
-    assert "training.optimizer.momentum" not in written  # 0 is outside
+    point = space_of(config()).as_drawn(config())
+    assert point["training.optimizer"] == "sgd"
+    assert point["training.optimizer.learning_rate"] == 0.05
+    assert point["model.layers"] == "[auto, 16, auto]"
+    assert "training.optimizer.momentum" not in point  # 0 is outside
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,6 @@ def test_a_config_without_its_search_is_that_of_a_training():
 def test_log_is_an_alias_of_log_uniform(seed):
     drawn = []
     for word in ("log", "log_uniform"):
-        (one,) = space_of(config({"training.optimizer.learning_rate": {word: [1e-4, 0.1]}})).parameters
-        drawn.append(one.suggest(Drawing(seed)))
+        (parameter,) = space_of(config({"training.optimizer.learning_rate": {word: [1e-4, 0.1]}})).parameters
+        drawn.append(parameter.suggest(RandomTrial(seed)))
     assert drawn[0] == drawn[1]

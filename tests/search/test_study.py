@@ -17,11 +17,12 @@ IDENTITY = {"data": "abc", "training.epochs": 20}
 N_TRIALS = 18
 
 
-def opened(path, space=None, seed=0):
+def open_study(path, space=None, seed=0):
     loaded = config(space)
-    found = space_of(loaded)
-    first = [InitialTrial("as written", loaded, found.written(loaded)), InitialTrial("recipe fast", loaded)]
-    study = Study(str(path), found, loaded, first, higher_is_better=False, seed=seed)
+    searched = space_of(loaded)
+    as_written = InitialTrial("as written", loaded, searched.as_drawn(loaded))
+    initial_trials = [as_written, InitialTrial("recipe fast", loaded)]
+    study = Study(str(path), searched, loaded, initial_trials, higher_is_better=False, seed=seed)
     study.begin(IDENTITY)
     return study
 
@@ -49,12 +50,12 @@ def run(study, n_trials=N_TRIALS, ends_at=math.inf):
                 break
         else:
             outcome = "diverged" if proposal.number % 5 == 4 else "failed" if proposal.number % 7 == 6 else "complete"
-            own = score if outcome == "complete" else None
-            study.finish(Trial(proposal.number, outcome, own, proposal.values, proposal.origin, 20))
+            reported_score = score if outcome == "complete" else None
+            study.finish(Trial(proposal.number, outcome, reported_score, proposal.values, proposal.origin, 20))
 
 
-def ended(path):
-    study = opened(path)
+def finished_trials(path):
+    study = open_study(path)
     run(study)
     trials = study.trials()
     study.close()
@@ -62,49 +63,49 @@ def ended(path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     """The journal of an uninterrupted search, and its trials."""
     path = tmp_path_factory.mktemp("whole") / "journal.jsonl"
-    return ended(path), path.read_bytes()
+    return finished_trials(path), path.read_bytes()
 
 
-def test_every_outcome_occurs(whole):
-    assert {one.outcome for one in whole[0]} >= {"complete", "pruned", "diverged", "failed"}
-    assert [one.number for one in whole[0]] == list(range(N_TRIALS))
+def test_every_outcome_occurs(uninterrupted):
+    assert {trial.outcome for trial in uninterrupted[0]} >= {"complete", "pruned", "diverged", "failed"}
+    assert [trial.number for trial in uninterrupted[0]] == list(range(N_TRIALS))
 
 
 @given(at=st.floats(0.0, 1.0))
 @settings(max_examples=10)
-def test_a_search_whose_journal_is_cut_at_any_byte_resumes_to_the_same_trials(whole, tmp_path_factory, at):
-    trials, data = whole
+def test_a_search_whose_journal_is_cut_at_any_byte_resumes_to_the_same_trials(uninterrupted, tmp_path_factory, at):
+    trials, data = uninterrupted
     path = tmp_path_factory.mktemp("cut") / "journal.jsonl"
     path.write_bytes(data[: round(at * len(data))])
-    assert ended(path) == trials
+    assert finished_trials(path) == trials
 
 
 def test_unfinished_trials_are_started_again_with_their_numbers(tmp_path):
     path = tmp_path / "journal.jsonl"
-    study = opened(path)
+    study = open_study(path)
     proposals = [study.propose() for _ in range(4)]
     study.close()
-    again = opened(path)
-    assert [one.outcome for one in again.trials()] == ["in flight"] * 4
+    resumed = open_study(path)
+    assert [trial.outcome for trial in resumed.trials()] == ["in flight"] * 4
     for before in proposals:
-        after = again.propose()
+        after = resumed.propose()
         assert (after.number, after.values, after.origin) == (before.number, before.values, before.origin)
         assert after.loaded.config == before.loaded.config
-    assert not again.has_unfinished
-    again.close()
+    assert not resumed.has_unfinished
+    resumed.close()
 
 
 def test_the_same_seed_draws_the_same_and_another_one_does_not(tmp_path):
-    found = []
+    values_by_seed = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        study = opened(tmp_path / name, seed=seed)
+        study = open_study(tmp_path / name, seed=seed)
         run(study)
-        found.append([one.values for one in study.trials()])
+        values_by_seed.append([trial.values for trial in study.trials()])
         study.close()
-    assert found[0] == found[1] != found[2]
+    assert values_by_seed[0] == values_by_seed[1] != values_by_seed[2]
 
 
 def test_each_point_of_a_small_space_is_tried_once(tmp_path):
@@ -112,9 +113,9 @@ def test_each_point_of_a_small_space_is_tried_once(tmp_path):
         "training.batch_size": {"choice": [16, 32, 64]},
         "model.layers": {"choice": [["auto", 16, "auto"], ["auto", 8, "auto"]]},
     }
-    study = opened(tmp_path / "journal.jsonl", space)
+    study = open_study(tmp_path / "journal.jsonl", space)
     run(study, n_trials=100)
-    values = [str(one.values) for one in study.trials()[2:]]
+    values = [str(trial.values) for trial in study.trials()[2:]]
     assert sorted(set(values)) == sorted(values)
     assert len(values) == 5  # the sixth is the config as written
     study.close()
@@ -122,15 +123,15 @@ def test_each_point_of_a_small_space_is_tried_once(tmp_path):
 
 def test_the_sampler_is_better_than_random(tmp_path):
     """The mean score of the last 15 of 40 trials is better than that of the first 15."""
-    study = opened(tmp_path / "journal.jsonl")
+    study = open_study(tmp_path / "journal.jsonl")
     run(study, n_trials=40)
-    scores = [score_of(one.values) for one in study.trials()[2:]]
+    scores = [score_of(trial.values) for trial in study.trials()[2:]]
     assert sum(scores[-15:]) < 0.7 * sum(scores[:15])
     study.close()
 
 
 def test_importance_finds_the_key_that_decides(tmp_path):
-    study = opened(tmp_path / "journal.jsonl")
+    study = open_study(tmp_path / "journal.jsonl")
     run(study, n_trials=36)
     importance = study.importance()
     assert max(importance, key=importance.get) == "training.optimizer.learning_rate"
@@ -138,11 +139,11 @@ def test_importance_finds_the_key_that_decides(tmp_path):
     study.close()
 
 
-def test_a_journal_that_is_damaged_before_its_end_is_refused(tmp_path, whole):
+def test_a_journal_that_is_damaged_before_its_end_is_refused(tmp_path, uninterrupted):
     path = tmp_path / "journal.jsonl"
-    lines = whole[1].split(b"\n")
+    lines = uninterrupted[1].split(b"\n")
     lines[7] = lines[7][:10]
     path.write_bytes(b"\n".join(lines))
     with pytest.raises(MlpError, match=r"journal\.jsonl:8: not an event of a search"):
-        opened(path)
+        open_study(path)
     assert path.read_bytes() == b"\n".join(lines)

@@ -40,35 +40,41 @@ def loaded(validation, folder, drop=("id",)):
 def test_every_row_is_either_searched_or_held_out(folder, validation):
     config = loaded(validation, folder, drop=())
     table = read_training_table(config)
-    kept, aside = split_holdout(config, table, 0.25)
-    ids = [set(np.asarray(one.columns["id"].values).tolist()) for one in (kept, aside)]
+    searched, held_out = split_holdout(config, table, 0.25)
+    ids = [set(np.asarray(part.columns["id"].values).tolist()) for part in (searched, held_out)]
     assert ids[0] | ids[1] == set(range(400))
     assert not ids[0] & ids[1]
     assert 80 <= len(ids[1]) <= 120
     if isinstance(validation, dict) and "group" in validation:
-        groups = [{one.columns["group"].levels[code] for code in one.columns["group"].codes} for one in (kept, aside)]
+        groups = [
+            {part.columns["group"].levels[code] for code in part.columns["group"].codes}
+            for part in (searched, held_out)
+        ]
         assert not groups[0] & groups[1]
     if isinstance(validation, dict) and "time" in validation:
-        assert aside.where(0) != kept.where(0)
-        days = [sorted({one.columns["day"].levels[code] for code in one.columns["day"].codes}) for one in (kept, aside)]
+        assert held_out.where(0) != searched.where(0)
+        days = [
+            sorted({part.columns["day"].levels[code] for code in part.columns["day"].codes})
+            for part in (searched, held_out)
+        ]
         assert days[0][-1] <= days[1][0]
-    # Where a row stands in the file is known of either part.
-    assert aside.where(0).startswith(config.config.data.train[0])
+    # Both tables know the locations of their rows in the file.
+    assert held_out.where(0).startswith(config.config.data.train[0])
 
 
 def test_the_rows_of_a_table_on_disk_stay_there(folder):
     config = loaded(0.2, folder)
     table = read_training_table(config)
     expected = split_holdout(config, table, 0.25)
-    found = split_holdout(config, replace(table, n_buckets=2), 0.25)
-    for plain, mapped in zip(expected, found, strict=True):
+    on_disk = split_holdout(config, replace(table, n_buckets=2), 0.25)
+    for plain, mapped in zip(expected, on_disk, strict=True):
         assert mapped.n_rows == plain.n_rows
         assert mapped.where(3) == plain.where(3)
         for name, column in plain.columns.items():
-            own = mapped.columns[name]
-            which = "values" if hasattr(column, "values") else "codes"
-            np.testing.assert_array_equal(getattr(own, which), getattr(column, which))
-            assert isinstance(getattr(own, which).base.obj, mmap.mmap)
+            mapped_column = mapped.columns[name]
+            attribute = "values" if hasattr(column, "values") else "codes"
+            np.testing.assert_array_equal(getattr(mapped_column, attribute), getattr(column, attribute))
+            assert isinstance(getattr(mapped_column, attribute).base.obj, mmap.mmap)
 
 
 CHANGES = [
@@ -82,17 +88,17 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES, ids=json.dumps)
 def test_data_prepared_for_another_network_gives_the_same_training(change):
     base = {"data": {"train": str(DATA / "penguins.csv"), "target": "species"}, "training": {"epochs": 2}}
-    before, after = config_from_mapping(base), config_from_mapping({**base, **change})
-    assert data_settings(before) == data_settings(after)
-    again, anew = reprepare(prepare(before), after), prepare(after)
-    for field in fields(anew):
+    first_config, second_config = config_from_mapping(base), config_from_mapping({**base, **change})
+    assert data_settings(first_config) == data_settings(second_config)
+    reprepared, fresh = reprepare(prepare(first_config), second_config), prepare(second_config)
+    for field in fields(fresh):
         if field.name in ("spec", "networks", "engine", "metric", "n_threads", "loaded"):
-            assert getattr(again, field.name) == getattr(anew, field.name), field.name
+            assert getattr(reprepared, field.name) == getattr(fresh, field.name), field.name
     flats = []
-    for prepared in (again, anew):
-        state = initial_state(prepared)
+    for either in (reprepared, fresh):
+        state = initial_state(either)
         with blas_threads(1):
-            list(epochs(prepared, state, lambda: False))
+            list(epochs(either, state, lambda: False))
         flats.append(state.members[0].flat)
     np.testing.assert_array_equal(*flats)
 
@@ -113,7 +119,7 @@ def test_data_that_depends_on_a_key_is_not_reused(change):
     assert data_settings(config_from_mapping(base)) != data_settings(config_from_mapping({**base, **change}))
 
 
-class Silent:
+class SilentObserver:
     def trial(self, trial, best):
         pass
 
@@ -126,29 +132,29 @@ def test_the_best_trial_has_a_model_if_it_was_started_again_and_ties_with_a_late
     runner = TrialRunner(TrialSetup(read_training_table(config), prepared, "accuracy", 1))
     first = [InitialTrial(f"recipe {number}", config) for number in range(3)]
 
-    def opened(place):
-        study = Study(place.journal, space_of(config), config, first, higher_is_better=True, seed=0)
+    def open_study(search_folder):
+        study = Study(search_folder.journal, space_of(config), config, first, higher_is_better=True, seed=0)
         study.begin({"data": "abc"})
-        return study, TrialQueue(study, place, "accuracy", Silent(), 3, None, False)
+        return study, TrialQueue(study, search_folder, "accuracy", SilentObserver(), 3, None, False)
 
     def run(task):
         return runner.run(task, lambda epoch, score: False, lambda: False)
 
-    with SearchFolder("s") as place:
-        place.begin(False)
-        study, queue = opened(place)
-        zeroth = queue.next()
-        queue.done(zeroth, TrialResult(Trial(0, "complete", 0.0, {}, "recipe 0"), {WEIGHTS: b"0"}))
-        queue.next()  # trial 1, which is under way when the search is killed
+    with SearchFolder("s") as search_folder:
+        search_folder.begin(False)
+        study, queue = open_study(search_folder)
+        first_task = queue.next()
+        queue.done(first_task, TrialResult(Trial(0, "complete", 0.0, {}, "recipe 0"), {WEIGHTS: b"0"}))
+        queue.next()  # trial 1, which is unfinished when the search is killed
         last = queue.next()
         queue.done(last, run(last))
         assert study.best.number == 2
         study.close()
 
-        study, queue = opened(place)
-        again = queue.next()
-        assert again.proposal.number == 1
-        queue.done(again, run(again))
+        study, queue = open_study(search_folder)
+        restarted = queue.next()
+        assert restarted.proposal.number == 1
+        queue.done(restarted, run(restarted))
         assert study.best.number == 1
         assert {name.name for name in (folder / "s/trials").glob("*") if (name / WEIGHTS).exists()} == {"0000", "0001"}
         study.close()
