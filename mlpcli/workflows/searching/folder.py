@@ -114,7 +114,7 @@ def trial_folder(path: str, number: int) -> str:
 def write_trial(folder: str, files: Mapping[str, bytes]) -> None:
     """Write the files of a trial to a temporary folder, and rename it. Raises OutputError.
 
-    Only the model is synced: after a crash the journal, which is, tells what has to be run again.
+    Only the model is synced: after a crash the journal tells which trials have to be run again.
     """
     partial = folder + PARTIAL
     try:

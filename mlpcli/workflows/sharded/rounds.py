@@ -94,7 +94,7 @@ class RoundTrainer:
         shards = np.flatnonzero(self.count_rows(batches, positions)).tolist()
         arguments = (batch.step, batch.n_rows, batch.key, batch.values.dropout_factor, self.state.flat)
         results = self._call("gradient", arguments, shards)
-        # Summed in the order of the shards, so that the loss of a worker does not change the rounding.
+        # Summed in the order of the shards, so that a replaced worker does not change the rounding.
         loss, self._gradient[...] = results[0]
         for shard_loss, gradient in results[1:]:
             loss += shard_loss
