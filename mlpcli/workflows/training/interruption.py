@@ -57,7 +57,7 @@ class Interruption:
         finally:
             self._raises_at_once = False
 
-    def _note(self, signal_number: int, frame: FrameType | None) -> None:
+    def _handle_signal(self, signal_number: int, frame: FrameType | None) -> None:
         self._received = signal_number
         previous_handler = self._previous_handlers.get(signal_number)
         signal.signal(signal_number, previous_handler if callable(previous_handler) else signal.default_int_handler)
