@@ -317,7 +317,7 @@ def test_a_training_stopped_in_its_first_epoch_has_nothing_to_resume(folder, mon
     class Asked(train_workflow.Interruption):
         def __enter__(self):
             super().__enter__()
-            self._note(signal.SIGTERM, None)
+            self._handle_signal(signal.SIGTERM, None)
             return self
 
     with monkeypatch.context() as patch:
