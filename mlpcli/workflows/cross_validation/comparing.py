@@ -69,11 +69,11 @@ def _compare(old: dict[str, Any], new: dict[str, Any], metric: str, margin: floa
     decisive = metric or old["metric"]
     if old["task"] != new["task"] or decisive not in metrics:
         raise MlpError(f"--metric {decisive}: {explain_unknown_metric(decisive, metrics)}")
-    if not can_decide(decisive):
-        raise MlpError(f"--metric {decisive}: gives no verdict: it {UNDECIDABLE[find_metric(decisive).name]}.")
+    if not has_interval(decisive):
+        raise MlpError(f"--metric {decisive}: gives no verdict: it {NO_INTERVAL_REASONS[find_metric(decisive).name]}.")
     differences = []
     for key in metrics:
-        if "[" in key or not can_decide(key):
+        if "[" in key or not has_interval(key):
             continue
         before, after = (
             [math.nan if value is None else float(value) for value in result["scores"][key]["folds"]]

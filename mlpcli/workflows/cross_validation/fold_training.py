@@ -119,7 +119,7 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
     budget.refuse_untrained(state)
     with blas_threads(1):
         result = finalize(prepared, state, budget.reason)
-        answers, _ = result.model.answers(task.training_table.table, task.fold.test)
+        predictions, _ = result.model.predict(task.training_table.table, task.fold.test)
     record = FoldRecord(
         task.number,
         len(prepared.train.truth),
@@ -131,7 +131,7 @@ def train_fold(task: FoldTask, prepared: Prepared, must_stop: Callable[[], bool]
         _plain(result.scores["constant"]),
         tuple(prediction_names(prepared.target)),
         np.asarray(task.fold.test, np.int64),
-        np.asarray(answers, np.float64),
+        np.asarray(predictions, np.float64),
         result.model.threshold,
         perf_counter() - started,
     )

@@ -110,7 +110,7 @@ class CvFolder:
         stored, current = (dict(flattened(plan)) for plan in (stored_plan, json.loads(_json(self.plan))))
         for key in dict.fromkeys([*stored, *current]):
             if stored.get(key) != current.get(key):
-                texts = [shortened(json.dumps(values.get(key))) for values in (stored, current)]
+                texts = [shorten_words(json.dumps(values.get(key))) for values in (stored, current)]
                 raise MlpError(
                     f"{path}: {key.removeprefix('config.')} was {texts[0]}, and is {texts[1]}. Undo the change, or "
                     "omit --resume."

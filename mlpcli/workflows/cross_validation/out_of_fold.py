@@ -67,9 +67,9 @@ def _columns(
     columns += [(name, _cells(table.columns[name], rows)) for name in target.names]
     predictions = np.concatenate([record.predictions for record in records])[order].astype(np.float32)
     if isinstance(target, NumberTarget):
-        return [*columns, *((f"predicted_{name}", answers[:, i]) for i, name in enumerate(target.names))]
+        return [*columns, *((f"predicted_{name}", predictions[:, i]) for i, name in enumerate(target.names))]
     # Labels are made fold by fold, because each fold has its own threshold.
-    labels_by_fold = [predicted_labels(target, record.answers, record.threshold) for record in records]
+    labels_by_fold = [predicted_labels(target, record.predictions, record.threshold) for record in records]
     for name in target.names:
         labels = labels_by_fold[0][name][0]
         codes = np.concatenate([fold_labels[name][1] for fold_labels in labels_by_fold])[order]

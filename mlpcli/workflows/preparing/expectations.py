@@ -54,7 +54,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
     chosen = () if config.data.test is not None else chosen_on_validation(loaded)
     for key, gates in (("expect.min", config.expect.min), ("expect.max", config.expect.max)):
         for metric, bound in gates.items():
-            if metric.partition("[")[0].partition(".")[0] in (*OF_INTERVALS, *OF_SETS) and metric not in allowed:
+            if metric.partition("[")[0].partition(".")[0] in (*INTERVAL_KEYS, *SET_KEYS) and metric not in allowed:
                 raise loaded.error(
                     key,
                     f"{metric}: is a score of intervals or sets. It needs intervals.level, and rows used neither "
@@ -75,7 +75,7 @@ def check_gates(loaded: LoadedConfig, task: Task, names: tuple[str, ...]) -> lis
         if gates and not has_validation(loaded) and config.data.test is None:
             raise loaded.error(key, "needs rows that are not trained on: set data.validation or data.test.")
     all_gates = make_gates(config.expect.min, config.expect.max)
-    notes = notes_on_sides(all_gates)
+    notes = notes_on_bounds(all_gates)
     if config.intervals.level is not None and config.data.test is None:
         notes.append("intervals.level: coverage and width are reported for the rows of data.test, and there is none.")
     if all_gates and chosen:

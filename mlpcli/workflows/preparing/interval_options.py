@@ -64,9 +64,9 @@ def interval_groups(
     if MISSING in levels:  # a cell with this text counts as missing
         codes = np.where(codes < 0, levels.index(MISSING), codes)
     group_codes, groups = np.unique(codes, return_inverse=True)
-    if len(group_codes) > MOST_GROUPS:
+    if len(group_codes) > MAX_GROUPS:
         raise loaded.error(
             "intervals.by",
-            f"{by} has {len(group_codes)} values, and at most {MOST_GROUPS} groups of intervals are supported.",
+            f"{by} has {len(group_codes)} values, and at most {MAX_GROUPS} groups of intervals are supported.",
         )
     return tuple(MISSING if code < 0 else levels[code] for code in group_codes.tolist()), np.asarray(groups, np.int64)

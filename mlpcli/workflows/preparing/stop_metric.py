@@ -64,7 +64,7 @@ def discriminating_metric(
         return metric, []
     other = "log_loss" if task != "regression" else "loss" if len(names) > 1 else "rmse"
     other = other if other == "loss" or can_distinguish(task, other, truth, names, weights) else "loss"
-    reason = "there is a single one" if len(truth) == 1 else lacking(task, truth, names, weights)
+    reason = "there is a single one" if len(truth) == 1 else undefined_reason(task, truth, names, weights)
     return other, [
         f"{metric} cannot distinguish epochs on the validation rows ({reason}): {other} chooses the epoch instead."
     ]

@@ -162,7 +162,7 @@ def warm_start_notes(
         "the config."
     ]
     if new := [name for name in table.column_names if name not in known_columns]:
-        notes.append(f"{table.name}: columns that the model does not have are left out: {listed(new)}.")
+        notes.append(f"{table.name}: columns that the model does not have are left out: {format_list(new)}.")
     if counts.n_unseen:
         unseen = describe_counts(TransformCounts({}, counts.n_unseen))
         notes.append(f"{table.name}: {unseen}: such levels have no input. To add inputs, train from scratch.")

@@ -36,7 +36,7 @@ def configure_shards(
     sizes = f"{min(n_rows)} to {max(n_rows)}" if len(n_rows) > 1 else f"{n_rows[0]}"
     rounds = ", synchronous rounds" if inputs.local_steps == 1 else ""
     name = CLUSTER if inputs.local_steps == 1 else f"{LOCAL_STEPS_PREFIX}{inputs.local_steps}"
-    engine = EngineChoice(name, f"{count(len(n_rows), 'shard')} of {sizes} training rows{rounds}")
+    engine = EngineChoice(name, f"{format_count(len(n_rows), 'shard')} of {sizes} training rows{rounds}")
     return replace(prepared, engine=engine, n_threads=1), notes
 
 

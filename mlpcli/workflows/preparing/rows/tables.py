@@ -151,7 +151,7 @@ def resolve_columns(
         schema, column_findings = infer_schema(table, name, options.get(name, INFER), writing)
         features.append(schema)
         findings += column_findings
-    refuse_faults(findings, None if lists_all else 3)
+    raise_faults(findings, None if lists_all else 3)
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
     cast_already = {*columns.features, *columns.targets}
@@ -159,7 +159,7 @@ def resolve_columns(
         if name and name not in cast_already:
             schema = as_category(infer_schema(table, name, options.get(name, INFER), writing)[0])
             others.append(schema)
-            findings += find_merged_spellings(table, schema, purpose)
+            findings += find_equivalent_spellings(table, schema, purpose)
     if columns.time:
         others.append(infer_schema(table, columns.time, options.get(columns.time, INFER), writing)[0])
     used = distinct_schemas([*features, *targets.schemas, *others])
@@ -167,7 +167,7 @@ def resolve_columns(
     interval_by = None if columns.by in columns.targets else by_name.get(columns.by)
     entity_columns = _entity_columns(loaded, table, set(by_name))
     cast_columns = cast_table(table, [*used, *entity_columns])
-    notes = (*(finding.text for finding in findings), *note_on_missing(table, [*features, *targets.schemas]))
+    notes = (*(finding.text for finding in findings), *missing_marker_notes(table, [*features, *targets.schemas]))
     return TrainingTable(cast_columns, columns, targets, tuple(features), weight, notes, entity_columns, interval_by)
 
 

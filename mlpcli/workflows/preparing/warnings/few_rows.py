@@ -17,7 +17,7 @@ def min_rows(options: IntervalOptions) -> int:
     return ceil((options.z / 2 / MARGIN) ** 2)
 
 
-MIN_ROWS = min_rows(USUAL)  # for independent rows, which rows of folds are not
+MIN_ROWS = min_rows(DEFAULT_OPTIONS)  # for independent rows, which rows of folds are not
 # The metrics of each task in the note: between 0 and 1, or for regression one whose 0 is the baseline.
 METRICS = {"classification": ("accuracy",), "multilabel": ("hamming_loss",), "regression": ("r2",)}
 BINARY_METRICS = ("roc_auc", "accuracy")
@@ -28,7 +28,7 @@ def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
 
     `n_folds` is 0 without folds; intervals over folds are wider, as their scores are correlated.
     """
-    options = USUAL.of_folds(n_folds) if n_folds else USUAL
+    options = DEFAULT_OPTIONS.of_folds(n_folds) if n_folds else DEFAULT_OPTIONS
     n_rows, task, needed_rows = len(predictions.truth), predictions.target.task, min_rows(options)
     if n_rows >= needed_rows:
         return ""
@@ -41,10 +41,10 @@ def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
         if key not in scored.scores or not np.isfinite(scored.scores[key]):
             continue
         if interval is None or not np.isfinite([interval.low, interval.high]).all():
-            clauses.append(f"{key} {number(scored.scores[key])} has no interval")
+            clauses.append(f"{key} {format_number(scored.scores[key])} has no interval")
         elif interval.high - interval.low > 2 * MARGIN:
-            ends = f"[{number(interval.low)}, {number(interval.high)}]"
-            clauses.append(f"{key} {number(scored.scores[key])} has the confidence interval {ends}")
+            ends = f"[{format_number(interval.low)}, {format_number(interval.high)}]"
+            clauses.append(f"{key} {format_number(scored.scores[key])} has the confidence interval {ends}")
     if not clauses:
         return ""
     suffix = " in folds" if n_folds else ""

@@ -164,15 +164,15 @@ def _shared_groups(training_table: TrainingTable, splits: SplitRows) -> list[Lea
         n_groups = len(np.unique(codes[has_value]))
         if n_groups < 2 or 2 * n_groups > np.count_nonzero(has_value):
             continue
-        if not is_named and (n_groups < FEWEST_GROUPS or has_value.sum() / n_groups > MAX_MEAN_GROUP_SIZE):
+        if not is_named and (n_groups < MIN_GROUPS or has_value.sum() / n_groups > MAX_MEAN_GROUP_SIZE):
             continue
         distinct = np.where(has_value, codes, codes.max() + 1 + np.arange(len(codes)))  # rows without a value are alone
         fraction = splits.is_repeated(distinct).sum() / splits.is_held_out.sum()
         if fraction < MIN_SHARED:
             continue
         correlation, deviations = intraclass_correlation(codes[has_value], splits.targets[has_value])
-        min_correlation = ALIKE if is_named else HIGH_CORRELATION
-        if correlation < min_correlation or deviations < DEVIATIONS:
+        min_correlation = MIN_CORRELATION if is_named else HIGH_CORRELATION
+        if correlation < min_correlation or deviations < MIN_Z_SCORE:
             continue
         if is_named or _input_correlation(training_table, splits.rows, name, codes) >= min_correlation:
             leaks.append(
@@ -219,13 +219,13 @@ def _temporal_neighbours(training_table: TrainingTable, splits: SplitRows) -> li
         has_value = ~np.isnan(times)
         last = np.nanmax(np.where(splits.split_index == 0, times, -np.inf), initial=-np.inf)
         is_early = has_value & splits.is_held_out & (times < last)
-        if len(np.unique(times[has_value])) < FEWEST_GROUPS or is_early.sum() < MIN_SHARED * splits.is_held_out.sum():
+        if len(np.unique(times[has_value])) < MIN_GROUPS or is_early.sum() < MIN_SHARED * splits.is_held_out.sum():
             continue
         # Rows of equal time are in random order.
         shuffled = np.random.default_rng(0).permutation(np.flatnonzero(has_value))
         order = shuffled[np.argsort(times[shuffled], kind="stable")]
         correlation, deviations = neighbour_correlation(splits.targets[order])
-        if correlation >= ALIKE and deviations >= DEVIATIONS:
+        if correlation >= MIN_CORRELATION and deviations >= MIN_Z_SCORE:
             leaks.append(
                 Leak(
                     f"validation rows lie between training rows in {schema.name}, and neighbours in it are alike "

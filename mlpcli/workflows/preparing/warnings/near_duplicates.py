@@ -60,10 +60,10 @@ def column_hashes(table: Table, names: tuple[str, ...], rows: Rows) -> Hashes:
 
 def _exceed_chance(left: Hashes, right: Hashes, left_sum: Hashes, right_sum: Hashes) -> bool:
     """Whether more pairs of rows differ in exactly one of the columns than in exactly two."""
-    n, n_equal = left.shape[1], pairs_alike(left_sum, right_sum)
-    n_but_one = sum(pairs_alike(left_sum - left[:, j], right_sum - right[:, j]) for j in range(n)) - n * n_equal
+    n, n_equal = left.shape[1], count_equal_pairs(left_sum, right_sum)
+    n_but_one = sum(count_equal_pairs(left_sum - left[:, j], right_sum - right[:, j]) for j in range(n)) - n * n_equal
     n_but_two = sum(
-        pairs_alike(left_sum - left[:, i] - left[:, j], right_sum - right[:, i] - right[:, j])
+        count_equal_pairs(left_sum - left[:, i] - left[:, j], right_sum - right[:, i] - right[:, j])
         for i, j in combinations(range(n), 2)
     )
     return bool(n_but_two - (n - 1) * n_but_one - n * (n - 1) // 2 * n_equal < n_but_one)

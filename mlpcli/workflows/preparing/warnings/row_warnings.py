@@ -30,7 +30,7 @@ def rare_class_notes(labels: Sequence[str], codes: Codes) -> list[str]:
     if absent := [label for label, n in counts.items() if not n]:
         subject = "1 class of the model has" if len(absent) == 1 else f"{len(absent)} classes of the model have"
         notes.append(
-            f"{subject} no training rows: {listed(absent, 6)}. Long training on other classes forgets them: "
+            f"{subject} no training rows: {format_list(absent, 6)}. Long training on other classes forgets them: "
             "add older rows, or train for few epochs."
         )
     return notes
@@ -72,7 +72,7 @@ def column_notes(table: Table, features: Sequence[Feature], options: Mapping[str
             assert isinstance(column, CategoricalColumn)
             notes += _rare_texts(table, column, feature, is_near_unique=bool(reason), has_role=has_role)
         elif reason:
-            notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{in_yaml(name)}]")
+            notes.append(f"column {name}: {reason}. Leave it out: data.drop: [{format_yaml(name)}]")
         PAGE_WATCHER.release()  # releases pages of columns on disk
     return notes
 

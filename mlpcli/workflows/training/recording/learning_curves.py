@@ -47,8 +47,8 @@ class LearningCurves:
 
     def _scores(self, split: Split, outputs: Array) -> dict[str, float]:
         task, names = self._target.task, prediction_names(self._target)
-        answers = Decoded(self._target, self._state, outputs)
-        inputs = gather(task, split.truth, answers, split.weights, self._state.get("threshold"))
+        predictions = Decoded(self._target, self._state, outputs)
+        inputs = score_inputs(task, split.truth, predictions, split.weights, self._state.get("threshold"))
         with np.errstate(all="ignore"):
             return {metric: float(metric_function(task, metric, names)(inputs)) for metric in self._metrics}
 

@@ -35,7 +35,7 @@ class FinishedRun:
     @property
     def gate_results(self) -> tuple[GateResult, ...]:
         """The results of the gates of `expect`."""
-        scores = of_part(self.metrics, self.judged_on)
+        scores = split_scores(self.metrics, self.judged_on)
         return tuple(GateResult(gate, _score(scores.get(gate.metric)), self._passed(gate)) for gate in self.gates)
 
     def _passed(self, gate: Gate) -> bool:
