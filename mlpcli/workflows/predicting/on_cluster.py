@@ -60,7 +60,7 @@ def gather_from_cluster(
 
     files = files_for_workers(request.source)
     forwarder = _ChunkForwarder(take)
-    with connected(cluster.where, cluster.tls) as client:
+    with connected(cluster.address, cluster.tls) as client:
         setup = PredictSetup(model, request, files, path, os.getcwd())
         run_on_cluster(client, predict_file, setup, FilesInOrder(len(files), forwarder.take), lambda: False)
     forwarder.finish()

@@ -268,20 +268,20 @@ def _build_splits(
     """The splits of the training table and those in files of their own; appends to `notes`."""
     data, target, table = loaded.config.data, builder.target, training_table.table
     folds, purged, hashes, test = None, None, {"train": table.sha256}, None
-    train = builder.rows("train", table, rows.train)
-    validation = None if rows.validation is None else builder.rows("validation", table, rows.validation)
-    calibration = None if rows.calibration is None else builder.rows("calibration", table, rows.calibration)
+    train = builder.from_table("train", table, rows.train)
+    validation = None if rows.validation is None else builder.from_table("validation", table, rows.validation)
+    calibration = None if rows.calibration is None else builder.from_table("calibration", table, rows.calibration)
     if uses_folds(loaded):
         folds, purged = assign_member_folds(loaded, training_table, rows.train)
         validation = replace(train, name="validation")
     if isinstance(data.validation, str) and (fold is None or fold.holds_out_validation):
-        validation, hashes["validation"] = builder.file("validation", data.validation, notes)
+        validation, hashes["validation"] = builder.from_file("validation", data.validation, notes)
     check_interval_groups(loaded, target, calibration or validation)
     if fold is not None:
-        test = builder.rows("test", table, fold.test)
+        test = builder.from_table("test", table, fold.test)
         return _Splits(train, validation, test, calibration, hashes, folds, purged)
     if data.test is not None:
-        test, hashes["test"] = builder.file("test", data.test, notes)
+        test, hashes["test"] = builder.from_file("test", data.test, notes)
     if "validation" in hashes and hashes["validation"] == hashes.get("test"):
         notes += check_test_file(loaded)
     if isinstance(target, ClassTarget):

@@ -23,7 +23,7 @@ def make_initial_trials(
     loaded: LoadedConfig, prepared: Prepared, space: Space, with_recipes: bool
 ) -> list[InitialTrial]:
     """The config as written, and each recipe that is another one; on the rows that the config holds out."""
-    drawn = space.written(loaded)
+    drawn = space.as_drawn(loaded)
     found = [InitialTrial(AS_WRITTEN, loaded, drawn, {key: value_at(loaded, key) for key in drawn})]
     for first in _recipes(loaded, prepared) if with_recipes else ():
         if all(first.loaded.config != other.loaded.config for other in found):
