@@ -51,7 +51,7 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
 
     refuse_unsharded(loaded)
     files = files_of(loaded)
-    with loaded.naming("data.train"), connected(cluster.where, cluster.tls) as client, client.as_current():
+    with loaded.naming("data.train"), connected(cluster.address, cluster.tls) as client, client.as_current():
         n_shards = len(wait_for_workers(client))
         connect_directly(client)
         rows, folder = divide_files(files.sources, n_shards), os.getcwd()
@@ -202,7 +202,7 @@ class ShardedColumns(RemoteColumns):
         """Tell each shard which of its rows are looked at next."""
         if rows is not self._picked:
             own_rows = self._dealt(rows)
-            self._pool.broadcast("picked", "pick", lambda shard: (own_rows[shard],))
+            self._pool.broadcast("selected rows", "select", lambda shard: (own_rows[shard],))
             self._picked = rows
 
     def _dealt(self, rows: Rows) -> list[Rows]:

@@ -116,7 +116,7 @@ def test_the_average_after_one_local_step_is_a_synchronous_round(penguins, monke
     loaded = config_of(penguins, training={**TRAINING, "optimizer": sgd}, model={"dropout": 0.2})
     expected = trained(prepare(loaded))
     monkeypatch.setattr(
-        "mlpcli.workflows.sharded.inputs.RoundTrainer", lambda *arguments: LocalTrainer(*arguments, n_local=1)
+        "mlpcli.workflows.sharded.inputs.RoundTrainer", lambda *arguments: LocalTrainer(*arguments, local_steps=1)
     )
     assert_same(trained_on_shards(loaded, 3), expected)
 
@@ -135,7 +135,7 @@ def test_local_steps_follow_from_measured_times_and_are_kept_when_a_training_goe
     measured = measure_round_times(
         prepared.train.samples.X, prepared.members[0], prepared.train.samples, prepared.spec, state.members[0]
     )
-    assert min(measured.share, measured.whole, measured.round, measured.exchange) > 0
+    assert min(measured.local_gradient, measured.batch_gradient, measured.synchronous_round, measured.exchange) > 0
     assert (state.members[0].flat == before).all()
     monkeypatch.setattr(where, lambda *arguments: RoundTimes(2.0, 3.0, 9.0, 8.0))
     there, notes = configure_shards(prepared, state, None)
