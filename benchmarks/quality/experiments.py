@@ -107,6 +107,16 @@ EXPERIMENTS: dict[str, Experiment] = {
             "sigma from [0.2, 8], all members see cosines": _members(8, 16) + _sigma(0.2, 8) + _ALL_COSINES,
         },
     ),
+    "smoothing": Experiment(
+        ("magic-large", "vietnam-large", "health-insurance", "labor-large", "doctor-large"),
+        {
+            "label smoothing 0.1": ("training.loss.label_smoothing=0.1",),
+            "label smoothing 0.02": ("training.loss.label_smoothing=0.02",),
+            "label smoothing 0": ("training.loss.label_smoothing=0",),
+        },
+    ),
+    # The only ones of these tables in which `mlp init` finds numbers that act as levels.
+    "levels": Experiment(("vietnam-large", "computers"), {"numbers": ("data.columns={}",), "levels": ()}),
     "small": Experiment(
         SMALL,
         {
