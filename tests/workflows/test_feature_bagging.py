@@ -182,3 +182,17 @@ def test_check_and_inspect_show_the_columns_of_the_members(folder):
     assert all(", ".join(own) in shown for own in excluded)
     checked = done("check", "run/config.yaml", "--set", f"{FEATURES}=0.75").stdout
     assert "3 members · 3 of 4 columns each" in checked
+
+
+def test_an_explanation_of_predictions_gives_a_column_that_no_member_sees_no_part(folder):
+    train(bagging(features=0.25, count=1, training={"epochs": 4}), Watch())
+    (excluded,) = load_model("run/weights.npz").excluded_columns
+    importance = done("explain", "run/weights.npz", IRIS["train"], "--json").document["columns"]
+    assert {own["column"]: own["loss"] for own in importance}.items() >= dict.fromkeys(excluded, 0.0).items()
+
+
+def test_the_model_of_a_cross_validation_has_the_columns_of_each_member(folder):
+    train(bagging(count=2), Watch())
+    done("cv", "run/config.yaml", "--folds", "2", "--keep", "--output", "cv")
+    alone = load_model("run/weights.npz").excluded_columns
+    assert load_model("cv/weights.npz").excluded_columns == alone * 2
