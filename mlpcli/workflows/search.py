@@ -25,7 +25,7 @@ from mlpcli.storage.run.run_directory import CONFIG
 from mlpcli.workflows.evaluate import evaluate_table
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.data_store import store_options
-from mlpcli.workflows.preparing.rows.tables import read_training_table
+from mlpcli.workflows.preparing.rows.tables import read_scored_table, read_training_table
 from mlpcli.workflows.preparing.stop_metric import metric_higher_is_better
 from mlpcli.workflows.reading.tables import format_of, read_columns
 from mlpcli.workflows.scoring.main_metrics import decisive_metric
@@ -104,6 +104,7 @@ def search(
     trial_config = make_trial_config(loaded)
     table, rows, held_out = _read(loaded, trial_config)
     prepared = prepare(trial_config, rows)
+    _check_test_file(loaded, prepared)
     metric = _metric(loaded, prepared)
     first = make_initial_trials(trial_config, prepared, space, options.recipes)
     identity = search_identity(loaded, prepared.data_sha256 | {"train": table.sha256})
@@ -152,6 +153,16 @@ def _read(loaded: LoadedConfig, trial_config: LoadedConfig) -> tuple[Table, Tabl
         if loaded.config.data.test:
             return table, table, None
         return table, *split_holdout(trial_config, table, options.holdout)
+
+
+def _check_test_file(loaded: LoadedConfig, prepared: Prepared) -> None:
+    """Raise ConfigError or DataError for a test file that could not be scored after the last trial."""
+    test = loaded.config.data.test
+    if test and "-" not in test:  # standard input can be read only once
+        with loaded.naming("data.test"):
+            read_scored_table(
+                loaded, "data.test", test, prepared.preprocessor, prepared.target, (), prepared.table_format.header
+            )
 
 
 def _run(

@@ -185,6 +185,16 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(folder, c
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.parametrize("text", [None, "age,sex\n1,2\n"])
+def test_a_test_file_that_cannot_be_scored_is_refused_before_the_first_trial(folder, text):
+    if text is not None:
+        (folder / "t.csv").write_text(text)
+    ended = mlp("search", searched(folder, {"trials": 2}, data={"test": "t.csv"}))
+    assert ended.code == 2
+    assert ended.stderr.startswith("t.csv: ")
+    assert not (folder / "runs").exists()
+
+
 def test_a_training_says_that_it_searches_nothing(folder):
     ended = done("train", searched(folder), "--output", "run")
     assert "section search is used by mlp search only" in ended.stderr
