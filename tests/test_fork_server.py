@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from multiprocessing import forkserver
 
 import pytest
 
@@ -14,6 +15,12 @@ pytestmark = pytest.mark.skipif(METHOD != "forkserver", reason="no fork here")
 def tell(connection):
     is_deaf = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     connection.send((os.getcwd(), [os.environ.get(name) for name in ONE_THREAD], is_deaf, "numpy" in sys.modules))
+
+
+@pytest.fixture(autouse=True)
+def no_server():
+    """Stop the server that another test may have started with other modules."""
+    forkserver._forkserver._stop()
 
 
 def test_a_process_has_one_thread_the_folder_of_now_and_does_not_hear_ctrl_c(tmp_path, monkeypatch):

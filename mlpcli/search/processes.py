@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from mlpcli.fork_server import context, orphan_check, single_threaded_blas
+from mlpcli.fork_server import context, orphan_check, single_threaded_blas, start_server
 
 POLL_SECONDS = 0.1  # between two calls of must_stop
 EXIT_SECONDS = 2.0  # for a process to exit by itself
@@ -126,6 +126,7 @@ def _handle_message(worker: _Worker, tasks: Tasks) -> bool:
 
 def _start_worker(serve: Callable[[Any, Channel], None], setup: Any, task: Any) -> _Worker:
     """Start a process and send it its first task."""
+    start_server(__name__)  # unless it already runs
     parent_end, worker_end = context().Pipe()
     process = context().Process(target=_run, args=(serve, setup, worker_end), daemon=True)
     process.start()
