@@ -100,16 +100,15 @@ def starter_for(
     profiles = tuple(profile_columns(table, target_spec, {}))
     _refuse_without_inputs(table, targets, profiles)
     rarest = rarest_class(list(counts), list(counts.values())) if counts else ""
-    n_codes = 0
+    schemas = [*target_spec.schemas, *(profile.schema for profile in profiles if not profile.drop_reason)]
+    group, n_codes = find_group_column(table, rows, truth, profiles), 0
     if recipe != "textbook":
-        profiles, n_codes = with_levels(table, rows, truth, profiles)
-    group = find_group_column(table, rows, truth, profiles)
+        profiles, n_codes = with_levels(table, rows, truth, profiles, group.name if group else "")
     inputs = [profile for profile in profiles if group is None or profile.name != group.name]
     n_continuous, group_column = sum(map(_is_continuous, inputs)), group.name if group else ""
     summary = TableSummary(
         target_spec.task, len(rows), len(counts), n_continuous, rarest, len(targets), group_column, n_codes
     )
-    schemas = [*target_spec.schemas, *(profile.schema for profile in profiles if not profile.drop_reason)]
     formats = number_formats(table, schemas, number_findings)
     shared = shared_number_format(formats)
     guessed = (*table.notes, *missing_marker_notes(table, schemas))

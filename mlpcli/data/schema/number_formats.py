@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.cells import Values, parse_numbers
 from mlpcli.data.schema.spelling import BLANKS, MINUS, NUMBER_BLANKS, PLAIN, THOUSANDS, NumberFormat, is_code
+from mlpcli.data.table import Role
 
 Counts = Sequence[int] | NDArray[np.int64]
 
@@ -154,7 +155,7 @@ def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] 
     return n_grouped, n_small
 
 
-def format_as_yaml(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
+def format_as_yaml(format: NumberFormat, table: NumberFormat = PLAIN, role: Role = "number") -> str:
     """YAML options of a column in this format: {role: number, prefix: "$"}.
 
     `table` is the number format of all columns.
@@ -164,5 +165,5 @@ def format_as_yaml(format: NumberFormat, table: NumberFormat = PLAIN) -> str:
         for name, value in vars(format).items()
         if value != vars(table)[name] and (value or (name == "thousands" and format.decimal == table.thousands))
     )
-    entries = ["role: number", *(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in options)]
+    entries = [f"role: {role}", *(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in options)]
     return f"{{{', '.join(entries)}}}"

@@ -43,6 +43,12 @@ def may_group_rows(name: str) -> bool:
     return is_entity_name(name) or bool(_TIME_NAME.search(name))
 
 
+def are_years(numbers: Values) -> bool:
+    """Whether numbers are integers that may all be years."""
+    is_in_range = numbers.min() >= 1800 and numbers.max() <= 2200
+    return bool(is_in_range and np.array_equal(numbers, np.round(numbers)))
+
+
 @dataclass(frozen=True)
 class ColumnProfile:
     """Profile of a column that is not a target.
@@ -210,9 +216,8 @@ def _is_counter(uniques: Values, profile: ColumnProfile) -> bool:
     """Whether every row has its own integer, in a range not much wider than n_rows; years are numeric."""
     if len(uniques) < profile.n_rows or len(uniques) <= _MIN_ROWS:
         return False
-    are_years = uniques.min() >= 1800 and uniques.max() <= 2200
     is_dense = uniques.min() >= 0 and uniques.max() - uniques.min() < 1.5 * len(uniques)
-    return bool(is_dense and not are_years)
+    return bool(is_dense and not are_years(uniques))
 
 
 def _keep_if_only_input(profile: ColumnProfile) -> ColumnProfile:

@@ -73,8 +73,10 @@ def number_column_options(number: NumberFormat) -> ColumnOptions:
 
 def _role(profile: ColumnProfile, number: NumberFormat, shared: NumberFormat) -> str:
     """The config value of a column: its role, and its number or date format if it differs from the common one."""
-    if profile.role == "number" and (written := format_as_yaml(number, shared)) != format_as_yaml(shared, shared):
-        return written
+    if profile.role in ("number", "category"):
+        written, plain = (format_as_yaml(own, shared, profile.role) for own in (number, shared))
+        if written != plain:
+            return written
     if profile.role == "date" and " or " in profile.note:  # the cells fit both formats
         return f"{{role: date, format: {profile.schema.date_format}}}"
     if profile.role == "category" and profile.fault:  # a named role would hide the fault
