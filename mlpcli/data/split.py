@@ -11,7 +11,7 @@ from mlpcli.data.stratify import assign_multilabel
 from mlpcli.data.table import Rows, row_dtype
 from mlpcli.errors import IndivisibleRows
 
-# Rows per chunk when they are assigned; cells per chunk when they are hashed.
+# Rows per chunk when rows are assigned; cells per chunk when rows are hashed.
 ROWS_PER_CHUNK = 1 << 16
 CELLS_PER_CHUNK = 1 << 23
 # Single-row groups per split that are assigned one by one like larger groups; the rest is assigned in bulk.
@@ -55,7 +55,7 @@ def _rows_where(mask: NDArray[np.bool_]) -> Rows:
 
 
 def _largest_remainder(sizes: NDArray[np.int64], spare: NDArray[np.int64], n_total: int) -> NDArray[np.int64]:
-    """Rows to hold out per class, `wanted` in total and at most `spare` of a class."""
+    """Rows to hold out per class (n_classes,): `n_total` in all, and at most `spare` of a class."""
     quotas = sizes * (n_total / sizes.sum())
     allocated: NDArray[np.int64] = np.minimum(np.floor(quotas).astype(np.int64), spare)
     while (n_missing := n_total - int(allocated.sum())) > 0:
@@ -89,7 +89,7 @@ def split_groups(
     weight = (counts @ (1.0 / totals))[shuffled]
     order = shuffled[np.lexsort([-weight, sizes[shuffled] == 1])]
     n_large = min(int((sizes > 1).sum()) + SINGLE_ROW_GROUPS * len(fractions), len(names))
-    wanted = np.asarray(fractions)[:, None] * totals  # (n_parts, n_answers)
+    wanted = np.asarray(fractions)[:, None] * totals  # (n_splits, n_labels)
     assigned, split_of = np.zeros(wanted.shape), np.empty(len(names), np.int64)
     for n_assigned, group in enumerate(order[:n_large].tolist()):
         group_counts = counts[group]
@@ -112,7 +112,7 @@ def split_groups(
 def _count_labels_per_group(
     groups: NDArray[np.int64], sizes: NDArray[np.int64], strata: NDArray[Any] | None
 ) -> NDArray[np.int64]:
-    """Row counts (n_groups, n_labels) of the labels that occur: classes, or yes and no of each column."""
+    """Row counts (n_groups, n_labels) of the labels that occur: classes, or true and false of each column."""
     n_groups = len(sizes)
     if strata is None:
         return sizes[:, None]
@@ -121,8 +121,8 @@ def _count_labels_per_group(
         n_classes = int(classes.max()) + 1
         counts = np.bincount(groups * n_classes + classes, minlength=n_groups * n_classes)
         return np.asarray(counts.reshape(n_groups, n_classes))
-    yes = np.stack([np.bincount(groups, column, n_groups) for column in strata.T], axis=1).astype(np.int64)
-    label_counts = np.hstack([yes, sizes[:, None] - yes])
+    n_true = np.stack([np.bincount(groups, column, n_groups) for column in strata.T], axis=1).astype(np.int64)
+    label_counts = np.hstack([n_true, sizes[:, None] - n_true])
     return np.asarray(label_counts[:, label_counts.any(axis=0)])
 
 

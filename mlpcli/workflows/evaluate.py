@@ -27,7 +27,7 @@ from mlpcli.workflows.reading.weights import positive_weight_rows, row_weights
 from mlpcli.workflows.scoring.gates import check_gates
 from mlpcli.workflows.scoring.on_cluster import read_on_cluster, scored_setup
 from mlpcli.workflows.scoring.predicted import PredictedRows, predict_rows
-from mlpcli.workflows.scoring.predictions import Predictions, Scored, notes_on_bounds, notes_on_undefined
+from mlpcli.workflows.scoring.predictions import LabeledPredictions, Scored, notes_on_bounds, notes_on_undefined
 from mlpcli.workflows.scoring.scores import far_worse_on_rows
 from mlpcli.workflows.scoring.slices import UNDIVIDED, Grouping, SliceTable, slice_tables
 from mlpcli.workflows.scoring.trained_rows import notes_on_trained
@@ -129,7 +129,7 @@ def evaluate_table(
     drift = judge_drift(model, predicted.histogram) if looks_for_drift else None
     truth = true_values(target, table, rows)
     row_weight = row_weights(table, weight, rows) if weight else None
-    predictions = Predictions(
+    predictions = LabeledPredictions(
         target, truth, predicted.predictions, row_weight, model.threshold, regions, quantile_of(model)
     )
     scored = predictions.score(interval_options, interval_keys)

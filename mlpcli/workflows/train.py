@@ -38,7 +38,7 @@ from mlpcli.workflows.training.recording.journal import Journal, flat_metrics
 from mlpcli.workflows.training.recording.trackers import describe_training, make_tracking, require_trackers
 from mlpcli.workflows.training.recording.up_to_date import FinishedRun, find_finished_run
 
-# Bytes; freed blocks above this size are returned to the system at once, such as arrays with a number per table row.
+# Bytes: larger freed blocks, such as arrays with a number per table row, are returned to the system at once.
 KEPT_MEMORY = 1 << 22
 SEARCH_IGNORED = "the section search is used by mlp search only: this training uses the config as it is."
 
@@ -63,7 +63,7 @@ class Observer(Protocol):
 class TrainResult:
     """A complete run: its folder, the trained model with its scores, and the duration of the training in seconds.
 
-    `kept` is the new folder of the run of another config that had this folder before, "" for none.
+    `kept` is the folder to which a run of another config was renamed, "" for none.
     """
 
     prepared: Prepared
@@ -84,7 +84,7 @@ class TrainResult:
 
     @property
     def judged_on(self) -> str:
-        """The name of the split whose scores the gates are checked on: the last one."""
+        """The name of the split that gates are checked on: the last one."""
         return self.prepared.splits[-1].name
 
     @property
@@ -115,7 +115,7 @@ def train_if_changed(
     loaded: LoadedConfig, observer: Observer, resume: bool = False, resume_command: str = "",
     replaces_any: bool = False, start: str = "", cluster: ClusterAddress | None = None, local_steps: int | None = None,
 ) -> TrainResult | FinishedRun:  # fmt: skip
-    """As `train`, unless the existing run has the same config, data and version: then that run."""
+    """As `train`, but returns the existing run if it has the same config, data and version."""
     finished = find_finished_run(
         without_search(loaded), RunDirectory(default_output(loaded)).final, load_warm_start(start) if start else None
     )
@@ -163,7 +163,7 @@ def _train(
     """Train prepared data; `started` is the `perf_counter` time at which the preparation began."""
     loaded = prepared.loaded
     refuse_over_budget(prepared)
-    return_freed_memory()  # that of the table, before the network and its scores are allocated
+    return_freed_memory()  # of the table, before the arrays of the training are allocated
     run, tracking = RunDirectory(default_output(loaded), replaces_any), make_tracking(loaded, observer.note)
     with Interruption() as interruption, run, tracking:
         for note in (*prepared.notes, *run.begin(resume)):
@@ -193,7 +193,7 @@ def _train(
             raise Diverged(explain_divergence(prepared, state, fault, run.partial, interruption.is_set)) from fault
         except ClusterLost as fault:
             journal.checkpoint_if_trained(state)
-            raise ClusterLost(f"{fault} {_kept(state, run.partial, resume_command)}") from fault
+            raise ClusterLost(f"{fault} {_checkpoint_sentence(state, run.partial, resume_command)}") from fault
         except Exception:  # such as a closed terminal or a lack of memory: the state is that of the last complete epoch
             with suppress(OutputError, MemoryError):
                 journal.checkpoint_if_trained(state)
@@ -205,9 +205,9 @@ def _train(
             observer.ended()
         if interruption.is_set():
             journal.save(state, INTERRUPTED)
-            raise Interrupted(_interruption(state, run.partial, resume_command), interruption.exit_code)
+            raise Interrupted(_interruption_message(state, run.partial, resume_command), interruption.exit_code)
         budget.refuse_untrained(state)
-        outcome = _scored(prepared, state, budget, journal, interruption, resume_command)
+        outcome = _finalize(prepared, state, budget, journal, interruption, resume_command)
         seconds = journal.complete(state, outcome)
         tracking.end("finished", flat_metrics(outcome, seconds), os.path.join(run.final, WEIGHTS))
         return TrainResult(prepared, outcome, run.final, seconds, run.kept)
@@ -220,7 +220,7 @@ def _without_search(loaded: LoadedConfig, observer: Observer) -> LoadedConfig:
     return without_search(loaded)
 
 
-def _scored(
+def _finalize(
     prepared: Prepared,
     state: TrainingState,
     budget: Budget,
@@ -236,33 +236,33 @@ def _scored(
         if not interruption.is_set():
             raise
         journal.checkpoint(state)
-        raise Interrupted(_unscored(journal.run.partial, resume_command), interruption.exit_code) from None
+        raise Interrupted(_unscored_message(journal.run.partial, resume_command), interruption.exit_code) from None
     except ClusterLost as fault:
         journal.checkpoint_if_trained(state)
-        raise ClusterLost(f"{fault} {_kept(state, journal.run.partial, resume_command)}") from fault
+        raise ClusterLost(f"{fault} {_checkpoint_sentence(state, journal.run.partial, resume_command)}") from fault
 
 
-def _interruption(state: TrainingState, partial: str, resume_command: str) -> str:
+def _interruption_message(state: TrainingState, partial: str, resume_command: str) -> str:
     if not state.epoch:
         return "interrupted before the first epoch was done: nothing to resume."
     return (
         f"interrupted after epoch {state.epoch}. The best weights so far (epoch {state.best_epoch or state.epoch}) "
-        f"and a checkpoint are in {partial}/.{_how_to_resume(resume_command)}"
+        f"and a checkpoint are in {partial}/.{_resume_sentence(resume_command)}"
     )
 
 
-def _kept(state: TrainingState, partial: str, resume_command: str) -> str:
+def _checkpoint_sentence(state: TrainingState, partial: str, resume_command: str) -> str:
     if not state.epoch:
         return "No epoch was done: there is nothing to resume."
-    return f"A checkpoint of epoch {state.epoch} is in {partial}/.{_how_to_resume(resume_command)}"
+    return f"A checkpoint of epoch {state.epoch} is in {partial}/.{_resume_sentence(resume_command)}"
 
 
-def _unscored(partial: str, resume_command: str) -> str:
+def _unscored_message(partial: str, resume_command: str) -> str:
     return (
         f"interrupted after the last epoch, before scoring. A checkpoint is in {partial}/."
-        f"{_how_to_resume(resume_command)}"
+        f"{_resume_sentence(resume_command)}"
     )
 
 
-def _how_to_resume(command: str) -> str:
+def _resume_sentence(command: str) -> str:
     return f" Resume with: {command}" if command else ""

@@ -15,7 +15,7 @@ from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import ConfigError
 from mlpcli.evaluation.gates import Gate
 from mlpcli.workflows.preparing.expectations import check_gates
-from mlpcli.workflows.scoring.predictions import Predictions
+from mlpcli.workflows.scoring.predictions import LabeledPredictions
 
 HONEST = [setting for setting in SETTINGS if "choose nothing" in setting.name or setting.has_test]
 CLASSES = "classification", ("no", "yes")
@@ -30,7 +30,7 @@ def test_answers_without_a_look_at_the_labels_pass_no_more_often_than_promised(n
     passed = np.zeros(len(gates))
     for _ in range(n_repeats):
         truth, yes = rng.integers(0, 2, n_rows), rng.random(n_rows)
-        predictions = Predictions(target, truth, np.stack([1.0 - yes, yes], axis=1), None, None)
+        predictions = LabeledPredictions(target, truth, np.stack([1.0 - yes, yes], axis=1), None, None)
         passed += [verdict.passed for verdict in predictions.check_gates(gates, 0)]
     spread = np.sqrt(PROMISED * (1.0 - PROMISED) / n_repeats)
     assert (passed / n_repeats <= PROMISED + 3.0 * spread).all(), passed

@@ -19,7 +19,7 @@ from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
 from mlpcli.workflows.preparing.rows.splits import Split
 from mlpcli.workflows.preparing.warm_start import WarmStart
-from mlpcli.workflows.scoring.predictions import Predictions
+from mlpcli.workflows.scoring.predictions import LabeledPredictions
 from mlpcli.workflows.training.member_selection import average_rounds
 from mlpcli.workflows.training.recording.recorded_training import check_data, recorded_config
 
@@ -69,11 +69,11 @@ class ExaminedRows:
         return self._decoded(average_rounds(evaluator.run(ensemble.flats)[1], ensemble, self.n_folds))
 
     @property
-    def held_out_predictions(self) -> Predictions:
+    def held_out_predictions(self) -> LabeledPredictions:
         """The held-out rows with truth and predictions."""
         assert self.held_out is not None
         held_out, model = self.held_out, self.model
-        return Predictions(model.target, held_out.truth, self.predictions, held_out.weights, model.threshold)
+        return LabeledPredictions(model.target, held_out.truth, self.predictions, held_out.weights, model.threshold)
 
     def columns(self) -> Mapping[str, tuple[Inputs, Inputs]]:
         """The inputs of each column on training and held-out rows; with folds, on two halves of the rows.

@@ -103,7 +103,7 @@ class Prepared:
     @property
     def n_saved_parameters(self) -> int:
         """Number of parameters in the model file, where consecutive linear layers are merged."""
-        return sum(merged(one).n_parameters for one in self.networks)
+        return sum(merged(network).n_parameters for network in self.networks)
 
     @property
     def n_seen_columns(self) -> tuple[int, ...]:
@@ -118,8 +118,8 @@ class Prepared:
     @property
     def members(self) -> tuple[Member, ...]:
         """The networks, each with its training rows."""
-        kind, n_rows = self.loaded.config.model.members.rows, self.train.samples.n_rows
-        rows = member_rows(kind, len(self.networks), n_rows, self.spec.seed, self.folds, self.purged)
+        sampling, n_rows = self.loaded.config.model.members.rows, self.train.samples.n_rows
+        rows = member_rows(sampling, len(self.networks), n_rows, self.spec.seed, self.folds, self.purged)
         return tuple(map(Member, range(len(rows)), self.networks, rows, self.member_specs or (None,) * len(rows)))
 
     @property
@@ -129,7 +129,7 @@ class Prepared:
 
     @property
     def chosen_on_validation(self) -> tuple[str, ...]:
-        """What the validation rows choose; their scores are therefore optimistic."""
+        """Names of what is selected on the validation rows, which makes their scores optimistic."""
         return chosen_on_validation(self.loaded)
 
     @property

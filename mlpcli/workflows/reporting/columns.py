@@ -29,7 +29,7 @@ from mlpcli.training.seeding import rng_of
 from mlpcli.workflows.reading.drift import judge_drift, percent
 from mlpcli.workflows.reporting.rows import Detailed
 from mlpcli.workflows.scoring.main_metrics import decisive_metric, main_metrics
-from mlpcli.workflows.scoring.predictions import Predictions
+from mlpcli.workflows.scoring.predictions import LabeledPredictions
 from mlpcli.workflows.scoring.slices import Grouping, slice_tables
 
 # Permutation importance: limit of cells in all shuffles, and range of the number of rows.
@@ -113,7 +113,7 @@ def _dependence(model: Model, rows: Detailed, columns: Sequence[str]) -> list[Se
 
 def _slices(model: Model, rows: Detailed, columns: Sequence[str], confidence: float) -> list[Section]:
     target, sample = model.target, rows.sample
-    predictions = Predictions(target, sample.truth, sample.predictions, sample.weights, model.threshold)
+    predictions = LabeledPredictions(target, sample.truth, sample.predictions, sample.weights, model.threshold)
     names = prediction_names(target)
     metric = main_metrics(target.task, names)[0]
     roles = {feature.name: feature.role for feature in model.preprocessor.columns}

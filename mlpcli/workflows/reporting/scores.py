@@ -37,7 +37,7 @@ from mlpcli.report.page import Block, Cell, Column, Prose, Section, Table
 from mlpcli.workflows.reporting.rows import ReportRows, Sample
 from mlpcli.workflows.scoring.baseline import split_scores
 from mlpcli.workflows.scoring.main_metrics import main_metrics
-from mlpcli.workflows.scoring.predictions import Predictions, Scored
+from mlpcli.workflows.scoring.predictions import LabeledPredictions, Scored
 from mlpcli.workflows.scoring.scores import constant_predictions, far_worse_on_rows, score_predictions
 
 MAX_TARGETS = 60  # rows of the table of targets
@@ -57,7 +57,7 @@ class SampleScores:
 def score_rows(model: Model, rows: ReportRows, interval_options: IntervalOptions) -> SampleScores:
     """Score the sample, and the constant baseline on it."""
     target, sample = model.target, rows.sample
-    scored = Predictions(target, sample.truth, sample.predictions, sample.weights, model.threshold).score(
+    scored = LabeledPredictions(target, sample.truth, sample.predictions, sample.weights, model.threshold).score(
         interval_options
     )
     constant_rows = constant_predictions(target, SquaredError(), sample.truth, sample.weights, len(sample))

@@ -98,8 +98,8 @@ def notes_on_bounds(gates: Iterable[Gate]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Rows with their true values and decoded predictions; `weights` and `threshold` as for `score_predictions`.
+class LabeledPredictions:
+    """Predictions for rows with known targets; `truth`, `weights` and `threshold` as for `score_predictions`.
 
     `regions` are their prediction intervals or sets; `quantile` is the one that the model predicts, None for the mean.
     """
@@ -147,7 +147,7 @@ class Predictions:
             row_scores.append(rows_of_quantile(self.truth, self.predictions, self.quantile, names, self.weights))
         return row_scores
 
-    def only(self, rows: NDArray[np.bool_]) -> "Predictions":
+    def only(self, rows: NDArray[np.bool_]) -> "LabeledPredictions":
         """The predictions of a subset of rows."""
         weights = None if self.weights is None else self.weights[rows]
         regions = None if self.regions is None else self.regions.only(rows)

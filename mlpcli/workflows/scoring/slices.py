@@ -15,7 +15,7 @@ from mlpcli.evaluation.uncertainty.intervals import IntervalOptions, without_end
 from mlpcli.evaluation.uncertainty.resampling import MIN_REPLICATES, replicates_for
 from mlpcli.progress import report_progress
 from mlpcli.workflows.scoring.main_metrics import main_metrics
-from mlpcli.workflows.scoring.predictions import Predictions, Scored
+from mlpcli.workflows.scoring.predictions import LabeledPredictions, Scored
 
 FEW_ROWS = 30
 TOTAL_REPLICATES = 100_000  # bootstrap replicates of all groups together, if each gets enough
@@ -66,7 +66,7 @@ def slice_tables(
     by: Grouping,
     table: Table,
     roles: Mapping[str, Role],
-    predictions: Predictions,
+    predictions: LabeledPredictions,
     gates: Sequence[Gate],
     options: IntervalOptions,
 ) -> tuple[SliceTable, ...]:
@@ -84,7 +84,7 @@ def _slice_table(
     by: Grouping,
     columns: tuple[str, ...],
     groups: Groups,
-    predictions: Predictions,
+    predictions: LabeledPredictions,
     gates: Sequence[Gate],
     options: IntervalOptions,
 ) -> SliceTable:

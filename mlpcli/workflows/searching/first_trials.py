@@ -1,4 +1,4 @@
-"""The first trials of a search: the config as it is written, then the recipes of `mlp init`."""
+"""The initial trials of a search: the config as written, then the recipes of `mlp init`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,30 +15,30 @@ from mlpcli.workflows.preparing.preparation import Prepared
 from mlpcli.workflows.preparing.resolution import uses_folds
 
 AS_WRITTEN = "as written"
-# What recipes leave as the config has it: other seeds or another precision would not be the recipe's doing.
+# Keys that keep the value of the config in every recipe, so that differences in score are due to the recipe.
 KEPT_KEYS = ("training.seed", "training.dtype", "training.engine", "training.threads", "training.class_weights")
 
 
 def make_initial_trials(
     loaded: LoadedConfig, prepared: Prepared, space: Space, with_recipes: bool
 ) -> list[InitialTrial]:
-    """The config as written, and each recipe that is another one; on the rows that the config holds out."""
+    """The config as written, and each recipe whose config differs; all hold out the same rows as the config."""
     drawn = space.as_drawn(loaded)
-    found = [InitialTrial(AS_WRITTEN, loaded, drawn, {key: value_at(loaded, key) for key in drawn})]
-    for first in _recipes(loaded, prepared) if with_recipes else ():
-        if all(first.loaded.config != other.loaded.config for other in found):
-            found.append(first)
-    return found
+    trials = [InitialTrial(AS_WRITTEN, loaded, drawn, {key: value_at(loaded, key) for key in drawn})]
+    for recipe_trial in _recipe_trials(loaded, prepared) if with_recipes else ():
+        if all(recipe_trial.loaded.config != trial.loaded.config for trial in trials):
+            trials.append(recipe_trial)
+    return trials
 
 
-def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[InitialTrial]:
+def _recipe_trials(loaded: LoadedConfig, prepared: Prepared) -> Iterator[InitialTrial]:
     n_classes = len(prepared.target.labels) if isinstance(prepared.target, ClassTarget) else 0
     n_continuous = len(prepared.preprocessor.number_inputs_with(MANY_VALUES))
     summary = TableSummary(
         prepared.task, prepared.train.samples.n_rows, n_classes, n_continuous, n_targets=len(prepared.target.names)
     )
     for name in RECIPES:
-        if name == "best":  # takes as long as all the others together, many times over
+        if name == "best":  # takes many times as long as all other recipes together
             continue
         text = "\n".join(
             f"{section.name}:\n" + "\n".join(f"  {line}" for line, _ in section.lines)
@@ -54,13 +54,13 @@ def _recipes(loaded: LoadedConfig, prepared: Prepared) -> Iterator[InitialTrial]
 
 
 def _members(loaded: LoadedConfig, members: dict[str, Any]) -> dict[str, Any]:
-    """The members of a recipe, on the folds of the config or, where it has none, on all training rows."""
+    """The section `members` of a recipe: trained on the folds of the config, or on all training rows without folds."""
     count = members.get("count", 1)
     kept = {key: members[key] for key in ("views", "features", "draw") if key in members}
     if not uses_folds(loaded):
         return {"members": {"count": count, **kept}}
-    own = loaded.config.model.members
-    n_folds = own.folds or own.count
+    configured = loaded.config.model.members
+    n_folds = configured.folds or configured.count
     n_rounds = max(1, round(count / n_folds))
-    repeats = {"repeat_folds": True} if own.repeat_folds and n_rounds > 1 else {}
+    repeats = {"repeat_folds": True} if configured.repeat_folds and n_rounds > 1 else {}
     return {"members": {"count": n_folds * n_rounds, "rows": "folds", "folds": n_folds, **repeats, **kept}}

@@ -1,4 +1,4 @@
-"""A training table on the workers of a cluster: each reads its shard, and a column is gathered when it is asked for."""
+"""A training table on the workers of a cluster: each reads its shard, and columns are gathered on access."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
 
 @contextmanager
 def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callable[[str], object]) -> Iterator[Table]:
-    """The table of `data.train`, a shard on each worker that is there now, for as long as the block runs.
+    """Distribute the table of `data.train` over the current workers, one shard each, until the context exits.
 
-    The workers must see the files under the same paths. `note` hears of workers that are lost. Raises ConfigError for
-    what cannot be trained so, DataError as `read_table`, MlpError where the cluster is at fault.
+    The workers must see the files under the same paths. `note` is called when a worker is lost. Raises ConfigError for
+    a config that cannot be trained on shards, DataError as `read_table`, MlpError for a fault of the cluster.
     """
     from mlpcli.cluster.connection import connected
     from mlpcli.cluster.pool import ShardPool, connect_directly, wait_for_workers
 
     refuse_unsharded(loaded)
-    files = files_of(loaded)
+    files = training_files(loaded)
     with loaded.naming("data.train"), connected(cluster.address, cluster.tls) as client, client.as_current():
         n_shards = len(wait_for_workers(client))
         connect_directly(client)
         rows, folder = divide_files(files.sources, n_shards), os.getcwd()
-        arguments = [(loaded, files, own, folder) for own in rows]
+        arguments = [(loaded, files, shard_rows, folder) for shard_rows in rows]
         pool = ShardPool(client, TrainingShard, lambda shard: arguments[shard], n_shards, note)
         report_progress("stage", "reading", 0)
         table = read_shards(pool, files, loaded.config.data.train)
@@ -64,8 +64,8 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
         yield table
 
 
-def files_of(loaded: LoadedConfig) -> TableFiles:
-    """The files of `data.train`, and what is wanted of them."""
+def training_files(loaded: LoadedConfig) -> TableFiles:
+    """The files of `data.train`, with their format and the columns to read."""
     train = loaded.config.data.train
     check_train_location(loaded)
     request, named = training_request(loaded)
@@ -75,8 +75,8 @@ def files_of(loaded: LoadedConfig) -> TableFiles:
 
 
 def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> Table:
-    """The table whose shards the objects of a pool are to read; raises DataError as `read_table`."""
-    expected: list[Any] = [None] * pool.n_shards  # known once all have read: who reads again must find the same
+    """Let the objects of a pool read their shards; returns the table of these. Raises DataError as `read_table`."""
+    expected: list[Any] = [None] * pool.n_shards  # fingerprints, for workers that replace others and read again
     summaries: list[ShardSummary] = pool.broadcast("rows", "read", lambda shard: (expected[shard],))
     expected[:] = [summary.fingerprint for summary in summaries]
     if not any(summary.pieces for summary in summaries):
@@ -85,11 +85,11 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
         pool.broadcast("texts", "read_again", lambda shard: (mixed,))
     names, format = next(summary.first for summary in summaries if summary.first is not None)
     hashes = _hashes(summaries, files)
-    notes = {number: own for summary in summaries for number, own in summary.notes.items()}
-    known = mixed.union(*(summary.kinds for summary in summaries))
+    notes = {number: file_notes for summary in summaries for number, file_notes in summary.notes.items()}
+    read_columns = mixed.union(*(summary.kinds for summary in summaries))
     rows = global_rows(summaries)
     kinds = merge_kinds(summaries, mixed)
-    columns = ShardedColumns(pool, [name for name in names if name in known], rows, names, format, kinds)
+    columns = ShardedColumns(pool, [name for name in names if name in read_columns], rows, names, format, kinds)
     return Table(
         columns,
         sum(map(len, rows)),
@@ -107,16 +107,17 @@ def _hashes(summaries: Sequence[ShardSummary], files: TableFiles) -> dict[int, s
     """The hash of each file by its number; raises DataError if shards have read different versions of a file."""
     hashes: dict[int, str] = {}
     for summary in summaries:
-        for number, own in summary.hashes.items():
-            if hashes.setdefault(number, own) != own:
+        for number, sha256 in summary.hashes.items():
+            if hashes.setdefault(number, sha256) != sha256:
                 raise table_error(files.sources[number].name, None, faults.CHANGED)
     return hashes
 
 
 class ShardedColumns(RemoteColumns):
-    """The columns of the shards; `rows` are the numbers that the rows of each have in the table.
+    """The columns of a table on shards; `rows` has the row numbers in the table of each shard.
 
-    `kinds` has some cells of each column, of its kind. Where it `sketches`, numbers are sketched, not fetched.
+    `kinds` has a column with a few cells for each column, of the same kind. With `sketches`, numeric columns are
+    sketched, not fetched.
     """
 
     def __init__(
@@ -131,12 +132,12 @@ class ShardedColumns(RemoteColumns):
         super().__init__(names)
         self._pool, self._rows, self._column_names, self._format = pool, rows, column_names, format
         self.kinds, self.sketches = kinds, False
-        self._n_parts, self._rank_error, self._picked = 0, 0.0, np.zeros(0, np.int64)
+        self._n_inputs, self._rank_error, self._selected = 0, 0.0, np.zeros(0, np.int64)
         n_rows = sum(map(len, rows))
-        self._owner = np.empty(n_rows, np.min_scalar_type(pool.n_shards))
-        self._place = np.empty(n_rows, row_dtype(n_rows))
-        for shard, own in enumerate(rows):
-            self._owner[own], self._place[own] = shard, np.arange(len(own))
+        self._shard_of = np.empty(n_rows, np.min_scalar_type(pool.n_shards))
+        self._row_in_shard = np.empty(n_rows, row_dtype(n_rows))
+        for shard, shard_rows in enumerate(rows):
+            self._shard_of[shard_rows], self._row_in_shard[shard_rows] = shard, np.arange(len(shard_rows))
 
     def fetch(self, name: str) -> Column:
         """See `RemoteColumns`."""
@@ -148,32 +149,33 @@ class ShardedColumns(RemoteColumns):
         return kind if isinstance(kind, NumericColumn) else self[name]
 
     def where(self, row: int) -> str:
-        """The place of a row in its file."""
-        (place,) = self._pool.call("where", lambda shard: (int(self._place[row]),), [int(self._owner[row])])
-        return str(place)
+        """File and line of a row, for messages."""
+        row_in_shard, shard = int(self._row_in_shard[row]), int(self._shard_of[row])
+        (location,) = self._pool.call("where", lambda _: (row_in_shard,), [shard])
+        return str(location)
 
     def row_hashes(self, columns: Sequence[ColumnSchema], rows: Rows | None) -> NDArray[np.uint64]:
         """See `RemoteColumns`."""
-        self._pick(np.arange(len(self._owner)) if rows is None else rows)
-        found = self._pool.call("row_hashes", lambda shard: (columns, self._format, self._column_names))
-        hashes = np.empty(len(self._picked), np.uint64)
-        for shard, own in enumerate(found):
-            hashes[self._places(self._picked, shard)] = own
+        self._select(np.arange(len(self._shard_of)) if rows is None else rows)
+        hashes_by_shard = self._pool.call("row_hashes", lambda shard: (columns, self._format, self._column_names))
+        hashes = np.empty(len(self._selected), np.uint64)
+        for shard, shard_hashes in enumerate(hashes_by_shard):
+            hashes[self._positions(self._selected, shard)] = shard_hashes
         return hashes
 
     def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
         """See `RemoteColumns`."""
         if not self.sketches:
             return None
-        self._pick(rows)
+        self._select(rows)
         sketch = merge_sketches(self._pool.call("sketch", lambda shard: (schema, self._format, self._column_names)))
         self._rank_error = max(self._rank_error, sketch.error / max(sketch.n_known, 1))
         return sketch
 
     def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
         """See `RemoteColumns`."""
-        places = [self._places(rows, shard) for shard in range(self._pool.n_shards)]
-        return b"".join(hash_missing(is_missing[own]) for own in places)
+        positions = [self._positions(rows, shard) for shard in range(self._pool.n_shards)]
+        return b"".join(hash_missing(is_missing[shard_positions]) for shard_positions in positions)
 
     @property
     def is_sketched(self) -> bool:
@@ -187,28 +189,28 @@ class ShardedColumns(RemoteColumns):
 
     def inputs(self, preprocessor: Preprocessor, rows: Rows, dtype: Any) -> tuple[Any, TransformCounts]:
         """See `RemoteColumns`."""
-        self._n_parts += 1
-        part, own_rows, format = f"part-{self._n_parts}", self._dealt(rows), self._format
+        self._n_inputs += 1
+        split, rows_by_shard, format = f"split-{self._n_inputs}", self._rows_by_shard(rows), self._format
         counts = self._pool.broadcast(
-            part,
+            split,
             "make_inputs",
-            lambda shard: (part, preprocessor, own_rows[shard], str(dtype), format, self._column_names),
+            lambda shard: (split, preprocessor, rows_by_shard[shard], str(dtype), format, self._column_names),
         )
         n_in = len(preprocessor.feature_names)
-        inputs = ShardedInputs(self._pool, part, self._owner[rows], n_in, np.dtype(dtype))
+        inputs = ShardedInputs(self._pool, split, self._shard_of[rows], n_in, np.dtype(dtype))
         return inputs, sum(counts, TransformCounts({}, {}))
 
-    def _pick(self, rows: Rows) -> None:
-        """Tell each shard which of its rows are looked at next."""
-        if rows is not self._picked:
-            own_rows = self._dealt(rows)
-            self._pool.broadcast("selected rows", "select", lambda shard: (own_rows[shard],))
-            self._picked = rows
+    def _select(self, rows: Rows) -> None:
+        """Send each shard the rows that its methods `sketch` and `row_hashes` use."""
+        if rows is not self._selected:
+            rows_by_shard = self._rows_by_shard(rows)
+            self._pool.broadcast("selected rows", "select", lambda shard: (rows_by_shard[shard],))
+            self._selected = rows
 
-    def _dealt(self, rows: Rows) -> list[Rows]:
-        """The places in each shard of its own ones among some rows."""
-        return [self._place[rows[self._places(rows, shard)]] for shard in range(self._pool.n_shards)]
+    def _rows_by_shard(self, rows: Rows) -> list[Rows]:
+        """The row numbers in its shard of each of `rows`, by shard."""
+        return [self._row_in_shard[rows[self._positions(rows, shard)]] for shard in range(self._pool.n_shards)]
 
-    def _places(self, rows: Rows, shard: int) -> Rows:
-        """Which of some rows are in a shard."""
-        return np.flatnonzero(self._owner[rows] == shard)
+    def _positions(self, rows: Rows, shard: int) -> Rows:
+        """The positions in `rows` of those that a shard has."""
+        return np.flatnonzero(self._shard_of[rows] == shard)

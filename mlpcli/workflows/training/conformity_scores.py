@@ -1,4 +1,4 @@
-"""Conformity scores of calibration rows, which a model keeps for its intervals and sets."""
+"""Conformity scores of calibration rows, which a model stores for its prediction intervals and sets."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -21,28 +21,28 @@ CHUNK_ROWS = 1 << 16
 
 
 def conformity_scores(
-    prepared: Prepared, outputs_of: Callable[[Split], NDArray[np.floating[Any]]]
+    prepared: Prepared, compute_outputs: Callable[[Split], NDArray[np.floating[Any]]]
 ) -> ConformityScores | None:
-    """The scores of the calibration rows: those set apart, or the validation rows; None where there are none.
+    """The conformity scores of the calibration rows: rows set apart, otherwise the validation rows.
 
-    None for repeated folds too: in CV+ the members that hold out a fold hold out the same rows. `outputs_of`
-    are the outputs (n_rows, n_out) of the members that have not seen a row.
+    `compute_outputs(split)` returns the outputs (n_rows, n_out) of members that were not trained on the row. None
+    without calibration rows or with row weights, and for repeated folds: CV+ needs one division into folds.
     """
     is_apart = prepared.calibration is not None
     folds = None if is_apart else prepared.folds
-    part = prepared.calibration if is_apart else prepared.validation
+    split = prepared.calibration if is_apart else prepared.validation
     if folds is not None and folds.ndim > 1:
         return None
-    if part is None or prepared.loaded.config.intervals.rows == "none" or prepared.weight is not None:
+    if split is None or prepared.loaded.config.intervals.rows == "none" or prepared.weight is not None:
         return None
-    outputs = outputs_of(part)
+    outputs = compute_outputs(split)
     target, loss = prepared.target, prepared.spec.loss
     kind: Kind = "probability" if not isinstance(target, NumberTarget) else "absolute"
     if isinstance(loss, Quantile):
         kind = "quantiles" if loss.output_quantiles else "absolute" if loss.predicted_quantile == 0.5 else "signed"
     scale: Literal["plain", "log"] = "log" if getattr(target, "transform", "none") == "log" else "plain"
     n_folds = 1 if folds is None else int(folds.max()) + 1
-    names, groups = interval_groups(prepared.loaded, target, part)
+    names, groups = interval_groups(prepared.loaded, target, split)
     source: Literal["apart", "folds", "validation"] = (
         "apart" if is_apart else "validation" if folds is None else "folds"
     )
@@ -57,15 +57,15 @@ def conformity_scores(
         names,
         (),
     )
-    blocks = [
-        _scores_of(prepared, rows, outputs[start : start + CHUNK_ROWS], part.truth[start : start + CHUNK_ROWS])
-        for start in range(0, len(part.truth), CHUNK_ROWS)
+    chunks = [
+        _score_rows(prepared, rows, outputs[start : start + CHUNK_ROWS], split.truth[start : start + CHUNK_ROWS])
+        for start in range(0, len(split.truth), CHUNK_ROWS)
     ]
-    return gather_scores(rows, np.concatenate(blocks), folds, groups)
+    return gather_scores(rows, np.concatenate(chunks), folds, groups)
 
 
 def make_conformal_predictor(prepared: Prepared, model: Model) -> ConformalPredictor | None:
-    """What makes the intervals or sets whose coverage is told of the test rows, if any are asked for."""
+    """The predictor of intervals or sets for the test rows, to score them; None without `intervals.level`."""
     level = prepared.loaded.config.intervals.level
     if level is None or prepared.test is None or model.conformity is None:
         return None
@@ -73,15 +73,15 @@ def make_conformal_predictor(prepared: Prepared, model: Model) -> ConformalPredi
 
 
 def predicted_quantile(prepared: Prepared) -> float | None:
-    """The quantile that is predicted, None for a loss of another kind."""
+    """The quantile that the model predicts, None for a loss other than quantile."""
     loss = prepared.spec.loss
     return loss.predicted_quantile if isinstance(loss, Quantile) else None
 
 
-def _scores_of(
+def _score_rows(
     prepared: Prepared, rows: CalibrationRows, outputs: NDArray[np.floating[Any]], truth: NDArray[Any]
 ) -> Values:
-    """Scores (n_rows, n_targets) of some rows."""
+    """Conformity scores (n_rows, n_targets) of rows; `truth` as in `Split`."""
     target = prepared.target
     predictions = decode_bounds(target, prepared.target_state, outputs)
     if isinstance(target, ClassTarget):

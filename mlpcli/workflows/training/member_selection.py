@@ -1,4 +1,4 @@
-"""The members that are kept, and the outputs of those that have not seen a row."""
+"""Selection of members by their validation loss, and out-of-fold outputs."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,46 +19,46 @@ Rows = NDArray[np.int64]
 
 
 def select_members(prepared: Prepared, ensemble: Ensemble) -> tuple[Prepared, Ensemble]:
-    """What is left of a training and its members, where they are to be selected by the loss on the validation rows.
+    """Select members by the loss on the validation rows; returns the preparation and the ensemble of these members.
 
-    On folds rounds are selected, by the outputs of the member of each that has not seen a row.
+    With folds, whole rounds are selected, by their out-of-fold outputs. Without `model.members.select` all are kept.
     """
     validation, folds = prepared.validation, prepared.folds
     if prepared.loaded.config.model.members.select == "all" or validation is None:
         return prepared, ensemble
     if folds is None:
-        n_alike, X = 1, validation.samples.X
+        round_size, X = 1, validation.samples.X
         pairs = zip(ensemble.networks, ensemble.flats, strict=True)
         outputs = np.stack([predict(network, flat, X) for network, flat in pairs])
     else:
-        n_alike = int(folds.max()) + 1
+        round_size = int(folds.max()) + 1
         outputs = out_of_fold_outputs(prepared, validation, folds, ensemble)
     y, weights, loss = validation.samples.targets(slice(None)), validation.samples.weights, prepared.spec.loss
 
-    def mean_loss(mean: Outputs) -> float:
-        losses = loss.values(mean, y)
+    def mean_loss(mean_outputs: Outputs) -> float:
+        losses = loss.values(mean_outputs, y)
         return float((losses if weights is None else losses * weights).mean())
 
-    counts = np.repeat(greedy_counts(outputs, mean_loss), n_alike).tolist()
-    kept = [number for number, count in enumerate(counts) if count]
-    left = Ensemble(
-        tuple(ensemble.networks[number] for number in kept),
-        tuple(ensemble.flats[number] for number in kept),
-        tuple(counts[number] for number in kept),
+    counts = np.repeat(greedy_counts(outputs, mean_loss), round_size).tolist()
+    selected = [index for index, count in enumerate(counts) if count]
+    smaller = Ensemble(
+        tuple(ensemble.networks[index] for index in selected),
+        tuple(ensemble.flats[index] for index in selected),
+        tuple(counts[index] for index in selected),
     )
-    drawn = tuple(prepared.drawn[number] for number in kept) if prepared.drawn else ()
-    numbers = tuple(number + 1 for number in kept)
-    folds = None if folds is None else folds_of_members(folds, kept)
-    return replace(prepared, networks=left.networks, drawn=drawn, kept_members=numbers, folds=folds), left
+    drawn = tuple(prepared.drawn[index] for index in selected) if prepared.drawn else ()
+    numbers = tuple(index + 1 for index in selected)
+    folds = None if folds is None else folds_of_members(folds, selected)
+    return replace(prepared, networks=smaller.networks, drawn=drawn, kept_members=numbers, folds=folds), smaller
 
 
-def out_of_fold_outputs(prepared: Prepared, part: Split, folds: Rows, ensemble: Ensemble) -> Outputs:
-    """Outputs of each member that has not seen a row (members of a fold, n_rows, n_out)."""
-    return Evaluator(ensemble.networks, prepared.spec.loss, part.samples, folds).run(ensemble.flats)[1]
+def out_of_fold_outputs(prepared: Prepared, split: Split, folds: Rows, ensemble: Ensemble) -> Outputs:
+    """Outputs (n_rounds, n_rows, n_out): in each round, those of the member that holds out the row."""
+    return Evaluator(ensemble.networks, prepared.spec.loss, split.samples, folds).run(ensemble.flats)[1]
 
 
 def average_rounds(outputs: Outputs, ensemble: Ensemble, n_folds: int) -> Outputs:
-    """The mean of such outputs (n_rows, n_out), each round as often as it counts."""
+    """The mean (n_rows, n_out) of out-of-fold outputs over rounds, weighted by the counts of their members."""
     counts = ensemble.repeat_counts(n_folds)
     mean: Outputs = outputs.mean(axis=0)
     if max(counts) > min(counts):

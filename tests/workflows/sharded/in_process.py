@@ -5,7 +5,7 @@ import os
 from mlpcli.data.reading.shards import divide_files
 from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.sharded.shard import TrainingShard
-from mlpcli.workflows.sharded.table import files_of, read_shards
+from mlpcli.workflows.sharded.table import read_shards, training_files
 from mlpcli.workflows.training.finalize import finalize
 from mlpcli.workflows.training.fitting import epochs
 from mlpcli.workflows.training.initial_state import initial_state
@@ -20,9 +20,9 @@ class Pool:
         self._broadcasts, self._objects = {}, [make(*arguments(shard)) for shard in range(n_shards)]
 
     def broadcast(self, topic, method, arguments):
-        found = self.call(method, arguments)
+        results = self.call(method, arguments)
         self._broadcasts[topic] = (method, arguments)
-        return found
+        return results
 
     def rebalance(self):
         pass
@@ -38,7 +38,7 @@ class Pool:
 
 
 def sharded_table(loaded, n_shards):
-    files = files_of(loaded)
+    files = training_files(loaded)
     rows = divide_files(files.sources, n_shards)
     pool = Pool(TrainingShard, lambda shard: (loaded, files, rows[shard], os.getcwd()), n_shards)
     return read_shards(pool, files, loaded.config.data.train), pool

@@ -1,4 +1,4 @@
-"""Members that differ: the config of each, with the values that it has drawn (`model.members.draw`)."""
+"""The config of each member, with the hyperparameters drawn for it (`model.members.draw`)."""
 
 import math
 import zlib
@@ -16,7 +16,7 @@ from mlpcli.config.yaml.dumping import as_plain, flow_text
 from mlpcli.messages import format_list
 from mlpcli.training.seeding import rng_of
 
-# Keys that a member may have its own value of: they touch neither its rows nor what is done to the answers.
+# Keys that may differ between members: they affect neither the rows of a member nor the postprocessing.
 DRAWABLE = (
     "model.layers", "model.activation", "model.initializer", "model.dropout", "model.parametrization",
     "model.scale_inputs", "model.numeric_embedding", "model.category_embedding", "model.learn_slopes",
@@ -28,32 +28,32 @@ DRAWABLE = (
 
 @dataclass(frozen=True)
 class MemberConfig:
-    """The config of a member, and the values in it that were drawn, by key."""
+    """The config of a member, and the values drawn for it by key."""
 
     loaded: LoadedConfig
     drawn: Mapping[str, Any]
 
 
 def member_configs(loaded: LoadedConfig) -> tuple[MemberConfig, ...]:
-    """The config of each member; the same for all where nothing is drawn.
+    """The config of each member; the same for all without `model.members.draw`.
 
-    A value depends on the seed, the key and the number of the member (of the round, where rounds are selected), so that
-    another key or another count of members leaves it as it is.
+    A drawn value depends only on the seed, the key and the `draw_number` of the member: it does not change with other
+    keys or the number of members.
 
-    Raises ConfigError for a key that is shared by all members, and for a value that the config does not take.
+    Raises ConfigError for a key that cannot differ between members, and for a value that is invalid in the config.
     """
     members = loaded.config.model.members
     if not members.draw:
         return (MemberConfig(loaded, {}),) * members.count
-    keys = sorted(members.draw, key=lambda key: (key.count("."), key))  # a part before the keys in it
+    keys = sorted(members.draw, key=lambda key: (key.count("."), key))  # a section before its own keys
     for key in keys:
         _check(loaded, key, members.draw[key])
-    found = []
+    configs = []
     for number in range(members.count):
         drawn = {key: _draw(loaded, key, members.draw[key], draw_number(members, number)) for key in keys}
         overrides = [_override(key, value) for key, value in drawn.items()]
-        found.append(MemberConfig(with_values(loaded, overrides), drawn))
-    return tuple(found)
+        configs.append(MemberConfig(with_values(loaded, overrides), drawn))
+    return tuple(configs)
 
 
 def draw_number(members: Members, number: int) -> int:
@@ -66,7 +66,7 @@ def draw_number(members: Members, number: int) -> int:
 
 
 def _draw(loaded: LoadedConfig, key: str, distribution: Distribution, number: int) -> Any:
-    # A key has a stream of its own: its checksum stands where streams of other purposes have the epoch.
+    # Each key has a separate random stream, addressed by its checksum in the place of the epoch.
     rng = rng_of(loaded.config.training.seed, "draws", zlib.crc32(key.encode()), number)
     kind, bounds = distribution.kind, distribution.bounds
     if kind == "choice":
@@ -81,24 +81,26 @@ def _draw(loaded: LoadedConfig, key: str, distribution: Distribution, number: in
 
 
 def _check(loaded: LoadedConfig, key: str, distribution: Distribution) -> None:
-    place = f"model.members.draw.{key}"
-    if not any(key == one or key.startswith(f"{one}.") for one in DRAWABLE):
+    """Raise ConfigError if members cannot draw a key, or if a bound or choice of its distribution is invalid."""
+    path = f"model.members.draw.{key}"
+    if not any(key == drawable or key.startswith(f"{drawable}.") for drawable in DRAWABLE):
         if tuple(key.split(".")) not in all_keys(spec_of(Config)) and (meant := nearest(key, DRAWABLE, 0.8)):
-            raise loaded.error(place, f"unknown key. Did you mean {meant}?")
-        raise loaded.error(place, f"all members share it. They may draw {format_list(DRAWABLE, len(DRAWABLE))}.")
+            raise loaded.error(path, f"unknown key. Did you mean {meant}?")
+        raise loaded.error(path, f"all members share it. They may draw {format_list(DRAWABLE, len(DRAWABLE))}.")
     if fault := distribution.fault():
-        raise loaded.error(place, fault)
-    # A key below one that is drawn itself must go with each of its choices, not with what the config says.
-    above = [(one, of) for one, of in loaded.config.model.members.draw.items() if key.startswith(f"{one}.")]
-    around = [[_override(one, choice)] for one, of in above for choice in of.bounds] or [[]]
+        raise loaded.error(path, fault)
+    # If a section above the key is drawn too, the key must be valid with each choice of that section.
+    draws = loaded.config.model.members.draw.items()
+    sections = [(section, choices.bounds) for section, choices in draws if key.startswith(f"{section}.")]
+    contexts = [[_override(section, choice)] for section, choices in sections for choice in choices] or [[]]
     for value in distribution.bounds:
-        for others in around:
-            with_values(loaded, [*others, _override(key, value)])
+        for context in contexts:
+            with_values(loaded, [*context, _override(key, value)])
 
 
 def _override(key: str, value: Any) -> Override:
-    return Override(key, as_plain(value), _where(key, value))
+    return Override(key, as_plain(value), _origin(key, value))
 
 
-def _where(key: str, value: Any) -> str:
+def _origin(key: str, value: Any) -> str:
     return f"model.members.draw.{key} {flow_text(as_plain(value))}"

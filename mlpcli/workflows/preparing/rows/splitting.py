@@ -1,4 +1,4 @@
-"""Which rows of the training table are held out: by chance, by a column, by groups, by time, or by a hash of ids."""
+"""Assign rows of the training table to splits and folds: at random, by a column, groups, time, or a hash of ids."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +27,7 @@ from mlpcli.workflows.preparing.rows.tables import TrainingTable, writing_of
 from mlpcli.workflows.preparing.validation_options import split_strategy
 from mlpcli.workflows.reading.weights import positive_weight_rows
 
-DEFAULT_FRACTION = 0.2  # where {group}, {time}, {hash} or {copies} name none
+DEFAULT_FRACTION = 0.2  # with group, time, hash or copies, without `fraction`
 
 Codes = NDArray[np.int64]
 
@@ -67,27 +67,27 @@ def split_validation(
     loaded: LoadedConfig, training_table: TrainingTable, labeled: Rows
 ) -> tuple[Rows, Rows | None, list[str]]:
     """Training rows, validation rows of the same table or None, and notes; `labeled` are the rows with a target."""
-    asked, table = loaded.config.data.validation, training_table.table
+    validation, table = loaded.config.data.validation, training_table.table
     strategy = checked_split_strategy(loaded, training_table)
     if strategy is not None and strategy.column is not None:
-        return *_rows_where(loaded, strategy, table, labeled), []
+        return *_split_by_column(loaded, strategy, table, labeled), []
     notes = missing_key_notes(strategy, training_table, labeled)
-    if isinstance(asked, str) or not asked or uses_folds(loaded):
+    if isinstance(validation, str) or not validation or uses_folds(loaded):
         return labeled, None, notes
-    fraction = float(asked) if strategy is None else strategy.fraction or DEFAULT_FRACTION  # type: ignore[arg-type]
-    train, held_out, left_out = _cut(
+    fraction = float(validation) if strategy is None else strategy.fraction or DEFAULT_FRACTION  # type: ignore[arg-type]
+    train, held_out, excluded_notes = _hold_out(
         strategy, training_table, labeled, fraction, rng_of(loaded.config.training.seed, "split")
     )
-    return train, held_out, notes + left_out
+    return train, held_out, notes + excluded_notes
 
 
 def split_calibration(
     loaded: LoadedConfig, training_table: TrainingTable, labeled: Rows
 ) -> tuple[Rows, Rows | None, list[str]]:
-    """The rows that are trained on or validate, and those that calibrate intervals and do nothing else, if asked for.
+    """Training and validation rows, calibration rows of intervals if `intervals.rows` is a fraction, and notes.
 
-    They are taken as validation rows are: by groups, by time, or by chance, of rows marked by a column from the others.
-    Ids of a hash are groups: by the hash the same rows would validate. Also notes on rows that are left out.
+    Calibration rows are held out by the strategy of the validation rows; if a column marks these, at random from the
+    others. Ids of a hash are treated as groups, because their hash would select the validation rows.
     """
     check_intervals(loaded, training_table.targets.task)
     fraction, strategy = loaded.config.intervals.rows, checked_split_strategy(loaded, training_table)
@@ -96,50 +96,50 @@ def split_calibration(
     rng = rng_of(loaded.config.training.seed, "apart")
     if strategy is None or strategy.column is None:
         strategy = strategy if strategy is None or strategy.hash is None else HeldOut(group=strategy.hash)
-        return _cut(strategy, training_table, labeled, fraction, rng)
-    others, validating = _rows_where(loaded, strategy, training_table.table, labeled)
-    others, calibration, notes = _cut(None, training_table, others, fraction, rng)
-    return np.sort(np.concatenate([others, validating])), calibration, notes
+        return _hold_out(strategy, training_table, labeled, fraction, rng)
+    others, validation = _split_by_column(loaded, strategy, training_table.table, labeled)
+    others, calibration, notes = _hold_out(None, training_table, others, fraction, rng)
+    return np.sort(np.concatenate([others, validation])), calibration, notes
 
 
-def _cut(
+def _hold_out(
     strategy: HeldOut | None, training_table: TrainingTable, labeled: Rows, fraction: float, rng: np.random.Generator
 ) -> tuple[Rows, Rows, list[str]]:
-    """Most of the rows, a fraction of them that is held out, and notes on rows that are in neither.
+    """The remaining rows, a held-out fraction of about `fraction`, and notes on rows in neither.
 
-    Raises DataError for rows that cannot be divided.
+    Raises DataError if the rows cannot be split.
     """
     try:
         if strategy is None:
-            part_of = np.zeros(len(labeled), np.int64)
-            part_of[_split_by_chance(training_table, labeled, fraction, rng)] = 1
+            split_of = np.zeros(len(labeled), np.int64)
+            split_of[_split_at_random(training_table, labeled, fraction, rng)] = 1
         else:
-            part_of = split_by_keys(split_keys(strategy, training_table, labeled), (1.0 - fraction, fraction), rng)
+            split_of = split_by_keys(split_keys(strategy, training_table, labeled), (1.0 - fraction, fraction), rng)
     except IndivisibleRows as error:
         raise DataError(f"{training_table.table.name}: {error}") from error
-    return labeled[part_of == 0], labeled[part_of == 1], left_out_notes(strategy, part_of)
+    return labeled[split_of == 0], labeled[split_of == 1], _excluded_notes(strategy, split_of)
 
 
-def left_out_notes(strategy: HeldOut | None, part_of: Codes) -> list[str]:
-    """How many rows are in no part, and why."""
-    n_left_out = int(np.count_nonzero(part_of == EXCLUDED))
-    if strategy is None or not n_left_out:
+def _excluded_notes(strategy: HeldOut | None, split_of: Codes) -> list[str]:
+    """A note on the number of rows in no split, with the reasons; none if all rows are in one."""
+    n_excluded = int(np.count_nonzero(split_of == EXCLUDED))
+    if strategy is None or not n_excluded:
         return []
-    why = []
+    reasons = []
     if strategy.group is not None:
-        why.append(f"their {strategy.group} begins before the validation rows, and they do not")
+        reasons.append(f"their {strategy.group} begins before the validation rows, and they do not")
     if strategy.gap is not None:
-        why.append(f"they are nearer to the validation rows than {strategy.gap:g} in {strategy.time}")
-    return [f"{pluralize(n_left_out, 'row')} of {len(part_of)} are left out: {', or '.join(why)}."]
+        reasons.append(f"they are nearer to the validation rows than {strategy.gap:g} in {strategy.time}")
+    return [f"{pluralize(n_excluded, 'row')} of {len(split_of)} are left out: {', or '.join(reasons)}."]
 
 
 def assign_member_folds(
     loaded: LoadedConfig, training_table: TrainingTable, rows: Rows
 ) -> tuple[Codes, NDArray[np.bool_] | None]:
-    """The fold of each training row (n_rows,), or in each round of members (n_rounds, n_rows) if folds are repeated.
+    """The fold of each training row (n_rows,), for each round of members (n_rounds, n_rows) if folds are repeated.
 
-    Classes and answers are spread as far as groups or time allow. Also which rows are too near to each fold to be
-    trained on beside it (n_folds, n_rows), None for none.
+    Folds are stratified as far as groups or times allow. Also a mask (n_folds, n_rows) of rows within the gap around
+    each fold, on which its members are not trained; None without a gap.
     """
     members, strategy, seed = loaded.config.model.members, split_strategy(loaded), loaded.config.training.seed
     count = members.folds or members.count
@@ -162,9 +162,9 @@ def assign_member_folds(
 def split_folds(
     strategy: HeldOut | None, training_table: TrainingTable, rows: Rows, count: int, seed: int, repeat: int = 0
 ) -> Codes:
-    """The fold of each row: by chance, with classes or answers spread evenly, or whole groups, spans of time, hashes.
+    """The fold of each row (n_rows,): random and stratified, or whole groups, consecutive time spans, or by hash.
 
-    Raises IndivisibleRows where there are too few groups or times.
+    Raises IndivisibleRows if there are too few groups or times.
     """
     if strategy is None and training_table.targets.task == "multilabel":
         return fold_multilabel(_targets(training_table, rows), count, rng_of(seed, "folds", repeat))
@@ -178,7 +178,7 @@ def split_folds(
 
 
 def checked_split_strategy(loaded: LoadedConfig, training_table: TrainingTable) -> HeldOut | None:
-    """The same for the rows of a table; raises ConfigError for a column of times that are none."""
+    """The split strategy of the config; raises ConfigError if its time column has neither dates nor numbers."""
     strategy = split_strategy(loaded)
     if strategy is not None and strategy.time is not None:
         column = training_table.table.columns[strategy.time]
@@ -188,22 +188,22 @@ def checked_split_strategy(loaded: LoadedConfig, training_table: TrainingTable) 
     return strategy
 
 
-def _split_by_chance(
+def _split_at_random(
     training_table: TrainingTable, rows: Rows, fraction: float, rng: np.random.Generator
 ) -> Codes | Rows:
-    """Which of the rows are held out, stratified by class or by the answers of boolean columns."""
+    """Positions in `rows` of those that are held out; stratified by class or by boolean columns."""
     if training_table.targets.task == "multilabel":
         return split_multilabel(_targets(training_table, rows), fraction, rng)[1]
     return split_rows(len(rows), fraction, _strata(training_table, rows), rng)[1]
 
 
 def _targets(training_table: TrainingTable, rows: Rows) -> NDArray[np.float64]:
-    """0 and 1 of each boolean column (n_rows, n_targets)."""
+    """Boolean targets as 0 and 1 (n_rows, n_targets)."""
     return np.asarray(_encoded(training_table, rows), np.float64)
 
 
 def _strata(training_table: TrainingTable, rows: Rows) -> NDArray[Any] | None:
-    """The class of each row (n_rows,), or 0 and 1 of each boolean column (n_rows, n_targets); None for numbers."""
+    """Class codes (n_rows,), or boolean targets as 0 and 1 (n_rows, n_targets); None for regression."""
     if training_table.targets.task == "regression":
         return None
     if training_table.targets.task == "multilabel":
@@ -212,7 +212,7 @@ def _strata(training_table: TrainingTable, rows: Rows) -> NDArray[Any] | None:
 
 
 def _encoded(training_table: TrainingTable, rows: Rows) -> NDArray[Any]:
-    """Codes of the classes, or 0 and 1, of rows that are not divided yet; new rows may lack classes of their model."""
+    """Encoded targets of rows that are not split yet; with the classes of the model of `--from`, if there is one."""
     targets, target = training_table.targets, training_table.targets.model_target
     if target is None:
         target, _ = fit_target(training_table.table, targets.schemas, targets.task, rows)
@@ -220,7 +220,7 @@ def _encoded(training_table: TrainingTable, rows: Rows) -> NDArray[Any]:
 
 
 def split_keys(strategy: HeldOut, training_table: TrainingTable, rows: Rows) -> SplitKeys:
-    """What says where the rows belong."""
+    """The groups, times, hash positions and strata by which a strategy splits rows."""
     return SplitKeys(
         groups=None if strategy.group is None and strategy.copies is None else _groups(strategy, training_table, rows),
         times=None if strategy.time is None else _times(training_table, strategy.time, rows),
@@ -237,7 +237,7 @@ def _texts(training_table: TrainingTable, name: str, rows: Rows) -> CategoricalC
 
 
 def _groups(strategy: HeldOut, training_table: TrainingTable, rows: Rows) -> Codes:
-    """The group of each row; a row without one is a group of its own."""
+    """The group of each row (n_rows,); a row without one is a separate group. With `copies`, equal rows are a group."""
     if strategy.group is None:
         return np.unique(row_hashes(training_table.table, training_table.columns.features, rows), return_inverse=True)[
             1
@@ -247,49 +247,49 @@ def _groups(strategy: HeldOut, training_table: TrainingTable, rows: Rows) -> Cod
 
 def _times(training_table: TrainingTable, name: str, rows: Rows) -> NDArray[np.float64]:
     column = training_table.table.columns[name].take(rows)
-    assert isinstance(column, NumericColumn)  # `way_in` has looked
+    assert isinstance(column, NumericColumn)  # see `checked_split_strategy`
     return np.asarray(column.values, np.float64)
 
 
 def missing_key_notes(strategy: HeldOut | None, training_table: TrainingTable, rows: Rows) -> list[str]:
-    """Rows that the columns of groups, times or ids say nothing of."""
+    """Notes on the number of rows without a group, time or id."""
     if strategy is None:
         return []
     notes = []
-    meanings = (
+    effects = (
         (strategy.group, "each forms a separate group"),
         (strategy.time, "treated as the earliest"),
         (strategy.hash, "used for training"),
     )
-    for name, what in meanings:
+    for name, effect in effects:
         if name is not None:
             column = training_table.table.columns[name].take(rows)
             is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
             if n_missing := int(is_missing.sum()):
                 notes.append(
-                    f"{training_table.table.name}: {pluralize(n_missing, 'row')} without a value of {name}: {what}."
+                    f"{training_table.table.name}: {pluralize(n_missing, 'row')} without a value of {name}: {effect}."
                 )
     return notes
 
 
-def _rows_where(loaded: LoadedConfig, validation: HeldOut, table: Table, rows: Rows) -> tuple[Rows, Rows]:
-    """Training and validation rows by the fold column."""
+def _split_by_column(loaded: LoadedConfig, validation: HeldOut, table: Table, rows: Rows) -> tuple[Rows, Rows]:
+    """Training and validation rows; validation rows are those where `column` equals the configured value."""
     assert validation.column is not None
     column = table.columns[validation.column].take(rows)
     assert isinstance(column, CategoricalColumn)
     options = loaded.config.data.columns.get(validation.column, INFER)
-    (wanted,) = canonical_texts([str(validation.equals)], number_format(options, writing_of(loaded)))
-    if wanted not in column.levels:  # numbers of YAML and of typed files have points
-        wanted = canonical(str(validation.equals))
-    is_wanted = np.asarray([level == wanted for level in column.levels], np.bool_)
-    if not is_wanted.any():  # true in YAML is True
-        is_wanted = np.asarray([level.casefold() == wanted.casefold() for level in column.levels], np.bool_)
-    is_held_out = np.asarray(column.translate(is_wanted, False), np.bool_)
+    (level,) = canonical_texts([str(validation.equals)], number_format(options, writing_of(loaded)))
+    if level not in column.levels:  # numbers of YAML and of typed files have decimal points
+        level = canonical(str(validation.equals))
+    is_match = np.asarray([other == level for other in column.levels], np.bool_)
+    if not is_match.any():  # YAML reads true as True
+        is_match = np.asarray([other.casefold() == level.casefold() for other in column.levels], np.bool_)
+    is_held_out = np.asarray(column.translate(is_match, False), np.bool_)
     if not is_held_out.any() or is_held_out.all():
-        how_many = "every row" if is_held_out.all() else "no row"
+        quantity = "every row" if is_held_out.all() else "no row"
         values = ", ".join(column.levels[:6]) + (", ..." if len(column.levels) > 6 else "")
         raise loaded.error(
             "data.validation",
-            f"{how_many} of {table.name} has {validation.column} equal to {validation.equals} (it holds {values}).",
+            f"{quantity} of {table.name} has {validation.column} equal to {validation.equals} (it holds {values}).",
         )
     return rows[~is_held_out], rows[is_held_out]

@@ -7,7 +7,7 @@ import numpy as np
 from mlpcli.data.targets.target import prediction_names
 from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS, IntervalOptions
 from mlpcli.messages import format_number
-from mlpcli.workflows.scoring.predictions import Predictions
+from mlpcli.workflows.scoring.predictions import LabeledPredictions
 
 MARGIN = 0.1
 
@@ -23,7 +23,7 @@ METRICS = {"classification": ("accuracy",), "multilabel": ("hamming_loss",), "re
 BINARY_METRICS = ("roc_auc", "accuracy")
 
 
-def few_rows_note(predictions: Predictions, n_folds: int, seed: int) -> str:
+def few_rows_note(predictions: LabeledPredictions, n_folds: int, seed: int) -> str:
     """A note if the rows are few and the confidence interval of a metric is wider than 2 MARGIN, else "".
 
     `n_folds` is 0 without folds; intervals over folds are wider, as their scores are correlated.

@@ -1,4 +1,4 @@
-"""The strongest recipe whose training fits into a given time."""
+"""The strongest recipe whose training fits into a time limit."""
 
 from dataclasses import replace
 from time import perf_counter
@@ -12,15 +12,16 @@ from mlpcli.workflows.training.estimates.timing import expected_seconds
 
 
 def fit_time_budget(starter: Starter, seconds: float) -> Starter:
-    """The starter with its recipe, or the first one down the ladder that is expected to train in `seconds`.
+    """The starter with its recipe, or the next cheaper one whose estimated training time is at most `seconds`.
 
-    Each is timed by a few real steps on the table. Where the last one takes longer, it gets as many epochs as fit, and
-    at least one. The config has `seconds` as its budget, so that a training on a slower machine ends in time as well.
+    Estimates time a few real steps on the table. If even the cheapest recipe takes longer, its number of epochs is
+    reduced, to at least one. `seconds` is also the budget in the config, so that training stops in time on slower
+    machines.
     """
     recipe = starter.recipe
     data = replace(starter.data, budget_seconds=seconds)
 
-    def timed(recipe: Recipe) -> tuple[Starter, float]:
+    def estimate_recipe(recipe: Recipe) -> tuple[Starter, float]:
         text = starter_yaml(data, recipe)
         started = perf_counter()
         prepared = prepare(config_from_text(text, data.train), starter.table)
@@ -29,14 +30,14 @@ def fit_time_budget(starter: Starter, seconds: float) -> Starter:
         return replace(starter, text=text, recipe=recipe, data=data, seconds=estimate, budget=seconds), fixed
 
     while True:
-        fitted, fixed = timed(recipe)
+        fitted, fixed = estimate_recipe(recipe)
         assert fitted.seconds is not None
         if fitted.seconds <= seconds:
             return fitted
-        below = cheaper(recipe, data.summary)
-        if below is None:
+        cheaper_recipe = cheaper(recipe, data.summary)
+        if cheaper_recipe is None:
             break
-        recipe = below
+        recipe = cheaper_recipe
     per_epoch = (fitted.seconds - fixed) / recipe.epochs
     epochs = max(1, int((seconds - fixed) / per_epoch))
     recipe = replace(recipe, epochs=min(epochs, recipe.epochs))
