@@ -1,4 +1,4 @@
-"""`mlp train --max-...`: a training that has used up what it may take keeps its best model so far."""
+"""`mlp train --max-...`: a training that reaches a limit of time, memory or epochs keeps its best model so far."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ def config(folder):
 
 @pytest.fixture
 def ticking(monkeypatch):
-    """A clock on which each look is a second after the last one."""
+    """A clock that advances by one second with each reading."""
     monkeypatch.setattr(budget, "monotonic", itertools.count().__next__)
 
 
@@ -37,7 +37,7 @@ def weights_of(folder):
 
 def test_seconds_end_a_training_with_the_best_model_of_the_whole_epochs_so_far(folder, config, ticking):
     ended = done("train", config, "--max-seconds", 10)
-    # The first look starts the clock, 9 let a step pass: two epochs, and a step of the next for nothing.
+    # The first reading starts the clock, 9 allow a step each: two epochs, and one unused step of the third.
     ending = "Stopped after epoch 2: the budget of 10 s is used up. Best epoch 2."
     assert any(line.startswith(ending) for line in ended.lines)
     metrics = metrics_of(folder)
@@ -48,7 +48,7 @@ def test_seconds_end_a_training_with_the_best_model_of_the_whole_epochs_so_far(f
         np.testing.assert_array_equal(stopped[name], array)
 
 
-def test_in_the_first_epoch_the_weights_at_hand_are_kept(folder, config, ticking):
+def test_in_the_first_epoch_the_current_weights_are_kept(folder, config, ticking):
     ended = done("train", config, "--max-seconds", 3)
     expected = "Stopped in the first epoch: the budget of 3 s is used up. The weights of the last step are kept."
     assert any(line.startswith(expected) for line in ended.lines)
@@ -77,11 +77,11 @@ def test_reading_counts(folder, config, monkeypatch):
     spent = []
     real = budget.Budget.__init__
 
-    def noted(self, loaded, seconds, *more):
+    def recording(self, loaded, seconds, *more):
         spent.append(seconds)
         real(self, loaded, seconds, *more)
 
-    monkeypatch.setattr(budget.Budget, "__init__", noted)
+    monkeypatch.setattr(budget.Budget, "__init__", recording)
     done("train", config)
     assert spent[0] > 0
 
@@ -123,7 +123,7 @@ def test_epochs_without_gain_end_a_training_also_where_the_config_lets_patience_
     assert metrics_of(folder)["best_epoch"] == 1
 
 
-def test_epochs_without_gain_need_rows_to_see_a_gain_on(folder):
+def test_epochs_without_gain_need_validation_rows(folder):
     config = write_config(folder / "iris.yaml", {**IRIS, "validation": None})
     ended = mlp("train", config, "--max-epochs-without-gain", 4)
     assert ended.code == 2
@@ -131,12 +131,12 @@ def test_epochs_without_gain_need_rows_to_see_a_gain_on(folder):
 
 
 def test_memory_that_grows_above_its_budget_ends_a_training_with_the_best_model_so_far(folder, config, monkeypatch):
-    held = itertools.chain([90 * MB, 95 * MB], itertools.repeat(130 * MB))
-    monkeypatch.setattr(budget, "peak_memory", held.__next__)
+    measured = itertools.chain([90 * MB, 95 * MB], itertools.repeat(130 * MB))
+    monkeypatch.setattr(budget, "peak_memory", measured.__next__)
     monkeypatch.setattr(memory, "peak_memory", lambda: 80 * MB)
     monkeypatch.setattr(memory, "held_memory", lambda: 70 * MB)
     done("train", config, "--max-memory", "100MB")
-    # Every 16th step is a look: the third one, after 32 steps, sees too much.
+    # Memory is measured every 16 steps; the third measurement, after 32 steps, exceeds the budget.
     assert metrics_of(folder)["epochs"] == 8
     assert metrics_of(folder)["stop_reason"] == "the process took 130 MB, its budget is 100 MB"
 

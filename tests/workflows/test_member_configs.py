@@ -33,21 +33,21 @@ DRAWS = {
 
 
 def drawing(draw=DRAWS, count=6, seed=0, members=(), **training):
-    own = {"optimizer": "adamw", "seed": seed, "epochs": 2} | training
+    training = {"optimizer": "adamw", "seed": seed, "epochs": 2} | training
     model = {"numeric_embedding": "periodic", "members": {"count": count, "draw": draw} | dict(members)}
     return loaded(
-        {**IRIS, "validation": 0.2 if not members else None}, own, model=model,
+        {**IRIS, "validation": 0.2 if not members else None}, training, model=model,
         preprocess={"encoding": {"name": "piecewise_linear", "bins": 3}},
     )  # fmt: skip
 
 
 def test_a_value_depends_on_seed_key_and_member_alone():
-    of_all = [member.drawn for member in member_configs(drawing())]
-    assert [member.drawn for member in member_configs(drawing(count=3))] == of_all[:3]
+    all_drawn = [member.drawn for member in member_configs(drawing())]
+    assert [member.drawn for member in member_configs(drawing(count=3))] == all_drawn[:3]
     alone = [member.drawn for member in member_configs(drawing({SIGMA: DRAWS[SIGMA]}))]
-    assert [drawn[SIGMA] for drawn in alone] == [drawn[SIGMA] for drawn in of_all]
+    assert [drawn[SIGMA] for drawn in alone] == [drawn[SIGMA] for drawn in all_drawn]
     others = [member.drawn for member in member_configs(drawing(seed=1))]
-    assert all(one[SIGMA] != other[SIGMA] for one, other in zip(of_all, others, strict=True))
+    assert all(drawn[SIGMA] != other[SIGMA] for drawn, other in zip(all_drawn, others, strict=True))
 
 
 def test_log_is_an_alias_of_log_uniform():
@@ -99,14 +99,14 @@ def test_the_model_file_does_not_depend_on_threads_or_on_a_resume(tmp_path, monk
     if engine == "compiled":
         pytest.importorskip("numba", reason="the compiled engine needs the extra fast")
     monkeypatch.chdir(tmp_path)
-    found = []
+    weights_by_threads = []
     for threads in (1, 3):
         prepared = prepare(drawing(members=members, threads=threads, engine=engine, dtype="float64"))
         state = initial_state(prepared)
         for _ in epochs(prepared, state, lambda: False):
             pass
-        found.append([member.flat.tobytes() for member in state.members])
-    assert found[0] == found[1]
+        weights_by_threads.append([member.flat.tobytes() for member in state.members])
+    assert weights_by_threads[0] == weights_by_threads[1]
     config = drawing(members=members, engine=engine, epochs=4)
     weights = tmp_path / "run" / "weights.npz"
     train(config, Watch())
@@ -182,9 +182,9 @@ def test_an_invalid_draw_is_an_error_with_its_key(draw, message):
 
 def test_a_nested_key_must_be_valid_for_the_drawn_values_above_it_and_not_for_that_of_the_config():
     draw = {"training.optimizer": {"choice": ["adam", "adamw"]}, "training.optimizer.beta2": {"uniform": [0.8, 0.9]}}
-    found = member_configs(drawing(draw, optimizer="sgd"))
-    assert {one.loaded.config.training.optimizer.name for one in found} == {"adam", "adamw"}
-    assert all(0.8 <= one.loaded.config.training.optimizer.beta2 <= 0.9 for one in found)
+    configs = member_configs(drawing(draw, optimizer="sgd"))
+    assert {member.loaded.config.training.optimizer.name for member in configs} == {"adam", "adamw"}
+    assert all(0.8 <= member.loaded.config.training.optimizer.beta2 <= 0.9 for member in configs)
 
 
 def test_drawn_values_are_displayed_as_they_are_written_in_a_config():

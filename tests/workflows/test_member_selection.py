@@ -40,19 +40,19 @@ def fitted(config):
 def test_selected_members_are_at_least_as_good_as_all_members_and_as_the_best_round(members):
     prepared, state, result = fitted(selecting(members))
     kept, loss, validation = result.model.ensemble, prepared.spec.loss, prepared.validation
-    everything = Ensemble(prepared.networks, tuple(state.best)).merged()
+    all_members = Ensemble(prepared.networks, tuple(state.best)).merged()
     if prepared.folds is None:
-        pairs = zip(everything.networks, everything.flats, strict=True)
+        pairs = zip(all_members.networks, all_members.flats, strict=True)
         rounds, n_folds = np.stack([predict(*pair, validation.samples.X) for pair in pairs]), 1
-        own = kept.outputs(validation.samples.X)
+        outputs = kept.outputs(validation.samples.X)
     else:
         n_folds = 3
-        rounds = out_of_fold_outputs(prepared, validation, prepared.folds, everything)
-        each = out_of_fold_outputs(prepared, validation, prepared.folds, kept)
-        own = average_rounds(each, kept, n_folds)
+        rounds = out_of_fold_outputs(prepared, validation, prepared.folds, all_members)
+        kept_rounds = out_of_fold_outputs(prepared, validation, prepared.folds, kept)
+        outputs = average_rounds(kept_rounds, kept, n_folds)
     y = validation.samples.targets(slice(None))
-    worst = min(float(loss.values(one, y).mean()) for one in [*rounds, rounds.mean(axis=0)])
-    assert float(loss.values(own, y).mean()) <= worst * (1 + 1e-5)
+    bound = min(float(loss.values(candidate, y).mean()) for candidate in [*rounds, rounds.mean(axis=0)])
+    assert float(loss.values(outputs, y).mean()) <= bound * (1 + 1e-5)
     assert len(kept.networks) == len(kept.member_counts) < len(prepared.networks)
     assert len(kept.networks) % n_folds == 0
     rounds_of_kept = np.array(kept.member_counts).reshape(-1, n_folds)
@@ -62,7 +62,9 @@ def test_selected_members_are_at_least_as_good_as_all_members_and_as_the_best_ro
 def test_members_of_a_round_draw_the_same_values_if_rounds_are_selected():
     drawn = prepare(selecting()).drawn
     assert all(drawn[start] == drawn[start + 1] == drawn[start + 2] for start in (0, 3, 6))
-    assert len({one["training.optimizer.learning_rate"] for one in prepare(selecting(select="all")).drawn[:3]}) > 1
+    assert (
+        len({values["training.optimizer.learning_rate"] for values in prepare(selecting(select="all")).drawn[:3]}) > 1
+    )
 
 
 def test_the_file_has_only_the_selected_members_with_their_weights(tmp_path, monkeypatch):
@@ -73,14 +75,16 @@ def test_the_file_has_only_the_selected_members_with_their_weights(tmp_path, mon
     assert len(record["members"]) == len(record["drawn"]) == len(ensemble.networks) < 9
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_bytes())
     weights = [metrics[f"members.{number}.weight"] for number in record["members"]]
-    assert weights == [times / sum(ensemble.member_counts) for times in ensemble.member_counts]
+    assert weights == [count / sum(ensemble.member_counts) for count in ensemble.member_counts]
     X = np.random.default_rng(0).normal(size=(7, ensemble.first.n_in)).astype(np.float32)
-    alone = [predict(network, flat, X) for network, flat in zip(ensemble.networks, ensemble.flats, strict=True)]
-    np.testing.assert_allclose(ensemble.outputs(X), np.average(alone, axis=0, weights=weights), rtol=1e-5)
-    of_folds = ensemble.fold_outputs(X, 3)[1]
+    member_outputs = [
+        predict(network, flat, X) for network, flat in zip(ensemble.networks, ensemble.flats, strict=True)
+    ]
+    np.testing.assert_allclose(ensemble.outputs(X), np.average(member_outputs, axis=0, weights=weights), rtol=1e-5)
+    fold_outputs = ensemble.fold_outputs(X, 3)[1]
     for fold in range(3):
-        own = np.average(alone[fold::3], axis=0, weights=weights[fold::3])
-        np.testing.assert_allclose(of_folds[fold], own, rtol=1e-5)
+        expected = np.average(member_outputs[fold::3], axis=0, weights=weights[fold::3])
+        np.testing.assert_allclose(fold_outputs[fold], expected, rtol=1e-5)
 
 
 def test_equal_trainings_select_the_same_whatever_the_threads(tmp_path, monkeypatch):

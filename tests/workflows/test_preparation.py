@@ -109,13 +109,14 @@ def test_a_weights_column_reaches_the_samples_with_mean_one_and_the_scores_as_it
 
 
 @pytest.mark.parametrize(
-    ("asked", "of_a", "of_b"), [("balanced", 40 / (2 * 30), 40 / (2 * 10)), ({"b": 5}, 1, 5), ({"a": 2, "b": 0}, 2, 0)]
+    ("class_weights", "weight_a", "weight_b"),
+    [("balanced", 40 / (2 * 30), 40 / (2 * 10)), ({"b": 5}, 1, 5), ({"a": 2, "b": 0}, 2, 0)],
 )
-def test_class_weights_are_as_scikit_learn_has_them_up_to_their_mean(folder, asked, of_a, of_b):
+def test_class_weights_are_as_scikit_learn_has_them_up_to_their_mean(folder, class_weights, weight_a, weight_b):
     write_csv(folder / "t.csv", ["x", "y"], [(i % 7, "ab"[i % 4 == 0]) for i in range(40)])
-    config = loaded({"train": "t.csv", "target": "y", "validation": None}, {"class_weights": asked})
+    config = loaded({"train": "t.csv", "target": "y", "validation": None}, {"class_weights": class_weights})
     prepared = prepare(config)
-    expected = np.where(prepared.train.truth == 0, of_a, of_b)
+    expected = np.where(prepared.train.truth == 0, weight_a, weight_b)
     np.testing.assert_allclose(prepared.train.samples.weights, expected / expected.mean(), rtol=1e-6)
     assert prepared.train.weights is None  # the scores do not count them
 

@@ -1,4 +1,4 @@
-"""Repeated folds: each round of members divides the rows anew, and whatever is out of fold stays so."""
+"""Repeated folds: each round of members has its own division of the rows, and outputs stay out of fold."""
 
 import re
 
@@ -41,29 +41,29 @@ def test_each_round_divides_all_rows_and_the_first_does_as_without_repeats():
     folds = prepared.folds
     assert folds.shape == (3, 150)
     np.testing.assert_array_equal(folds[0], plain.folds)
-    assert all(np.array_equal(np.unique(own), range(N_FOLDS)) for own in folds)
+    assert all(np.array_equal(np.unique(round_folds), range(N_FOLDS)) for round_folds in folds)
     assert not np.array_equal(folds[0], folds[1])
     np.testing.assert_array_equal(folds[:2], prepare(repeating({"count": 6})).folds)
     species = prepared.train.truth
-    counts = [np.bincount(species[own == fold]) for own in folds for fold in range(N_FOLDS)]
+    counts = [np.bincount(species[round_folds == fold]) for round_folds in folds for fold in range(N_FOLDS)]
     assert np.ptp(counts) <= 1, "classes are spread evenly in every round"
 
 
 def test_a_member_is_trained_on_all_rows_but_those_that_it_holds_out():
     prepared = prepare(repeating())
     held_out = np.array([held_out_rows(prepared.folds, member.number) for member in prepared.members])
-    for member, own in zip(prepared.members, held_out, strict=True):
-        np.testing.assert_array_equal(member.rows, np.flatnonzero(~own))
+    for member, is_held_out in zip(prepared.members, held_out, strict=True):
+        np.testing.assert_array_equal(member.rows, np.flatnonzero(~is_held_out))
     assert (held_out.reshape(3, N_FOLDS, -1).sum(axis=1) == 1).all(), "each round holds out a row once"
 
 
-@pytest.mark.parametrize("way", [{"group": "who"}, {"copies": "together"}])
-def test_groups_and_copies_stay_in_one_fold_of_every_round(folder, way):
+@pytest.mark.parametrize("validation", [{"group": "who"}, {"copies": "together"}])
+def test_groups_and_copies_stay_in_one_fold_of_every_round(folder, validation):
     data, groups = grouped(folder)
-    folds = prepare(repeating(data=data, validation=way)).folds
-    assert len({tuple(own) for own in folds.tolist()}) > 1
-    for own in folds:
-        assert all(len(set(own[groups == group])) == 1 for group in range(12))
+    folds = prepare(repeating(data=data, validation=validation)).folds
+    assert len({tuple(round_folds) for round_folds in folds.tolist()}) > 1
+    for round_folds in folds:
+        assert all(len(set(round_folds[groups == group])) == 1 for group in range(12))
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_members_of_the_first_round_are_those_of_a_training_without_repeats():
         for _ in epochs(prepared, state, lambda: False):
             pass
         flats.append([member.flat for member in state.members])
-    same = [np.array_equal(one, other) for one, other in zip(*flats, strict=True)]
-    assert same == [True] * 3 + [False] * 6
+    is_equal = [np.array_equal(repeated, plain) for repeated, plain in zip(*flats, strict=True)]
+    assert is_equal == [True] * 3 + [False] * 6
 
 
 @pytest.mark.parametrize("select", ["all", "greedy"])
-def test_out_of_fold_outputs_are_those_of_the_member_of_each_round_that_has_not_seen_the_row(select):
+def test_out_of_fold_outputs_are_those_of_the_member_of_each_round_that_holds_out_the_row(select):
     prepared = prepare(repeating({"select": select, "draw": RATES}, training={"epochs": 4}))
     state = initial_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
@@ -106,13 +106,13 @@ def test_out_of_fold_outputs_are_those_of_the_member_of_each_round_that_has_not_
     assert (len(numbers) < 9) == (select == "greedy")
     rounds = out_of_fold_outputs(prepared, prepared.validation, folds_of_members(prepared.folds, numbers), ensemble)
     expected = np.full_like(rounds, np.nan)
-    for place, number in enumerate(numbers):
+    for index, number in enumerate(numbers):
         rows = held_out_rows(prepared.folds, number)
-        expected[place // N_FOLDS, rows] = predict(ensemble.networks[place], ensemble.flats[place], X[rows])
+        expected[index // N_FOLDS, rows] = predict(ensemble.networks[index], ensemble.flats[index], X[rows])
     np.testing.assert_allclose(rounds, expected, rtol=1e-4, atol=1e-5)
     mean = average_rounds(rounds, ensemble, N_FOLDS)
-    right = mean[np.arange(150), prepared.train.truth]
-    assert result.scores["validation"]["log_loss"] == pytest.approx(-np.log(right).mean(), rel=1e-4)
+    true_class_probabilities = mean[np.arange(150), prepared.train.truth]
+    assert result.scores["validation"]["log_loss"] == pytest.approx(-np.log(true_class_probabilities).mean(), rel=1e-4)
 
 
 def test_rounds_are_selected_by_outputs_for_rows_that_their_members_hold_out():
@@ -120,8 +120,8 @@ def test_rounds_are_selected_by_outputs_for_rows_that_their_members_hold_out():
     state = initial_state(prepared)
     for _ in epochs(prepared, state, lambda: False):
         pass
-    everything = Ensemble(prepared.networks, tuple(state.best)).merged()
-    rounds = out_of_fold_outputs(prepared, prepared.validation, prepared.folds, everything)
+    all_members = Ensemble(prepared.networks, tuple(state.best)).merged()
+    rounds = out_of_fold_outputs(prepared, prepared.validation, prepared.folds, all_members)
     losses = -np.log(rounds[:, np.arange(150), prepared.train.truth]).mean(axis=1)
     result = finalize(prepared, state)
     assert result.scores["validation"]["log_loss"] <= losses.min() * (1 + 1e-4)
@@ -131,12 +131,12 @@ def test_a_temperature_and_a_resumed_training_are_as_with_folds_that_are_not_rep
     config = repeating(training={"epochs": 4}, postprocess={"calibration": "temperature"})
     train(config, Watch())
     weights = folder / "run" / "weights.npz"
-    whole = weights.read_bytes()
+    uninterrupted = weights.read_bytes()
     assert load_model(str(weights)).record["config"]["model"]["members"]["repeat_folds"]
     with pytest.raises(Interrupted):
         train(config, Watch(stop_after=2))
     train(config, Watch(), resume=True)
-    assert weights.read_bytes() == whole
+    assert weights.read_bytes() == uninterrupted
 
 
 def test_there_are_no_intervals_by_repeated_folds_but_by_rows_set_apart(folder):
@@ -152,7 +152,7 @@ def test_there_are_no_intervals_by_repeated_folds_but_by_rows_set_apart(folder):
 
 
 @pytest.mark.parametrize("select", ["all", "greedy"])
-def test_check_inspect_and_doctor_know_repeated_folds(folder, select):
+def test_check_inspect_and_doctor_support_repeated_folds(folder, select):
     train(repeating({"select": select, "draw": RATES}, training={"epochs": 4}), Watch())
     for verb, target in (("check", "run/config.yaml"), ("inspect", "run/weights.npz")):
         assert "150 train in 3 folds x 3 repeats" in done(verb, target).stdout
