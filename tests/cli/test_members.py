@@ -23,20 +23,22 @@ def model(tmp_path_factory):
     return train(folder, PENGUINS, training, model=MODEL, postprocess={"calibration": "temperature"})
 
 
-def test_what_is_predicted_is_the_mean_of_the_members(model):
+def test_a_prediction_is_the_mean_over_the_members(model):
     rows = done("predict", model, DATA / "penguins.csv", "--proba").rows
     assert len(rows) == 344
-    found = np.array([[float(row[f"p_{name}"]) for name in ("Adelie", "Chinstrap", "Gentoo")] for row in rows])
-    np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
+    probabilities = np.array([[float(row[f"p_{name}"]) for name in ("Adelie", "Chinstrap", "Gentoo")] for row in rows])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-5)
     loaded = load_model(str(model))
     ensemble = loaded.ensemble
     X = np.random.default_rng(0).normal(size=(9, ensemble.first.n_in)).astype(np.float32)
-    each = [predict(network, flat, X) for network, flat in zip(ensemble.networks, ensemble.flats, strict=True)]
-    np.testing.assert_allclose(ensemble.outputs(X), np.mean(each, axis=0), rtol=1e-5)
-    assert not np.allclose(each[0], each[1], atol=1e-3)
+    member_outputs = [
+        predict(network, flat, X) for network, flat in zip(ensemble.networks, ensemble.flats, strict=True)
+    ]
+    np.testing.assert_allclose(ensemble.outputs(X), np.mean(member_outputs, axis=0), rtol=1e-5)
+    assert not np.allclose(member_outputs[0], member_outputs[1], atol=1e-3)
 
 
-def test_eval_scores_it_and_inspect_shows_its_members(model):
+def test_eval_scores_an_ensemble_and_inspect_shows_its_members(model):
     scores = done("eval", model, DATA / "penguins.csv", "--min", "accuracy=0.5", "--json").document
     assert scores["passed"] is True
     shown = done("inspect", model).stdout
@@ -52,13 +54,13 @@ def test_eval_scores_it_and_inspect_shows_its_members(model):
     }  # fmt: skip
 
 
-def test_check_says_how_many_members_and_folds_there_will_be(folder):
+def test_check_shows_the_number_of_members_and_folds(folder):
     shown = done("check", write_config(folder / "c.yaml", PENGUINS, model=MODEL)).stdout
     assert "344 train in 2 folds" in shown
     assert "4 members" in shown
 
 
-def test_training_says_so_too_and_the_history_has_the_score_of_rows_left_out(folder):
+def test_training_shows_the_number_of_members_and_the_history_has_out_of_fold_scores(folder):
     config = write_config(
         folder / "c.yaml", PENGUINS, {"epochs": 3, "early_stopping": {"at": "cycle_ends"}}, model=MODEL
     )
@@ -67,16 +69,12 @@ def test_training_says_so_too_and_the_history_has_the_score_of_rows_left_out(fol
     lines = (folder / "run/history.csv").read_text().splitlines()
     columns = lines[0].split(",")
     scored = [dict(zip(columns, line.split(","), strict=True))["validation_log_loss"] for line in lines[1:]]
-    assert [bool(text) for text in scored] == [
-        True,
-        False,
-        False,
-        True,
-    ]  # at the start, and where a constant rate rests: at the end
+    # Scored at the start and at the end, where the only cycle of a constant learning rate ends.
+    assert [bool(text) for text in scored] == [True, False, False, True]
 
 
-def test_a_score_of_an_epoch_is_called_what_it_is_and_both_counts_of_parameters_are_shown(folder):
-    """That of an epoch is expected of all members and calibrated, that of the table is of those that saw no row."""
+def test_the_score_of_an_epoch_is_named_by_its_kind_and_both_counts_of_parameters_are_shown(folder):
+    """The score of an epoch is extrapolated to all members and calibrated; the final one is out of fold."""
     members = {"members": {"count": 4, "rows": "folds", "folds": 2}, "category_embedding": {"size": 2, "above": 2}}
     calibrated = {"postprocess": {"calibration": "temperature"}}
     for model, postprocess, name in (
@@ -89,13 +87,13 @@ def test_a_score_of_an_epoch_is_called_what_it_is_and_both_counts_of_parameters_
         assert f"{name} " in shown.split("validation: loss")[1]
         saved = re.search(r"· ([\d ]+ parameters)", done("inspect", "run/weights.npz").stdout)[1]
         assert saved in shown or f"{saved.removesuffix(' parameters')} in the file)" in shown
-    assert "in the file" not in shown  # a plain network is saved as it is
+    assert "in the file" not in shown  # a plain network has no layers to merge
 
 
-def test_edges_of_bins_that_saw_the_targets_of_rows_held_out_are_said_to_be_chosen_on_them(folder):
+def test_bin_edges_fitted_on_the_targets_of_held_out_rows_are_reported_as_chosen_on_them(folder):
     bins = {"name": "piecewise_linear", "bins": 3}
-    for edges, is_said in (("target", True), ("quantile", False)):
+    for edges, is_reported in (("target", True), ("quantile", False)):
         encoding = {"encoding": bins | {"edges": edges}}
         lines = done("train", write_config(folder / "c.yaml", PENGUINS, model=MODEL, preprocess=encoding)).lines
         (chosen,) = [line for line in lines if line.startswith("* chosen on these rows: ")]
-        assert ("the bin edges" in chosen) == is_said
+        assert ("the bin edges" in chosen) == is_reported

@@ -38,7 +38,7 @@ def test_a_stratified_split_partitions_the_rows_and_keeps_every_class_in_trainin
 
 
 @given(codes=st.lists(st.integers(0, 3), min_size=2, max_size=60), seed=seeds)
-def test_held_out_are_the_first_of_each_class_in_an_order_that_is_drawn_once(codes, seed):
+def test_the_held_out_rows_are_the_first_of_each_class_in_one_random_order(codes, seed):
     codes = np.asarray(codes, np.int8)
     assume(np.bincount(codes).max() > 1)
     with pytest.MonkeyPatch.context() as patch:
@@ -46,12 +46,12 @@ def test_held_out_are_the_first_of_each_class_in_an_order_that_is_drawn_once(cod
         _, validation = split_rows(len(codes), 0.3, codes, np.random.default_rng(seed))
     order = np.random.default_rng(seed).permutation(len(codes))
     for code in range(4):
-        of_class = order[codes[order] == code]
+        class_rows = order[codes[order] == code]
         n_held_out = int(np.count_nonzero(codes[validation] == code))
-        assert sorted(of_class[:n_held_out].tolist()) == validation[codes[validation] == code].tolist()
+        assert sorted(class_rows[:n_held_out].tolist()) == validation[codes[validation] == code].tolist()
 
 
-def test_each_class_gives_its_share():
+def test_each_class_is_held_out_in_proportion():
     codes = np.repeat([0, 1, 2], [100, 50, 10])
     _, validation = split_rows(160, 0.2, codes, np.random.default_rng(0))
     assert np.bincount(codes[validation]).tolist() == [20, 10, 2]
@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another():
     assert not np.array_equal(first, other)
 
 
-def test_every_row_has_the_same_chance():
+def test_every_row_is_held_out_with_equal_probability():
     rng = np.random.default_rng(0)
     counts = np.zeros(10)
     for _ in range(2000):
@@ -72,6 +72,6 @@ def test_every_row_has_the_same_chance():
 
 
 @pytest.mark.parametrize(("n_rows", "strata"), [(0, None), (1, None), (3, np.array([0, 1, 2]))])
-def test_rows_that_cannot_be_parted_are_an_error(n_rows, strata):
+def test_rows_that_cannot_be_split_are_an_error(n_rows, strata):
     with pytest.raises(DataError, match="nothing can be held out"):
         split_rows(n_rows, 0.5, strata, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Class weights choose the labels; the probabilities are those of the rows as they are."""
+"""Class weights affect the predicted labels; probabilities are those of the unweighted rows."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,9 @@ MODELS = [
 
 
 @pytest.mark.parametrize(("k", "model", "calibration", "validation", "loss"), MODELS)
-def test_the_mean_probability_of_fresh_rows_is_the_share_of_the_class(tables, k, model, calibration, validation, loss):
+def test_the_mean_probability_of_fresh_rows_is_the_fraction_of_the_class(
+    tables, k, model, calibration, validation, loss
+):
     predictions, truth = predict_fresh(trained(k, "balanced", model, calibration, validation, loss), k)
     for code in range(k):
         share = np.mean(truth == code)
