@@ -1,6 +1,8 @@
 """Predictions from a cluster are those of one process, byte for byte."""
 
 import gzip
+import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +10,9 @@ pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
 from distributed import LocalCluster
 
+from mlpcli import machine
+from mlpcli.errors import DataError
+from mlpcli.workflows.scoring import on_cluster
 from tests.program import DATA, done, mlp
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Dask, which closes its own sockets as it likes
@@ -153,3 +158,20 @@ def test_standard_input_is_not_scored_on_a_cluster(penguins, address):
     result = mlp("eval", penguins, "-", "--cluster", address, stdin=b"species\n")
     assert result.code == 2
     assert "its workers cannot read standard input" in result.stderr
+
+
+def test_a_worker_also_reads_a_file_that_is_scored_on_one_core(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1, 2})
+    monkeypatch.setattr(machine, "_core_quota", lambda: float("inf"))
+    monkeypatch.setattr(on_cluster, "begin_file", lambda _folder: None)
+    n_cores = []
+
+    def read_columns(*_):
+        n_cores.append(machine.available_cores())
+        raise DataError("no file")
+
+    monkeypatch.setattr(on_cluster, "read_columns", read_columns)
+    setup = SimpleNamespace(folder="", model=SimpleNamespace(schemas=()), files=(), format=None, by=())
+    with pytest.raises(DataError):
+        on_cluster.predict_scored_file(setup, 0, lambda: False)
+    assert n_cores == [1]

@@ -84,6 +84,7 @@ def scored_setup(
     return ScoredSetup(model, level, files_for_workers(source), format, tuple(by), looks_for_drift, os.getcwd())
 
 
+@limited_cores(1)
 def predict_scored_file(setup: ScoredSetup, number: int, report: Callable[..., bool]) -> PredictedFile:
     """Read and predict one of the files on a worker; raises DataError as scoring it locally would."""
     begin_file(setup.folder)
@@ -102,7 +103,7 @@ def predict_scored_file(setup: ScoredSetup, number: int, report: Callable[..., b
         return PredictedFile(plain, None)
     true_values(model.target, table, rows)  # reports an invalid label here, where its line is known
     conformal = None if setup.level is None else ConformalPredictor(model, setup.level)
-    with limited_cores(1), blas_threads(1):
+    with blas_threads(1):
         return PredictedFile(plain, predict_rows(model, conformal, table, rows, setup.looks_for_drift))
 
 
