@@ -187,11 +187,11 @@ static void dense(const float *restrict x, int n_in, const float *restrict w, co
     }
     for (start = 0; start < n_out; start += DENSE_BLOCK) {
         const int first = start + DENSE_BLOCK <= n_out ? start : n_out - DENSE_BLOCK; /* the last block may overlap */
-        const float *v = w + first;
         float sums[DENSE_BLOCK];
         memcpy(sums, b + first, sizeof sums);
-        for (i = 0; i < n_in; i++, v += n_out) {
+        for (i = 0; i < n_in; i++) {
             const float xi = x[i];
+            const float *v = w + (size_t)i * (size_t)n_out + first; /* never beyond the end of the weights */
             if (xi != 0.0f)
                 for (j = 0; j < DENSE_BLOCK; j++)
                     sums[j] += xi * v[j];
