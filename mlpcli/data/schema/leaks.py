@@ -68,7 +68,13 @@ def is_linear_copy(values: Values, y: Values) -> bool:
     is_known = ~np.isnan(values) & ~np.isnan(y) & np.isfinite(values) & np.isfinite(y)
     if np.count_nonzero(is_known) < MIN_ROWS:
         return False
-    a, b = values[is_known], y[is_known]
-    a, b = a - a.mean(), b - b.mean()
+    a, b = _centered(values[is_known]), _centered(y[is_known])
     norms = np.sqrt(a @ a) * np.sqrt(b @ b)
     return bool(norms > 0 and abs(a @ b) > COPY_CORRELATION * norms)
+
+
+def _centered(values: Values) -> Values:
+    """Values without their mean, in a unit whose squares do not overflow."""
+    scaled = values / (np.abs(values).max() or 1.0)
+    centered: Values = scaled - scaled.mean()
+    return centered

@@ -96,3 +96,11 @@ def test_a_good_predictor_is_no_copy():
     assert not is_linear_copy(y + rng.normal(size=100) / 10, y)
     assert not is_linear_copy(np.ones(100), y)
     assert not is_linear_copy(y[:20], y[:20])
+
+
+@pytest.mark.parametrize("unit", [1e300, 1e-300])
+def test_numbers_whose_squares_overflow_are_compared_too(unit):
+    y = rng.normal(size=100)
+    assert is_linear_copy(unit * y, 3 * y + 1)
+    assert is_linear_copy(3 * y + 1, unit * y)
+    assert not is_linear_copy(unit * rng.normal(size=100), y)
