@@ -18,6 +18,12 @@ SMALL = (
     "airfoil", "boom-bikes", "concrete", "laser", "medical-cost", "qsar-fish-toxicity", "winequality-red",
 )  # fmt: skip
 
+# Two classes, at least 2000 training rows.
+BINARY = (
+    "hypothyroid", "chess", "spambase", "benefits", "banana", "phoneme", "ring", "flchain", "magic",
+    "magic-large", "vietnam-large", "health-insurance", "labor-large", "doctor-large",
+)  # fmt: skip
+
 # 2000 to 7000 training rows.
 MEDIUM = ("airfare", "computers", "happiness", "magic", "phoneme", "puma32h", "satimage", "spambase")
 
@@ -108,12 +114,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         },
     ),
     "smoothing": Experiment(
-        ("magic-large", "vietnam-large", "health-insurance", "labor-large", "doctor-large"),
-        {
-            "label smoothing 0.1": ("training.loss.label_smoothing=0.1",),
-            "label smoothing 0.02": ("training.loss.label_smoothing=0.02",),
-            "label smoothing 0": ("training.loss.label_smoothing=0",),
-        },
+        BINARY,
+        {f"label smoothing {value}": (f"training.loss.label_smoothing={value}",) for value in (0.1, 0.02)},
     ),
     # The only ones of these tables in which `mlp init` finds numbers that act as levels.
     "levels": Experiment(("vietnam-large", "computers"), {"numbers": ("data.columns={}",), "levels": ()}),

@@ -264,8 +264,9 @@ def _max_levels(summary: TableSummary) -> str:
 
 
 def _smoothed(summary: TableSummary) -> str:
-    """The loss with label smoothing: little on large tables, which need less regularization (docs/quality.md)."""
-    return f"{{name: {_LOSSES[summary.task]}, label_smoothing: {0.02 if summary.is_large else 0.1}}}"
+    """The loss with label smoothing: little for two classes of many rows (docs/quality.md)."""
+    is_little = summary.n_classes == 2 and summary.n_rows >= MANY_ROWS
+    return f"{{name: {_LOSSES[summary.task]}, label_smoothing: {0.02 if is_little else 0.1}}}"
 
 
 def _class_weights(summary: TableSummary) -> list[tuple[str, str]]:

@@ -194,3 +194,18 @@ def test_views_alternate_only_where_numbers_have_many_values():
         config = config_from_text(text_of(choose_recipe("strong", summary), summary), "t.yaml").config
         assert config.model.members.views == expected
         assert (config.model.numeric_embedding is not None) == bool(n_continuous)
+
+
+@pytest.mark.parametrize("n_rows", [300, 3000, 30_000])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_labels_are_smoothed_little_only_where_two_classes_have_many_rows(n_rows, n_classes):
+    summary = TableSummary("classification", n_rows, n_classes)
+    smoothing = 0.02 if n_classes == 2 and n_rows >= 2000 else 0.1
+    assert f"label_smoothing: {smoothing}}}" in text_of(choose_recipe("strong", summary), summary)
+
+
+@pytest.mark.parametrize("name", ["best", "strong", "fast"])
+def test_every_level_of_a_column_of_codes_has_an_input(name):
+    for n_codes, is_written in ((0, False), (90, False), (250, True)):
+        summary = TableSummary("regression", 20_000, n_codes=n_codes)
+        assert ("max_levels: 250" in text_of(choose_recipe(name, summary), summary)) == is_written
