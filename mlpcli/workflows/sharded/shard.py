@@ -86,7 +86,7 @@ class TrainingShard:
     def make_inputs(
         self, split: str, preprocessor: Preprocessor, rows: Rows, dtype: str, format: TableFormat,
         names: tuple[str, ...],
-    ) -> TransformCounts:  # fmt: skip  # fmt: skip
+    ) -> TransformCounts:  # fmt: skip
         """Transform rows to the inputs of a split, and store them; returns the counts of the transformation."""
         table = self._cast(preprocessor.schemas, format, names)
         self._inputs[split], counts = transform_rows(self._loaded, preprocessor, table, rows, dtype)
