@@ -114,7 +114,7 @@ def test_the_probability_of_the_answered_class_is_explained_or_of_the_one_that_i
     model = mlpcli.load(str(penguins))
     frame = pd.read_csv(PENGUINS)
     chances = model.predict_proba(frame)
-    assert [line["answer"] for line in lines] == model.predict(frame).tolist()
+    assert [line["prediction"] for line in lines] == model.predict(frame).tolist()
     assert [line["explained"] for line in lines] == [model.classes[i] for i in chances.argmax(axis=1)]
     assert [line["value"] for line in lines] == pytest.approx(chances.max(axis=1).tolist(), abs=1e-6)
     for line in lines:

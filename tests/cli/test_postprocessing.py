@@ -50,15 +50,15 @@ def test_what_was_fitted_is_shown_after_the_training_and_by_inspect(folder, rare
         .removesuffix("; such scores are optimistic. Probabilities are calibrated")
         .replace(", ", " · ")
     )
-    assert f"answers   {shown}" in inspected
+    assert f"predictions  {shown}" in inspected
 
 
 def test_clamped_and_bent_amounts_are_shown_and_predicted(folder):
     data = {"train": str(DATA / "diabetes.csv"), "target": "progression"}
     weights = train(folder, data, preprocess={"target": "log"}, postprocess={"clamp": True})
     y = np.loadtxt(DATA / "diabetes.csv", delimiter=",", skiprows=1, usecols=10)
-    (line,) = [line for line in done("inspect", weights).lines if line.startswith("answers")]
-    assert line.startswith("answers   log · clamped to ")
+    (line,) = [line for line in done("inspect", weights).lines if line.startswith("predictions")]
+    assert line.startswith("predictions  log · clamped to ")
     clamp = done("inspect", weights, "--json").document["clamp"]
     amounts = np.array([float(row["progression"]) for row in done("predict", weights, DATA / "diabetes.csv").rows])
     assert y.min() <= clamp["low"][0] <= amounts.min()
@@ -66,7 +66,7 @@ def test_clamped_and_bent_amounts_are_shown_and_predicted(folder):
 
 
 def test_a_model_without_postprocessing_says_nothing_of_it(iris):
-    assert not [line for line in done("inspect", iris).lines if line.startswith("answers")]
+    assert not [line for line in done("inspect", iris).lines if line.startswith("predictions")]
     document = done("inspect", iris, "--json").document
     assert (document["temperature"], document["threshold"]) == (None, None)
 

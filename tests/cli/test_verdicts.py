@@ -33,7 +33,7 @@ def test_every_score_but_those_without_one_has_an_interval(penguins):
     share = document["scores"]["accuracy"]
     assert document["intervals"]["accuracy"]["low"] == pytest.approx(wilson(share, 344, 1.959964).low, abs=1e-6)
     (reason,) = [ends.pop("reason") for ends in document["intervals"].values() if "reason" in ends]
-    assert re.fullmatch(r"too few wrong answers \(\d of 344 rows, needs 3\)", reason)
+    assert re.fullmatch(r"too few wrong predictions \(\d of 344 rows, needs 3\)", reason)
     assert document["intervals"].pop("log_loss") == {"low": None, "high": None}
     for key, ends in document["intervals"].items():
         assert ends["low"] <= document["scores"][key] <= ends["high"], key
@@ -210,7 +210,7 @@ def test_markdown_is_the_answer_as_tables(penguins):
     assert any(line.startswith("| `accuracy` | ") for line in ended.lines)
     assert any(line.startswith("| `island = Dream` | 124 | ") for line in ended.lines)
     for line in ended.lines:
-        assert not line or line.startswith(("#", "|", "344", "no interval of `log_loss`: too few wrong answers"))
+        assert not line or line.startswith(("#", "|", "344", "no interval of `log_loss`: too few wrong predictions"))
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`", "``a", "", "|", " "])
@@ -293,9 +293,9 @@ def test_a_gate_that_fails_for_want_of_an_interval_says_why(penguins, folder):
         failed = mlp("eval", penguins, PENGUINS, *gate, "--json")
         assert failed.code == 1
         (judged,) = failed.document["gates"]
-        assert (judged["score"], judged["passed"], judged["reason"][:21]) == (None, False, "too few wrong answers")
+        assert (judged["score"], judged["passed"], judged["reason"][:25]) == (None, False, "too few wrong predictions")
     failed = mlp("eval", penguins, PENGUINS, *gate, "--junit", folder / "v.xml")
-    assert "gate log_loss.low >= 0: there is no interval: too few wrong answers" in failed.stderr
+    assert "gate log_loss.low >= 0: there is no interval: too few wrong predictions" in failed.stderr
     assert "needs 3)" in (folder / "v.xml").read_text()
     (folder / "one.csv").write_text("".join(PENGUINS.read_text().splitlines(keepends=True)[:2]))
     assert "roc_auc itself is not defined for these rows" in mlp(

@@ -181,5 +181,5 @@ def test_few_errors_of_both_predictions_give_no_verdict_but_those_of_one_do():
     sharp = np.eye(2)[y] * 0.9 + 0.05
     (of_good,) = compare_scores(truth, Prediction(good), Prediction(sharp), ["log_loss"], 0.95, {})
     (of_bad,) = compare_scores(truth, Prediction(good), Prediction(bad), ["log_loss"], 0.95, {})
-    assert (of_good.verdict, of_good.reason) == ("undecided", "too few wrong answers (0 of 200 rows, needs 3)")
+    assert (of_good.verdict, of_good.reason) == ("undecided", "too few wrong predictions (0 of 200 rows, needs 3)")
     assert (of_bad.verdict, of_bad.reason) == ("worse", "")

@@ -309,7 +309,7 @@ def test_two_wrong_predictions_have_no_interval_of_log_loss_and_three_have():
         some = p.copy()
         some[:n_wrong] = some[:n_wrong, ::-1]
         reasons.append(intervals("classification", y, some, ("a", "b"))["log_loss"].reason)
-    assert reasons == ["too few wrong answers (2 of 100 rows, needs 3)", ""]
+    assert reasons == ["too few wrong predictions (2 of 100 rows, needs 3)", ""]
 
 
 def coverage(draw, key, true_value, n_rows, repeats=200):

@@ -194,7 +194,7 @@ def dependence_json(result: "DependenceResult") -> dict[str, Any]:
     return {
         "n_rows": result.n_rows,
         "n_sampled": result.n_sampled,
-        "answers": result.output_names,
+        "outputs": result.output_names,
         "columns": [
             {
                 "column": dependence.column,
@@ -239,7 +239,7 @@ def _length(importance: "Importance", largest: float) -> int:
 def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
     """Write a line of CSV or JSON for each row."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    heading = ["row", "answer", "explained", "value", "typical", *(f"by_{name}" for name in columns)]
+    heading = ["row", "prediction", "explained", "value", "typical", *(f"by_{name}" for name in columns)]
     if not is_json:
         writer.writerow(heading)
     for row in rows:
@@ -247,7 +247,7 @@ def _write_rows(columns: tuple[str, ...], rows: Any, is_json: bool) -> None:
         if is_json:
             contributions = dict(zip(columns, row.contributions, strict=True))
             record = {
-                "row": row.row, "answer": prediction, "explained": row.explained, "value": row.value,
+                "row": row.row, "prediction": prediction, "explained": row.explained, "value": row.value,
                 "typical": row.baseline, "by": contributions,
             }  # fmt: skip
             sys.stdout.write(dumps(plain(record), allow_nan=False, default=str) + "\n")

@@ -87,7 +87,7 @@ def _output_facts(model: "Model") -> Facts:
     if target.kind == "classes":
         facts.append(("classes", format_list(target.labels, 20)))
     if postprocessing := describe_postprocessing(model):
-        facts.append(("answers", postprocessing))
+        facts.append(("predictions", postprocessing))
     if model.weight_column:
         facts.append(("weights", f"sample weights in column {model.weight_column}"))
     return Facts(facts)

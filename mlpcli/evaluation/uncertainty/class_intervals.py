@@ -93,7 +93,7 @@ def few_errors_reason(sample: ClassSample, metric: Metric) -> str:
     """Why there are too few wrong predictions: one more would change the score much; "" for a ranking metric."""
     if metric.name in RANKED or sample.n_wrong >= MIN_WRONG:
         return ""
-    return f"too few wrong answers ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {MIN_WRONG})"
+    return f"too few wrong predictions ({sample.n_wrong:.0f} of {sample.n_rows:.0f} rows, needs {MIN_WRONG})"
 
 
 def scarce_classes_reason(sample: ClassSample, metric: Metric) -> str:

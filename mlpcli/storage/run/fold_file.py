@@ -63,7 +63,7 @@ def encode_fold(record: FoldRecord) -> bytes:
         "fold", FORMATS["fold"], record.number, record.n_train, record.n_validation, record.epochs, record.best_epoch,
         record.stop_reason, record.scores, record.constant, record.labels, record.seconds,
     )  # fmt: skip
-    arrays: dict[str, NDArray[Any]] = {"rows": record.rows, "answers": record.predictions}
+    arrays: dict[str, NDArray[Any]] = {"rows": record.rows, "predictions": record.predictions}
     if record.threshold is not None:
         arrays["threshold"] = record.threshold
     return encode_npz(arrays, to_plain(header))
@@ -73,7 +73,11 @@ def load_fold(path: str) -> FoldRecord:
     """Read a fold file; raises ModelFileError for a damaged file or one of another kind."""
     plain, arrays = read_npz(path, "fold")
     header = from_plain(_Header, plain, path)
-    rows, predictions, threshold = arrays.pop("rows", None), arrays.pop("answers", None), arrays.pop("threshold", None)
+    rows, predictions, threshold = (
+        arrays.pop("rows", None),
+        arrays.pop("predictions", None),
+        arrays.pop("threshold", None),
+    )
     is_consistent = (
         rows is not None
         and predictions is not None

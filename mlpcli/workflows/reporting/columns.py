@@ -107,7 +107,7 @@ def _dependence(model: Model, rows: Detailed, columns: Sequence[str]) -> list[Se
             dependences.append(Dependence(name, texts, numbers, dependence.mean))
     if not dependences:
         return []
-    what = "answer" if model.target.task == "regression" else "probability"
+    what = "prediction" if model.target.task == "regression" else "probability"
     return [dependence_section(dependences, prediction_names(model.target), what, len(X))]
 
 
