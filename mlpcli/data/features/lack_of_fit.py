@@ -28,6 +28,8 @@ def lack_of_fit(values: Values, targets: NDArray[Any]) -> float:
     an effect of their own. `values` (n_rows,) without missing ones; `targets` are class codes (n_rows,), of which each
     class counts as a 0/1 target, or numbers (n_rows, n_targets).
     """
+    if targets.ndim == 2:
+        targets = targets - targets.mean(axis=0)  # else the ridge would shrink the mean, too
     distinct, codes = np.unique(values, return_inverse=True)
     halves = np.random.default_rng(SEED).integers(2, size=len(values))
     counts, sums = _totals(halves * len(distinct) + codes, 2 * len(distinct), targets)
