@@ -1,6 +1,6 @@
 """Lack of fit: whether the values of a numeric column act as category levels, each with an effect of its own.
 
-The codes of districts or products, and amounts of which some are special, have means of the target that jump from one
+The codes of districts or products, and numbers with a few special values, have means of the target that jump from one
 value to the next. No smooth function of the number follows them; one-hot levels do.
 """
 
