@@ -44,9 +44,9 @@ class FittedPreprocessing:
         notes = []
         if self.rank_error:
             notes.append(
-                "a numeric column does not fit into memory here: medians, quantiles and bins are those of a sketch, and "
-                f"miss their rank by {self.rank_error:.2g} of the rows at most; means, deviations, extremes and levels "
-                "are exact."
+                "a numeric column does not fit into memory here: medians, quantiles and bins are those of a sketch, "
+                f"and miss their rank by {self.rank_error:.2g} of the rows at most; means, deviations, extremes and "
+                "levels are exact."
             )
         excluded = [excluded_columns(self.preprocessor, network) for network in self.networks]
         if unused := [name for name in excluded[0] if all(name in names for names in excluded)]:
