@@ -21,7 +21,7 @@ from benchmarks.quality.standings import (
 )
 
 Run = Mapping[str, Any]
-COLUMNS = {"accuracy": "accuracy", "log_loss": "log loss", "ece": "ECE", "rmse": "RMSE"}
+COLUMNS = {"accuracy": "accuracy", "log_loss": "log loss", "roc_auc": "AUC", "ece": "ECE", "rmse": "RMSE"}
 NAMED = ("numpy", "pandas", "numba", "scikit-learn", "lightgbm", "xgboost", "catboost", "torch", "pytabkit")
 PAGE = """\
 # How good
@@ -42,11 +42,14 @@ def standings(runs: Sequence[Run], contestants: Sequence[str], against: str) -> 
     contestants, absent = _present(runs, contestants)
     if not contestants:
         return "Nothing measured yet."
-    against = against if against in contestants else contestants[0]
-    errors, left_out = complete(field_errors(runs), contestants)
-    parts = [_overall(runs, errors, contestants, against)] if errors else []
-    parts += _remarks(absent, left_out)
     datasets = dict.fromkeys(run["dataset"] for run in runs)
+    most = max(len(_datasets_of(runs, name)) for name in contestants)
+    ranked = [name for name in contestants if len(_datasets_of(runs, name)) >= most / 2]
+    against = against if against in ranked else ranked[0]
+    errors, left_out = complete(field_errors(runs), ranked)
+    of_ranked = [run for run in runs if run["contestant"] in ranked]
+    parts = [_overall(of_ranked, errors, ranked, against)] if errors else []
+    parts += _remarks(absent, left_out, [name for name in contestants if name not in ranked])
     parts += [_dataset([run for run in runs if run["dataset"] == name], contestants) for name in datasets]
     return "\n\n".join(parts)
 
@@ -134,9 +137,18 @@ def _present(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[str], list
     return [name for name in names if name in known], [name for name in names if name not in known]
 
 
-def _remarks(absent: Sequence[str], left_out: Sequence[str]) -> list[str]:
+def _datasets_of(runs: Sequence[Run], name: str) -> set[str]:
+    """The datasets on which a contestant was measured."""
+    return {run["dataset"] for run in runs if run["contestant"] == name}
+
+
+def _remarks(absent: Sequence[str], left_out: Sequence[str], partial: Sequence[str] = ()) -> list[str]:
     """What is not in the averages, and why."""
-    remarks = {"Not measured": absent, "Not in the averages, because not all contestants were measured there": left_out}
+    remarks = {
+        "Not measured": absent,
+        "Not in the averages, because measured on less than half of the datasets": partial,
+        "Not in the averages, because not all contestants were measured there": left_out,
+    }
     return [f"{remark}: {', '.join(names)}." for remark, names in remarks.items() if names]
 
 

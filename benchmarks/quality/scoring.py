@@ -1,4 +1,4 @@
-"""What the answers on the test rows are worth; one judge for all contestants, NumPy only."""
+"""The scores of predictions on the test rows, by the same functions for all contestants."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 LEAST_PROBABILITY = 1e-15
 BINS = 15
@@ -33,7 +34,10 @@ def read_truth(file: Path, target: str, task: str) -> NDArray[np.str_] | Numbers
 
 
 def score(truth: NDArray[np.str_] | Numbers, answers: Answers) -> dict[str, float]:
-    """`rmse`, or `accuracy`, `log_loss` and `ece`. Raises ValueError when an answer is missing or not finite."""
+    """`rmse`, or `accuracy`, `log_loss`, `roc_auc` and `ece`.
+
+    `roc_auc` is left out if all of `truth` is one class. Raises ValueError if a prediction is missing or not finite.
+    """
     if not isinstance(answers, Classes):
         if answers.shape != truth.shape or not np.isfinite(answers).all():
             raise ValueError("a number for each row is needed")
@@ -44,6 +48,7 @@ def score(truth: NDArray[np.str_] | Numbers, answers: Answers) -> dict[str, floa
     return {
         "accuracy": float((answers.labels == truth).mean()),
         "log_loss": log_loss(truth.astype(str), classes, probabilities),
+        **roc_auc(truth.astype(str), classes, probabilities),
         "ece": expected_calibration_error(classes[probabilities.argmax(axis=1)] == truth, probabilities.max(axis=1)),
     }
 
@@ -53,6 +58,16 @@ def log_loss(truth: NDArray[np.str_], classes: NDArray[np.str_], probabilities: 
     shares = probabilities / probabilities.sum(axis=1, keepdims=True)
     true = (shares * (truth[:, None] == classes[None, :])).sum(axis=1)
     return float(-np.log(np.clip(true, LEAST_PROBABILITY, 1.0)).mean())
+
+
+def roc_auc(truth: NDArray[np.str_], classes: NDArray[np.str_], probabilities: NDArray[np.float64]) -> dict[str, float]:
+    """`roc_auc`: that of each class against the others, averaged over the classes that occur in `truth`.
+
+    For two classes both have the same. Nothing if all of `truth` is one class, because it is undefined then.
+    """
+    present = [index for index, name in enumerate(classes) if 0 < (truth == name).sum() < len(truth)]
+    areas = [roc_auc_score(truth == classes[index], probabilities[:, index]) for index in present]
+    return {"roc_auc": float(np.mean(areas))} if areas else {}
 
 
 def expected_calibration_error(right: NDArray[np.bool_], confidence: NDArray[np.float64]) -> float:

@@ -18,6 +18,17 @@ def test_the_tables_name_the_first_first_and_say_what_is_not_there():
     assert "not all contestants were measured there: boats." in tables
 
 
+def test_a_contestant_that_takes_few_datasets_is_not_ranked_and_leaves_the_others_theirs():
+    datasets = ["houses", "boats", "cars"]
+    runs = [run(name, error, one) for name, error in (("a", 2.0), ("b", 1.0)) for one in datasets]
+    tables = standings([*runs, run("slow", 0.5)], ["a", "b", "slow"], "a")
+    overall, each = tables.split("**houses**")
+    assert "Over 3 datasets" in overall
+    assert "measured on less than half of the datasets: slow." in overall
+    assert "| slow " not in overall
+    assert "| slow " in each
+
+
 def test_a_part_that_helps_stands_above_one_that_does_harm():
     runs = [run("strong", 2.0), run("strong without good", 3.0), run("strong without bad", 1.0)]
     table = ablation(runs, "strong", ["strong without bad", "strong without good"])

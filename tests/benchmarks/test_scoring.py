@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss as reference
+from sklearn.metrics import roc_auc_score
 
 from benchmarks.quality.scoring import Classes, read_truth, score
 
@@ -14,6 +15,14 @@ def test_classes_are_judged_by_their_labels_and_probabilities():
     assert found["accuracy"] == 1.0  # a threshold of its own may decide otherwise than the top probability
     assert found["log_loss"] == pytest.approx(reference(truth, probabilities))
     assert found["ece"] == pytest.approx((0.1 + 0.4 + 0.7 + 0.2) / 4)
+
+
+def test_the_area_under_the_curve_is_averaged_over_the_classes_that_occur():
+    truth = np.array(["a", "b", "c", "a", "b", "c"])
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 6)
+    found = score(truth, Classes(truth, np.array(["a", "b", "c"]), probabilities))
+    assert found["roc_auc"] == pytest.approx(roc_auc_score(truth, probabilities, multi_class="ovr"))
+    assert "roc_auc" not in score(truth[:1], Classes(truth[:1], np.array(["a", "b", "c"]), probabilities[:1]))
 
 
 def test_answers_that_are_right_as_often_as_they_say_are_calibrated():
