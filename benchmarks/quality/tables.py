@@ -170,10 +170,15 @@ SOURCES: dict[str, Source] = {
     **{
         name.replace("_", "-"): numbers(common, f"regression.{name}")
         for name in (
-            "airfoil", "boom_bikes", "ccpp", "compactiv", "concrete", "laser", "medical_cost", "puma32h", "wizmir",
-            "qsar_fish_toxicity", "winequality_red",
+            "airfoil", "boom_bikes", "ccpp", "compactiv", "concrete", "laser", "medical_cost", "mortgage", "plastic",
+            "puma32h", "qsar_aquatic_toxicity", "qsar_fish_toxicity", "treasury", "wankara", "winequality_red", "wizmir",
         )
     },
+    "auto-mpg": numbers(common, "regression.autoMPG6"),
+    "baseball-salary": numbers(common, "regression.baseball"),
+    "real-estate": numbers(common, "regression.real_estate_valuation"),
+    "belgian-wages": numbers(rdata, "Bwages", "wage"),
+    "housing": numbers(rdata, "Housing", "price"),
     "computers": numbers(rdata, "Computers", "price"),
     "budget-food": numbers(rdata, "BudgetFood", "wfood", most=10_000),
     "medical-expenses": numbers(rdata, "MedExp", "med"),
