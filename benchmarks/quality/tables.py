@@ -171,7 +171,8 @@ SOURCES: dict[str, Source] = {
         name.replace("_", "-"): numbers(common, f"regression.{name}")
         for name in (
             "airfoil", "boom_bikes", "ccpp", "compactiv", "concrete", "laser", "medical_cost", "mortgage", "plastic",
-            "puma32h", "qsar_aquatic_toxicity", "qsar_fish_toxicity", "treasury", "wankara", "winequality_red", "wizmir",
+            "puma32h", "qsar_aquatic_toxicity", "qsar_fish_toxicity", "treasury", "wankara", "winequality_red",
+            "wizmir",
         )
     },
     "auto-mpg": numbers(common, "regression.autoMPG6"),
