@@ -230,7 +230,8 @@ def _calibration(run: ExaminedRun) -> Sequence[Finding] | str:
         if isinstance(loss, AbsoluteError):
             below = (truth <= predictions).sum(axis=0)
             return [finding for i, name in each for finding in off_quantile(name, 0.5, below[i], len(truth), split)]
-        if not isinstance(loss, SquaredError) or run.key("preprocess.target") in ("log", "quantile"):
+        is_shifted = target.transform in ("log", "quantile") and not run.key("postprocess.bias_correction")
+        if not isinstance(loss, SquaredError) or is_shifted:
             return "the loss does not fit the mean"
         return [finding for i, name in each for finding in biased(name, (predictions - truth)[:, i], split)]
     probabilities, codes = predictions, truth

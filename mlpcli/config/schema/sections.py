@@ -149,6 +149,14 @@ class PostprocessConfig:
         ),
     ] = None
     clamp: Annotated[bool, Setting("Clip regression predictions to the range of the training targets.")] = False
+    bias_correction: Annotated[
+        bool,
+        Setting(
+            "Correct the mean of a log or quantile target: its network predicts the mean of the transformed target, "
+            "of which the inverse is not the mean. A constant added to the outputs makes the mean prediction of the "
+            "validation rows that of their targets (smearing, Duan 1983)."
+        ),
+    ] = False
 
 
 @options

@@ -19,6 +19,7 @@ SELECTION_KEYS = {
     "members": "model.members.select",
     "temperature": "postprocess.calibration",
     "threshold": "postprocess.threshold",
+    "bias correction": "postprocess.bias_correction",
 }
 
 
@@ -39,6 +40,7 @@ def chosen_on_validation(loaded: LoadedConfig) -> tuple[str, ...]:
         "members": config.model.members.select == "greedy",
         "temperature": config.postprocess.calibration == "temperature",
         "threshold": isinstance(config.postprocess.threshold, str),
+        "bias correction": config.postprocess.bias_correction,
     }
     return tuple(choice for choice in SELECTION_KEYS if is_chosen[choice])
 

@@ -9,7 +9,12 @@ from mlpcli.config.loading import LoadedConfig
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, State, Target, Values
 from mlpcli.evaluation.metrics.registry import METRICS
 from mlpcli.evaluation.metrics.scores import explain_unknown_metric, find_metric, metric_names
-from mlpcli.workflows.preparing.resolution import has_validation
+from mlpcli.workflows.preparing.resolution import (
+    estimates_means,
+    has_validation,
+    resolve_loss,
+    resolve_output_activation,
+)
 
 
 def configured_state(
@@ -49,6 +54,8 @@ def _check(loaded: LoadedConfig, target: Target) -> None:
     has_classes = not isinstance(target, NumberTarget)
     if options.clamp and has_classes:
         raise loaded.error("postprocess.clamp", f"applies to regression only; the task is {task}. Leave it out.")
+    if options.bias_correction:
+        _check_bias_correction(loaded, target)
     for key, is_asked in (("calibration", options.calibration != "none"), ("threshold", options.threshold is not None)):
         if is_asked and not has_classes:
             raise loaded.error(f"postprocess.{key}", f"applies to probabilities; the task is {task}. Leave it out.")
@@ -66,6 +73,17 @@ def _check(loaded: LoadedConfig, target: Target) -> None:
         allowed = threshold_metrics(target)
         if options.threshold not in allowed:
             raise loaded.error("postprocess.threshold", explain_unknown_metric(options.threshold, allowed))
+
+
+def _check_bias_correction(loaded: LoadedConfig, target: Target) -> None:
+    """Raise ConfigError if there is no bias to correct, or nothing to estimate it from."""
+    key, loss = "postprocess.bias_correction", resolve_loss(loaded, target.task)
+    if not isinstance(target, NumberTarget) or target.transform not in ("log", "quantile"):
+        raise loaded.error(key, "applies to preprocess.target: log and quantile. Leave it out.")
+    if not estimates_means(loss) or resolve_output_activation(loaded, loss) != "identity":
+        raise loaded.error(key, "needs loss: squared_error and output_activation: identity. Leave it out.")
+    if not has_validation(loaded):
+        raise loaded.error(key, "is fitted on validation rows: set data.validation, or leave it out.")
 
 
 def threshold_metrics(target: Target) -> list[str]:

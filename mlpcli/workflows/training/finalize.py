@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.targets.target import decode_outputs
+from mlpcli.data.targets.target import NumberTarget, decode_outputs
 from mlpcli.evaluation.gates import GateResult, evaluate_gates, make_gates
 from mlpcli.evaluation.uncertainty.intervals import DEFAULT_OPTIONS
 from mlpcli.model import Model
@@ -28,7 +28,7 @@ from mlpcli.workflows.sharded.inputs import sharded_inputs
 from mlpcli.workflows.training.conformity_scores import conformity_scores, make_conformal_predictor, predicted_quantile
 from mlpcli.workflows.training.fitting import make_criterion, stop_reason
 from mlpcli.workflows.training.member_selection import average_rounds, out_of_fold_outputs, select_members
-from mlpcli.workflows.training.postprocessing import fitted_state, is_fitted
+from mlpcli.workflows.training.postprocessing import fit_bias_correction, fitted_state, is_fitted
 from mlpcli.workflows.training.recording.sittings import current_sitting, training_record
 
 Scores = dict[str, dict[str, float]]
@@ -121,10 +121,11 @@ def finalize(
 
 
 def _fit_postprocessing(prepared: Prepared, ensemble: Ensemble) -> Prepared:
-    """Fit temperature and threshold on the validation rows, into the target state; may scale weights in place.
+    """Fit the options of `postprocess` on the validation rows, into the target state; may change weights in place.
 
-    With folds, the temperature divides the logits of each member before the members are averaged: it is merged into
-    the weights of their last layers, as class weights are into the biases.
+    A bias correction is added to the biases of the last layers. With folds, the temperature divides the logits of each
+    member before the members are averaged: it is merged into the weights of their last layers, as class weights are
+    into the biases.
     """
     network = ensemble.first
     normalizes_outputs = network.output == "sigmoid" and prepared.target.task == "classification" and network.n_out > 1
@@ -144,6 +145,11 @@ def _fit_postprocessing(prepared: Prepared, ensemble: Ensemble) -> Prepared:
         options = replace(options, calibration="none")
     outputs = _outputs(prepared, validation, ensemble)
     target, state = prepared.target, prepared.target_state
+    if options.bias_correction and isinstance(target, NumberTarget):
+        shift = fit_bias_correction(target, state, outputs.astype(np.float64), validation.truth, validation.weights)
+        for member_network, flat in zip(ensemble.networks, ensemble.flats, strict=True):
+            shift_logits(member_network, flat, shift)
+        return prepared
     return replace(
         prepared, target_state=fitted_state(options, target, state, outputs, validation.truth, validation.weights)
     )
