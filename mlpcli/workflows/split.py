@@ -14,7 +14,7 @@ from mlpcli.data.reading.sources import FileStats, find_sources, refuse_changed_
 from mlpcli.data.row_hashes import hash_positions, row_hashes
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import as_category, cast_table
-from mlpcli.data.schema.findings import raise_faults
+from mlpcli.data.schema.findings import findings_of_key, raise_faults
 from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.split import split_rows
 from mlpcli.data.split_by_key import EXCLUDED, SplitKeys, group_codes, split_by_keys
@@ -165,7 +165,7 @@ def _read_keys(request: SplitRequest) -> Table:
     for name in names:
         schema, column_findings = infer_schema(table, name)
         schemas.append(as_category(schema) if name in keys else schema)
-        findings += [] if name in keys else column_findings
+        findings += findings_of_key(schema, column_findings) if name in keys else column_findings
     raise_faults(findings)
     return table.with_columns({**table.columns, **cast_table(table, schemas).columns})
 

@@ -91,6 +91,17 @@ def test_two_spellings_of_the_number_of_a_fold_are_noted(folder):
     assert "column fold: '1.1' and '1.10' are the same number, and one fold" in prepare(loaded(data)).notes
 
 
+@pytest.mark.parametrize("validation", [{"column": "key", "equals": 0}, {"group": "key"}, {"hash": "key"}])
+@pytest.mark.parametrize("stray", ["ERROR", "#VALUE!", "2023-02-30"])
+def test_a_stray_cell_among_folds_groups_or_ids_is_an_error_with_its_location(folder, validation, stray):
+    rows = [(i * 3 % 17, stray if i == 150 else i % 25, "ab"[i % 2]) for i in range(300)]
+    write_csv(folder / "t.csv", ["x", "key", "y"], rows)
+    data = {"train": "t.csv", "target": "y", "validation": validation}
+    with pytest.raises(DataError, match=rf"^t\.csv:152: column key: '{stray}' is not a number"):
+        prepare(loaded(data))
+    prepare(loaded({**data, "columns": {"key": "category"}}))
+
+
 @pytest.mark.parametrize("validation", [None, 0, 0.0])
 def test_without_validation_every_row_trains(validation):
     prepared = prepare(loaded({**IRIS, "validation": validation}))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.schema.spelling import (
     BOOLEAN_WORDS,
+    LONGEST_NUMBER,
     PLAIN,
     NumberFormat,
     boolean_pairs,
@@ -107,6 +108,16 @@ def labels_differing_in_case(labels: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
+def lookalike_labels(labels: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of distinct labels, ignoring case, that look the same or differ in leading zeros only; sorted."""
+    groups: dict[str, dict[str, str]] = {}
+    for label in sorted(map(canonical, labels)):
+        visible = _visual_form(label)
+        key = str(int(visible)) if visible.isdecimal() and len(visible) <= LONGEST_NUMBER else visible
+        groups.setdefault(key, {}).setdefault(label.casefold(), label)
+    return [tuple(group.values()) for group in groups.values() if len(group) > 1]
+
+
 def quote_with_difference(text: str, candidates: Sequence[str]) -> str:
     """The text in quotes; if it only looks like one of `candidates`, with the code points that differ."""
     lookalike = (
@@ -122,6 +133,12 @@ def quote_with_difference(text: str, candidates: Sequence[str]) -> str:
     missing = "" if added else "".join(lookalike[start:end] for start, end, _, _ in changes)
     code_points = ", ".join(f"U+{ord(char):04X}" for char in added + missing)
     return f"{text!r} ({'without ' if missing else ''}{code_points})" if code_points else repr(text)
+
+
+def join_spellings(labels: Sequence[str]) -> str:
+    """Labels that look alike, quoted, with the code points that differ from the first one."""
+    first, *others = labels
+    return ", ".join([repr(first), *(quote_with_difference(label, [first]) for label in others)])
 
 
 def name_hint(name: str, candidates: Sequence[str]) -> str:

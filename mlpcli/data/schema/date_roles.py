@@ -11,6 +11,7 @@ from mlpcli.data.schema.date_patterns import is_year_first
 from mlpcli.data.schema.dates import (
     best_date_format,
     find_date_formats,
+    has_half_day,
     has_two_digit_year,
     has_zone,
     looks_like_date,
@@ -113,4 +114,6 @@ def _notes(name: str, formats: Sequence[str], texts: Sequence[str]) -> list[Find
         notes.append(f"column {name}: years of two digits: 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068")
     if len({has_zone(text) for text in texts}) > 1:
         notes.append(f"column {name}: some times have a zone, the others are read as UTC")
+    if len({has_half_day(text) for text in texts if ":" in text}) > 1:
+        notes.append(f"column {name}: some times have AM or PM, the others are read as times of 24 hours")
     return [Finding(name, note, is_fault=False) for note in notes]

@@ -20,6 +20,7 @@ Series: TypeAlias = "pd.Series[Any]"
 # Format prefixes excluded by an order of day and month; dates with points are always day first.
 _OTHER_ORDER = {"day_first": ("MM/DD", "MM-DD"), "month_first": ("DD/MM", "DD-MM-")}
 
+_HALF_DAY = re.compile(r"\d[\s\u202f]*[AP]M", FLAGS)
 _ZONE = re.compile(r":.*(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$", FLAGS)
 _DAY = 86_400_000_000  # microseconds
 # Texts that are parsed first, before all of them; texts that are sampled to exclude formats.
@@ -88,6 +89,11 @@ def has_two_digit_year(format: str) -> bool:
 def has_zone(text: str) -> bool:
     """Whether a time has a zone."""
     return _ZONE.search(text) is not None
+
+
+def has_half_day(text: str) -> bool:
+    """Whether a time has AM or PM."""
+    return _HALF_DAY.search(text) is not None
 
 
 def parse_dates(texts: Sequence[str], format: str) -> Values:

@@ -39,6 +39,12 @@ class Finding:
         return [Finding(self.column, f"column {self.column}: {self.doubt}", is_fault=False)] if self.doubt else []
 
 
+def findings_of_key(schema: ColumnSchema, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that remain if a column is read as folds, groups or ids: cells that are not what the others are."""
+    has_strays = schema.role in ("number", "date")
+    return [finding for finding in findings if finding.is_of_labels or (finding.is_fault and has_strays)]
+
+
 def raise_faults(findings: Iterable[Finding], limit: int | None = None) -> None:
     """Raise DataError if there are faults, with the location and remedy of at most `limit` of them."""
     findings = tuple(findings)

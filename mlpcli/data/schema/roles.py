@@ -5,6 +5,7 @@ two words for no and yes; otherwise categories. A few unparsable cells among num
 formatted numbers ($2,212.04), which would make useless categories: the user says what they are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +13,18 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import format_yaml, join_names, quote_text
 from mlpcli.data.remote_columns import RemoteColumns
-from mlpcli.data.schema.cells import boolean_spelling, complete_boolean, find_boolean, marker_numbers, parse_numbers
+from mlpcli.data.schema.cells import (
+    boolean_spelling,
+    complete_boolean,
+    find_boolean,
+    join_spellings,
+    lookalike_labels,
+    marker_numbers,
+    parse_numbers,
+)
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
 from mlpcli.data.schema.date_roles import find_dates, find_stray_dates, read_as_dates
+from mlpcli.data.schema.dates import looks_like_date
 from mlpcli.data.schema.findings import (
     FEW_TEXTS,
     Finding,
@@ -25,11 +35,15 @@ from mlpcli.data.schema.findings import (
 )
 from mlpcli.data.schema.number_formats import find_number_format, format_as_yaml
 from mlpcli.data.schema.spelling import NumberFormat, is_code
+from mlpcli.data.schema.stray_words import find_stray_words
+from mlpcli.data.schema.unread_dates import compact_date_notes, find_unread_dates
 from mlpcli.data.schema.unreadable_numbers import find_sheet_errors, find_unreadable_numbers
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.errors import DataError
 
 INFER = ColumnOptions()
+
+_SAMPLE_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,10 @@ def _infer(
         date_format = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
         return replace(base, role=column.role, date_format=date_format, levels=levels, reason="type of the source"), []
     if cells is None:
-        return replace(base, role="number", reason="all cells are numbers"), []
+        assert isinstance(column, NumericColumn)
+        return replace(base, role="number", reason="all cells are numbers"), compact_date_notes(
+            base.name, column.values
+        )
     return _infer_from_cells(base, cells, text_format)
 
 
@@ -191,16 +208,32 @@ def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, text_format: 
 
 
 def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np.bool_]) -> list[Finding]:
-    notes = []
-    n_numbers = int(cells.counts[is_number].sum())
-    if 2 * n_numbers >= cells.n_cells:
-        others = cells.examples(~is_number)
-        notes.append(
-            f"column {base.name}: {n_numbers} of {cells.n_cells} cells are numbers, others are not ({others}): "
-            "read as categories"
-        )
-    findings = [Finding(base.name, note, is_fault=False) for note in notes]
+    findings = find_stray_words(base.name, cells)
+    if (finding := find_unread_dates(base.name, cells)) is not None:
+        findings.append(finding)
+    for is_kind, kind in ((is_number, "numbers"), (_are_dates(cells.texts), "dates")):
+        n_cells = int(cells.counts[is_kind].sum())
+        if 2 * n_cells >= cells.n_cells:
+            others = cells.examples(~is_kind)
+            note = (
+                f"column {base.name}: {n_cells} of {cells.n_cells} cells are {kind}, others are not ({others}): "
+                "read as categories"
+            )
+            findings.append(Finding(base.name, note, is_fault=False))
+    if 2 * len(cells.texts) <= max(cells.n_cells, FEW_TEXTS):  # of names and free texts, some look alike by chance
+        findings += [
+            Finding(base.name, f"column {base.name}: levels that look alike: {join_spellings(levels)}", is_fault=False)
+            for levels in lookalike_labels(cells.texts)[:3]
+        ]
     return findings + find_equivalent_spellings(cells.table, base, "level")
+
+
+def _are_dates(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Mask (n_texts,) of texts that look like dates; all False if few of a sample do."""
+    sample = texts[:: max(1, len(texts) // _SAMPLE_SIZE)]
+    if 4 * sum(map(looks_like_date, sample)) < len(sample):
+        return np.zeros(len(texts), np.bool_)
+    return np.asarray(list(map(looks_like_date, texts)), np.bool_)
 
 
 def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: TextCounts | None) -> tuple[str, str]:

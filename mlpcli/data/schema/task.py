@@ -1,6 +1,6 @@
 """Inference of the task from the target columns, and their schemas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -8,11 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import join_names, quote_text
-from mlpcli.data.schema.cells import canonical_texts, find_boolean, labels_differing_in_case, missing_mask
+from mlpcli.data.schema.cells import (
+    canonical_texts,
+    find_boolean,
+    join_spellings,
+    labels_differing_in_case,
+    lookalike_labels,
+    missing_mask,
+)
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_categorical, as_category, cast, normalize_booleans
 from mlpcli.data.schema.findings import Finding, find_equivalent_spellings
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
-from mlpcli.data.schema.spelling import PLAIN, number_text
+from mlpcli.data.schema.spelling import BOOLEAN_WORDS, PLAIN, number_text
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.data.targets.target import Target, Task
@@ -26,6 +33,7 @@ MAX_PLAUSIBLE_CODES = 100
 # Maximum number of classes: this fraction of the rows, but at least FEW_CLASSES.
 MAX_CLASS_FRACTION = 0.2
 FEW_CLASSES = 10
+_BOOLEAN_WORDS = frozenset(word for pair in BOOLEAN_WORDS for word in pair)
 
 
 @dataclass(frozen=True)
@@ -90,15 +98,24 @@ def infer_targets(
             for finding in findings
             if finding.is_of_labels or (is_inferred and (finding.is_fault or finding.number is not None))
         )
-        findings += tuple(
-            Finding(name, f"column {name}: classes that differ in case only: {join_names(labels)}", is_fault=False)
-            for name, texts in distinct_texts.items()
-            for labels in labels_differing_in_case(texts)
-        )
+        findings += tuple(_label_notes(distinct_texts))
         findings += tuple(
             finding for schema in schemas for finding in find_equivalent_spellings(table, schema, "class")
         )
     return TargetSpec(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
+
+
+def _label_notes(distinct_texts: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
+    """Notes on labels that may be spellings of one class."""
+    for name, texts in distinct_texts.items():
+        notes = [
+            f"classes that differ in case only: {join_names(labels)}" for labels in labels_differing_in_case(texts)
+        ]
+        notes += [f"classes that look alike: {join_spellings(labels)}" for labels in lookalike_labels(texts)]
+        words = {text.casefold() for text in texts}
+        if len(words) > 2 and words <= _BOOLEAN_WORDS:
+            notes.append(f"several words for no and yes, read as classes: {join_names(texts)}")
+        yield from (Finding(name, f"column {name}: {note}", is_fault=False) for note in notes)
 
 
 def _task_of(

@@ -38,7 +38,8 @@ _CELL = re.compile(
     rf"(?P<body>(?P<indian>[0-9]{{1,2}}(?:,[0-9]{{2}})+,[0-9]{{3}})(?:\.[0-9]+)?|"
     rf"(?P<lines>[0-9]{{1,3}}(?:_[0-9]{{3}})+)(?:\.[0-9]+)?|"
     rf"[0-9]{{1,3}}(?:[,.'\u2019{BLANKS}][0-9]{{3}})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)"
-    rf"(?:e[+-]?[0-9]+)?(?P<dash>(?<=[.,])[-\u2013\u2014])?{_BLANKS}(?P<suffix>{_WORD}{{0,6}}(?:(?<=m)[23])?)\)?"
+    rf"(?:e[+-]?[0-9]+|(?P<power>d[+-][0-9]+|{_BLANKS}[x\u00d7\u00b7*]{_BLANKS}10(?:\^|\*\*)?[+-]?[0-9]+))?"
+    rf"(?P<dash>(?<=[.,])-)?{_BLANKS}(?P<suffix>{_WORD}{{0,6}}(?:(?<=m)[23])?)\)?"
     rf"(?P<minus>{_BLANKS}[-{MINUS}])?(?P<more>\+)?\"?",
     re.IGNORECASE,
 )
@@ -49,8 +50,14 @@ _NOTATIONS = {
     "lines": "underscores between digits (thousands: '_' reads them)",
     "dash": "a dash in place of decimals",
     "minus": "a trailing minus",
+    "power": "powers of ten such as x10^3 or D+03",
     "more": "a trailing plus",
 }
+
+
+# Dashes that stand for a minus sign, and the decimal and thousands separators of Arabic numbers.
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015")
+_ASCII = str.maketrans({**dict.fromkeys(_DASHES, "-"), "\u066b": ".", "\u066c": ","})
 
 
 def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
@@ -107,8 +114,10 @@ def find_sheet_errors(name: str, cells: TextCounts) -> Finding | None:
 
 def _describe(text: str) -> tuple[tuple[str, ...], str] | None:
     """Notations of a number, () if plain, and its unit; None for other texts."""
+    is_other_script = any(char.isdecimal() and not char.isascii() for char in text)
+    is_hidden = is_other_script or any(unicodedata.category(char) == "Cf" for char in text)
     plain = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
-    is_hidden = any(unicodedata.category(char) == "Cf" or (char.isdecimal() and not char.isascii()) for char in text)
+    plain = "".join(str(unicodedata.decimal(char, char)) for char in plain).translate(_ASCII)
     match = _CELL.fullmatch(plain)
     if match is None or is_code(match["body"]):
         return None
@@ -116,9 +125,9 @@ def _describe(text: str) -> tuple[tuple[str, ...], str] | None:
     if not (_is_currency(prefix) and (suffix in _UNITS or _is_currency(suffix))):
         return None
     notations = [notation for group, notation in _NOTATIONS.items() if match[group]]
-    return (*notations, *(["digits of another script or invisible signs"] if is_hidden else [])), (
-        prefix + " " + suffix
-    ).strip()
+    notations += ["digits of another script or invisible signs"] if is_hidden else []
+    notations += ["a dash in place of a minus sign"] if not (match["dash"] or _DASHES.isdisjoint(text)) else []
+    return tuple(notations), (prefix + " " + suffix).strip()
 
 
 def _is_currency(text: str) -> bool:

@@ -279,7 +279,7 @@ def test_a_cell_that_is_the_name_of_its_column_is_no_header(wanted, write):
 GROUPED = {"n": [f"{n % 900 + 1}.{n % 1000:03d}" for n in range(40)], "small": [str(n % 990 + 1) for n in range(90)]}
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("delimiter", [";", "\t", ",", "|"])
 @pytest.mark.parametrize("order", ["small first", "groups first", "mixed"])
 @pytest.mark.parametrize("spelled", [(), ("n",)])
 def test_points_that_may_be_between_thousands_are_noted_in_any_order_of_the_rows(

@@ -270,6 +270,30 @@ def test_times_with_and_without_a_zone_in_one_column_are_noted():
     assert [decided([cell, cell])[1] for cell in mixed] == [[], []]
 
 
+def test_times_with_and_without_am_or_pm_in_one_column_are_noted():
+    mixed = ["01/24/2020 10:00 AM", "01/25/2020 04:15"]
+    schema, (note,) = decided(mixed)
+    assert (schema.role, "AM or PM, the others are read as times of 24 hours" in note.text) == ("date", True)
+    assert [decided([cell, cell])[1] for cell in mixed] == [[], []]
+
+
+def test_dates_among_many_other_texts_are_noted_with_the_others():
+    dates = [f"{day:02}/03/2021" for day in range(1, 25)]
+    schema, (note,) = decided(dates * 3 + ["44950", "44951"] * 12)
+    assert (schema.role, note.is_fault) == ("category", False)
+    assert note.text.startswith("column x: 72 of 96 cells are dates, others are not ('44950', '44951')")
+
+
+@pytest.mark.parametrize(
+    "levels", [("caf\u00e9", "cafe\u200b", "cafe"), ("a\u0441", "ac", "b"), ("North  East", "North East", "South")]
+)
+def test_levels_that_look_alike_are_noted(levels):
+    (note,) = decided(list(levels) * 20)[1]
+    assert note.text.startswith("column x: levels that look alike: ")
+    assert not note.is_fault
+    assert decided([*levels[1:2], "z"] * 20)[1] == []
+
+
 def test_ambiguous_dates_are_noted_and_the_user_chooses_the_order():
     cells = ["03/04/2024", "05/06/2024"]
     schema, (finding,) = decided(cells)

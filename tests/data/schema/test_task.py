@@ -126,6 +126,19 @@ def test_classes_that_differ_only_in_case_are_noted():
     assert (finding.text, finding.is_fault) == ("column y: classes that differ in case only: Yes, yes", False)
 
 
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        (("0", "1", "01"), "classes that look alike: '01', '1'"),
+        (("0", "1", "\uff10"), "classes that look alike: '0', '\uff10' (U+FF10)"),
+        (("yes", "yes\u200b", "no"), "classes that look alike: 'yes', 'yes\\u200b' (U+200B)"),
+        (("0", "1", "true", "false"), "several words for no and yes, read as classes: "),
+    ],
+)
+def test_labels_that_may_be_spellings_of_one_class_are_noted(labels, note):
+    assert note in infer_targets(hand_table(y=list(labels) * 9), ["y"]).findings[-1].text
+
+
 def test_codes_run_from_0_or_1_without_gaps():
     assert are_codes(np.array([2.0, 0.0, 1.0]))
     assert are_codes(np.array([1.0, 2.0]))

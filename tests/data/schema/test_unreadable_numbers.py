@@ -27,6 +27,8 @@ WRITTEN = {
     "quotes around them": lambda i: f'="{i}"',
     "underscores between digits (thousands: '_' reads them)": lambda i: f"1_{i}",
     "digits of another script or invisible signs": lambda i: f"\u200b{i}",
+    "a dash in place of a minus sign": lambda i: f"\u2013{i}.5",
+    "powers of ten such as x10^3 or D+03": lambda i: f"{i}.5D+03",
 }
 
 
@@ -43,7 +45,21 @@ def test_numbers_in_an_unknown_notation_are_a_fault_that_describes_the_notation(
     assert decided(texts[-3:] * 20)[1][0].is_fault is False
 
 
-@pytest.mark.parametrize("cell", ["≥{}", "<{}.5", "\uff11{}", "\u20b97,33,{}", "5{}+", "'{}"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "\u0661{}",
+        "\u2010{}.5",
+        "{}\u00d710^3",
+        "{} x 10\u00b3",
+        "≥{}",
+        "<{}.5",
+        "\uff11{}",
+        "\u20b97,33,{}",
+        "5{}+",
+        "'{}",
+    ],
+)
 def test_further_notations_are_recognized(cell):
     (finding,) = decided([cell.format(i) for i in NUMBERS])[1]
     assert finding.is_fault

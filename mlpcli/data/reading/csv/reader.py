@@ -74,8 +74,12 @@ class CsvReader:
             {marker for marker in format.missing if not _is_number(marker, self._number_format)} | {""}
         )
         # Files from locales with a decimal comma are delimited by semicolons or tabs.
-        may_have_groups = self._dialect.delimiter in ";\t" and format.decimal == "." and format.thousands is None
-        self._thousands = PointThousands(self._dialect.sample, format.missing) if may_have_groups else None
+        has_locale_delimiter = self._dialect.delimiter in ";\t"
+        self._thousands = (
+            PointThousands(self._dialect.sample, format.missing, has_locale_delimiter)
+            if format.decimal == "." and format.thousands is None
+            else None
+        )
         # Columns to be parsed as texts; extended by batches with texts in further columns.
         self._text_columns = {
             index for index, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._has_texts(cells)

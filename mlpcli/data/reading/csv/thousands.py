@@ -15,11 +15,13 @@ MIN_GROUPED = 10
 class PointThousands:
     """Tracks the columns in which three digits follow every point in all batches so far; thread-safe.
 
-    Apart from such numbers, these columns have only integers below 1000 and missing cells (`missing`).
+    Apart from such numbers, these columns have only integers below 1000 and missing cells (`missing`). At least two
+    such integers are required, but not in a file with a delimiter of locales with a decimal comma.
     """
 
-    def __init__(self, sample: Sequence[Sequence[str]], missing: Sequence[str]) -> None:
+    def __init__(self, sample: Sequence[Sequence[str]], missing: Sequence[str], has_locale_delimiter: bool) -> None:
         self._missing = {"", *missing}
+        self._has_locale_delimiter = has_locale_delimiter
         self._lock = Lock()
         self._counts: dict[int, tuple[int, int]] = {}  # by column: numbers with points, integers below 1000
         self._examples: dict[int, tuple[int, str]] = {}  # by column: first row of its batch, text
@@ -66,7 +68,8 @@ class PointThousands:
         """Columns whose points may be thousands separators, each with an example that later calls repeat."""
         with self._lock:
             for index, (n_grouped, n_small) in self._counts.items():
-                if n_grouped > 1 and (n_small > 1 or (not n_small and n_grouped >= MIN_GROUPED)):  # one may be chance
+                are_all_grouped = self._has_locale_delimiter and not n_small and n_grouped >= MIN_GROUPED
+                if n_grouped > 1 and (n_small > 1 or are_all_grouped):  # one may be chance
                     self._reported.setdefault(index, self._examples[index][1])
             return sorted((index, text) for index, text in self._reported.items() if index in self._counts)
 

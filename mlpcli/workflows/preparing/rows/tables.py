@@ -17,7 +17,7 @@ from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.cells import separator_problem
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
 from mlpcli.data.schema.date_patterns import DATE_FORMATS
-from mlpcli.data.schema.findings import find_equivalent_spellings, missing_marker_notes, raise_faults
+from mlpcli.data.schema.findings import find_equivalent_spellings, findings_of_key, missing_marker_notes, raise_faults
 from mlpcli.data.schema.profile import may_group_rows
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.data.schema.task import TargetSpec, infer_targets
@@ -151,15 +151,16 @@ def resolve_columns(
         schema, column_findings = infer_schema(table, name, options.get(name, INFER), writing)
         features.append(schema)
         findings += column_findings
-    raise_faults(findings, None if lists_all else 3)
     weight = weight_schema(loaded, table)
     others = [] if weight is None else [weight]
     cast_already = {*columns.features, *columns.targets}
     for name, purpose in ((columns.fold, "fold"), (columns.group, "group"), (columns.id, "id"), (columns.by, "group")):
         if name and name not in cast_already:
-            schema = as_category(infer_schema(table, name, options.get(name, INFER), writing)[0])
-            others.append(schema)
-            findings += find_equivalent_spellings(table, schema, purpose)
+            schema, column_findings = infer_schema(table, name, options.get(name, INFER), writing)
+            findings += findings_of_key(schema, column_findings)
+            others.append(as_category(schema))
+            findings += find_equivalent_spellings(table, others[-1], purpose)
+    raise_faults(findings, None if lists_all else 3)
     if columns.time:
         others.append(infer_schema(table, columns.time, options.get(columns.time, INFER), writing)[0])
     used = distinct_schemas([*features, *targets.schemas, *others])

@@ -1,0 +1,74 @@
+"""Levels that are hardly meant as such: signs for missing values, error words and lines of totals."""
+
+import numpy as np
+
+from mlpcli.data.reading.faults import format_yaml, quote_text
+from mlpcli.data.schema.findings import Finding, TextCounts
+
+# Texts, casefolded, that are not missing markers by default.
+_BLANK_WORDS = frozenset(
+    (
+        *(
+            "n/a",
+            "n.a.",
+            "n.a",
+            "#n/a n/a",
+            "#na",
+            "na",
+            "nan",
+            "nat",
+            "<na>",
+            "null",
+            "(null)",
+            "<null>",
+            "\\n",
+            "nil",
+        ),
+        *("-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "\u2026", "??", "???", "missing", "(missing)"),
+        *("(blank)", "undefined", "\\n"),
+    )
+)
+_ERROR_WORDS = frozenset(("error", "err", "#error", "#err", "fehler", "erreur", "exception", "traceback"))
+_TOTAL_WORDS = frozenset(
+    (
+        "total",
+        "totals",
+        "grand total",
+        "subtotal",
+        "sub-total",
+        "sum",
+        "summe",
+        "gesamt",
+        "insgesamt",
+        "totale",
+        "totaal",
+    )
+)
+# Maximum fraction of cells with an error word or the label of a total; a frequent word is meant as a level.
+_MAX_FRACTION = 0.01
+
+
+def find_stray_words(name: str, cells: TextCounts) -> list[Finding]:
+    """Notes on levels or labels that look like missing values, errors, or the labels of a line of totals."""
+    words = [text.casefold().rstrip(":") for text in cells.texts]
+    is_rare = cells.counts <= max(1.0, _MAX_FRACTION * cells.n_cells)
+    kinds = (
+        (_BLANK_WORDS, np.ones(len(words), np.bool_), "looks like a missing value"),
+        (_ERROR_WORDS, is_rare, "looks like an error"),
+        (_TOTAL_WORDS, is_rare, "looks like a line of totals"),
+    )
+    findings = []
+    for known_words, is_eligible, problem in kinds:
+        is_stray = is_eligible & np.asarray([word in known_words for word in words], np.bool_)
+        n_cells = int(cells.counts[is_stray].sum())
+        if not n_cells or is_stray.all():
+            continue
+        more = "" if n_cells == 1 else f", one of {n_cells} such cells"
+        remedy = "If so, delete the line" if known_words is _TOTAL_WORDS else "If so, name missing values: data.missing"
+        message = (
+            f"{cells.location(is_stray)}: column {name}: {quote_text(cells.texts[cells.first_index(is_stray)])} "
+            f"{problem}{more}, and is read as a level. {remedy}; "
+            f"if it is a level: data.columns: {{{format_yaml(name)}: category}}"
+        )
+        findings.append(Finding(name, message, is_fault=False, is_of_labels=True))
+    return findings

@@ -1,0 +1,39 @@
+"""A level or label that is hardly meant as one is noted with its place."""
+
+import pytest
+
+from mlpcli.data.schema.column import ColumnOptions
+from mlpcli.data.schema.roles import infer_schema
+from mlpcli.data.schema.task import infer_targets
+from tests.data.tables_by_hand import hand_table
+
+LEVELS = ["red", "green", "blue"] * 100
+WORDS = {
+    "looks like a missing value": ("n/a", "N.A.", "-", "--", "...", "(null)", "Missing", "\\N"),
+    "looks like an error": ("ERROR", "#ERR"),
+    "looks like a line of totals": ("Total", "Grand total:", "Summe"),
+}
+each_word = pytest.mark.parametrize(
+    ("problem", "word"), [(key, word) for key, words in WORDS.items() for word in words]
+)
+
+
+@each_word
+def test_a_word_that_is_no_level_is_noted_with_its_place(problem, word):
+    table = hand_table(x=[*LEVELS, word])
+    schema, (note,) = infer_schema(table, "x")
+    assert (schema.role, note.is_fault) == ("category", False)
+    assert note.text.startswith(f"new.csv:302: column x: {word!r} {problem}".replace("\\\\", "\\"))
+    assert infer_schema(table, "x", ColumnOptions(role="category"))[1] == []
+
+
+@each_word
+def test_labels_are_noted_too(problem, word):
+    assert problem in infer_targets(hand_table(y=[*LEVELS, word]), ["y"]).findings[0].text
+
+
+def test_frequent_words_are_levels_but_no_frequent_sign_for_missing_values_is():
+    for word in ("error", "total", "none", "unknown"):
+        assert infer_schema(hand_table(x=[*LEVELS, *[word] * 20]), "x")[1] == []
+    (note,) = infer_schema(hand_table(x=[*LEVELS, *["n/a"] * 20]), "x")[1]
+    assert "one of 20 such cells" in note.text

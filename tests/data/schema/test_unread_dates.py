@@ -1,0 +1,55 @@
+"""Dates and times in a form that is not read are never levels or numbers in silence."""
+
+import numpy as np
+import pytest
+
+from mlpcli.data.schema.column import ColumnOptions
+from mlpcli.data.schema.roles import infer_schema
+from tests.data.tables_by_hand import hand_table
+
+YEARS, MONTHS = range(2015, 2021), range(1, 13)
+FORMS = {
+    "months": ("{y}-{m:02}", "{m:02}/{y}", "{name}-{s}", "{name} {y}", "{y}M{m:02}"),
+    "quarters": ("{y}-Q{q}", "{y}Q{q}", "Q{q} {y}", "{q}Q{s}"),
+    "weeks": ("{y}-W{m:02}", "{y}W{m:02}", "{y}-W{m:02}-3"),
+    "times of day or durations": ("{m:02}:{s}", "{m}:{s}:59", "{m}:{s} am"),
+    "dates": (
+        *("Tue, {m} {name} {y}", "{name} {m}th, {y}", "{m}{name}{y}", "{y}{m:02}03T101500Z"),
+        *("{y}-{m}-03 10:15 CET", "{m}/03/{y} 10:15 a.m."),
+    ),
+}
+NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def decided(cells, **options):
+    return infer_schema(hand_table(x=cells), "x", ColumnOptions(**options))
+
+
+def cells_written(form):
+    dates = [(year, month) for year in YEARS for month in MONTHS]
+    return [form.format(y=y, s=y % 100, m=m, q=(m + 2) // 3, name=NAMES[m - 1]) for y, m in dates]
+
+
+@pytest.mark.parametrize(("kind", "form"), [(kind, form) for kind, forms in FORMS.items() for form in forms])
+def test_dates_in_a_form_that_is_not_read_are_noted(kind, form):
+    cells = cells_written(form)
+    schema, (note,) = decided(cells)
+    assert (schema.role, note.is_fault) == ("category", False)
+    assert note.text.startswith(f"new.csv:2: column x: {cells[0]!r}: its cells look like {kind}, ")
+    assert decided(cells, role="category")[1] == []
+
+
+@pytest.mark.parametrize("cells", [NAMES, ("16:9", "4:3"), ("mon", "tue"), ("Q1", "Q2"), ("A2015-01", "A2015-02")])
+def test_names_of_months_days_and_quarters_are_levels(cells):
+    assert decided(list(cells) * 9)[1] == []
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_integers_that_are_all_dates_without_separators_are_noted(dtype):
+    numbers = np.asarray([year * 10_000 + month * 100 + 28 for year in YEARS for month in MONTHS], dtype)
+    schema, (note,) = decided(numbers)
+    assert (schema.role, "20150128 to 20201228 look like dates (YYYYMMDD)" in note.text) == ("number", True)
+    assert decided(numbers, role="number")[1] == []
+    for other in (numbers + 72, numbers * 10, numbers // 100, numbers[:1]):
+        assert decided(other)[1] == []
+    assert decided(np.append(numbers, 20_201_328))[1] == []
