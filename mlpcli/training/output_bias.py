@@ -36,6 +36,8 @@ def best_output_bias(loss: Loss, output: str, dataset: Dataset, rows: Rows | int
     if output == "softmax":
         return _softmax_logits(means, n_rows)
     logits = inverse_activation(output, _clip_constants(output, _center(loss, values, weights, means), n_rows))
+    if not np.isnan(logits).any():
+        return logits
     at_means = inverse_activation(output, _clip_constants(output, means, n_rows))
     return np.asarray(np.nan_to_num(np.where(np.isnan(logits), at_means, logits), nan=0.0))
 
@@ -102,6 +104,8 @@ def inverse_activation(name: str, a: Values) -> Values:
         for _ in range(_BISECTIONS):
             middle = low + (high - low) / 2
             is_below = _value_and_slope(name, middle)[0] < a
+            if (middle == np.where(is_below, low, high)).all():  # neighbouring numbers: no further step changes them
+                break
             low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
         value, slope = _value_and_slope(name, high)
     is_met = (np.abs(value - a) <= 1e-6 * np.abs(a) + 1e-12) & (slope > 0.0)

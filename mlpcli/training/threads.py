@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import cache
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info
 
 from mlpcli.machine import available_cores
 from mlpcli.nn.network import Network
@@ -99,8 +100,14 @@ def step_work(network: Network, batch_size: int) -> int:
 
 def blas_threads(n_threads: int) -> AbstractContextManager[object]:
     """Context in which BLAS uses at most `n_threads` threads."""
-    limits: AbstractContextManager[object] = threadpool_limits(n_threads, user_api="blas")
+    limits: AbstractContextManager[object] = blas_libraries().limit(limits=n_threads)
     return limits
+
+
+@cache
+def blas_libraries() -> ThreadpoolController:
+    """The BLAS libraries of this process, NumPy's among them: searching all its libraries takes milliseconds."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 def blas_name() -> str:

@@ -35,7 +35,7 @@ from mlpcli.workflows.training.initial_state import initial_state
 from mlpcli.workflows.training.interruption import Interruption
 from mlpcli.workflows.training.on_shards import configure_shards
 from mlpcli.workflows.training.recording.journal import Journal, flat_metrics
-from mlpcli.workflows.training.recording.trackers import describe_training, make_tracking, require_trackers
+from mlpcli.workflows.training.recording.trackers import make_tracking, require_trackers, start_tracking
 from mlpcli.workflows.training.recording.up_to_date import FinishedRun, find_finished_run
 
 # Bytes: larger freed blocks, such as arrays with a number per table row, are returned to the system at once.
@@ -178,7 +178,7 @@ def _train(
         journal.start()
         budget = Budget(loaded, journal.seconds + perf_counter() - started, prepared.spec.chunk_rows is not None)
         observer.prepared(prepared, state.epoch)
-        tracking.start(describe_training(loaded, run.final, state.epoch))
+        start_tracking(tracking, loaded, run.final, state.epoch)
         try:
             with blas_threads(1), noting_compilation(prepared.engine, observer.note):
                 if not run.can_resume:

@@ -1,4 +1,4 @@
-"""The trackers of the section `tracking`, and the description of a training that they receive."""
+"""The trackers of the section `tracking`, and what they receive at the start of a training."""
 
 from collections.abc import Callable
 
@@ -20,6 +20,7 @@ def make_tracking(loaded: LoadedConfig, note: Callable[[str], None]) -> Tracking
     return Tracking(kinds_of(loaded.config.tracking), note)
 
 
-def describe_training(loaded: LoadedConfig, run: str, from_epoch: int) -> Training:
-    """The description that trackers receive before the first step: the run folder, the flat config and its YAML."""
-    return Training(run, dict(flattened(as_plain(loaded.config))), dump_yaml(loaded.config), from_epoch)
+def start_tracking(tracking: Tracking, loaded: LoadedConfig, run: str, from_epoch: int) -> None:
+    """Start the trackers of the config, if any, with the run folder, the flat config and its YAML."""
+    if loaded.config.tracking:  # writing YAML is a tenth of a small training
+        tracking.start(Training(run, dict(flattened(as_plain(loaded.config))), dump_yaml(loaded.config), from_epoch))
