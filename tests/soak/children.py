@@ -5,6 +5,7 @@ does, not what its imports do. It takes a job as a line of JSON on standard inpu
 """
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -105,14 +106,26 @@ class Nursery:
 
 def serve(streams: Sequence[str]) -> None:
     """Fork a child per line of standard input until it ends."""
-    import mlpcli.cli.main
+    import filelock  # noqa: F401
+    import rich.console  # noqa: F401
+    import typer.main
+
+    import mlpcli.cli.overrides
+    import mlpcli.cli.progress.training_view
     import mlpcli.workflows.check
     import mlpcli.workflows.evaluate
     import mlpcli.workflows.init
     import mlpcli.workflows.inspect
     import mlpcli.workflows.predict
     import mlpcli.workflows.train  # noqa: F401
+    from mlpcli.cli.main import app
+    from mlpcli.config.loading import config_from_mapping
+    from tests.program import DATA
 
+    # What the first run of a process builds; otherwise each child would, which takes longer than what it is asked.
+    typer.main.get_command(app)
+    config_from_mapping({"data": {"train": str(DATA / "iris.csv"), "target": "species"}})
+    gc.freeze()  # nor does it copy what it shares with this process
     for line in sys.stdin:
         plain = json.loads(line)
         job = Job(**{**plain, "arguments": tuple(plain["arguments"]), "trouble": Trouble(**plain["trouble"])})
