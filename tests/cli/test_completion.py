@@ -13,7 +13,7 @@ from mlpcli.config.schema.sections import Config
 from tests.program import ROOT
 
 BASH = """
-source <(_MLP_COMPLETE=source_bash mlp)
+source "$script"
 COMP_WORDS=("$@")
 COMP_CWORD=$(($# - 1))
 _mlp_completion mlp
@@ -41,6 +41,17 @@ def shell(folder):
     return run
 
 
+@pytest.fixture(scope="module")
+def bash_script(tmp_path_factory):
+    """What a user of bash sources, written once."""
+    command = [sys.executable, "-m", "mlpcli"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "_MLP_COMPLETE": "source_bash"}
+    path = tmp_path_factory.mktemp("completion") / "mlp.bash"
+    with path.open("wb") as file:
+        subprocess.run(command, env=environment, stdout=file, timeout=120, check=True)
+    return path
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize(
     ("words", "offered"),
@@ -57,8 +68,8 @@ def shell(folder):
         (["eval", "w.npz", "t.csv", "--min", "accu"], ["accuracy=", "accuracy.low="]),
     ],
 )
-def test_bash_completes(shell, words, offered):
-    assert shell("bash", "-c", BASH, "bash", "mlp", *words) == offered
+def test_bash_completes(shell, bash_script, words, offered):
+    assert shell("bash", "-c", BASH, "bash", "mlp", *words, script=str(bash_script)) == offered
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")

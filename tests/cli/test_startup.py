@@ -15,53 +15,51 @@ HEAVY = (
 SCRIPT = """
 import contextlib, io, json, sys
 from mlpcli.cli.main import run
-with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
-    code = run(sys.argv[1:])
-print(json.dumps([code, sorted(sys.modules)]))
+answers = []
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
+        code = run(arguments)
+    answers.append([code, sorted(sys.modules)])
+print(json.dumps(answers))
 """
 
 
-def modules_after(*arguments):
-    """Names of all modules that are loaded when a run of the program has ended."""
-    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+def modules_after(*runs):
+    """For each run of the program, names of all modules that are loaded when it has ended, after those before it."""
+    command = [sys.executable, "-c", SCRIPT, json.dumps([[*map(str, arguments)] for arguments in runs])]
     ended = subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
-    code, modules = json.loads(ended.stdout)
-    assert code == 0, ended.stderr
-    return set(modules)
+    answers = json.loads(ended.stdout)
+    assert [code for code, _ in answers] == [0] * len(runs), ended.stderr
+    return [set(modules) for _, modules in answers]
 
 
 def heavy_after(*arguments):
-    return modules_after(*arguments) & set(HEAVY)
+    return modules_after(arguments)[0] & set(HEAVY)
 
 
+def test_version_and_help_import_nothing_heavy():
+    verbs = ("init", "check", "train", "predict", "eval", "compare", "inspect")
+    runs = [["--version"], ["--help"], *([verb, "-h"] for verb in verbs)]
+    for arguments, modules in zip(runs, modules_after(*runs), strict=True):
+        assert modules & set(HEAVY) == set(), arguments
+
+
+# What the verbs of a process import adds up, so each is tried behind those that need no more than it.
 @pytest.mark.parametrize(
-    "arguments",
+    "needed",
     [
-        ["--version"],
-        ["--help"],
-        *([verb, "-h"] for verb in ("init", "check", "train", "predict", "eval", "compare", "inspect")),
+        {
+            "predict": {"numpy", "pandas", "threadpoolctl"},
+            "eval": {"numpy", "pandas", "threadpoolctl", "rich"},
+            "compare": {"numpy", "pandas", "threadpoolctl", "rich"},
+        },
+        {"inspect": {"numpy", "pandas", "rich"}, "diff": {"numpy", "pandas", "rich"}},
     ],
+    ids=" ".join,
 )
-def test_version_and_help_import_nothing_heavy(arguments):
-    assert heavy_after(*arguments) == set()
-
-
-@pytest.mark.parametrize(
-    ("verb", "heavy"),
-    [
-        ("predict", {"numpy", "pandas", "threadpoolctl"}),
-        ("eval", {"numpy", "pandas", "threadpoolctl", "rich"}),
-        ("compare", {"numpy", "pandas", "threadpoolctl", "rich"}),
-        ("inspect", {"numpy", "pandas", "rich"}),
-        ("diff", {"numpy", "pandas", "rich"}),
-    ],
-)
-def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, heavy, iris):
+def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(needed, iris):
     table = DATA / "iris.csv"
-    arguments = {"inspect": [iris], "diff": [iris, iris], "compare": [iris, iris, table]}.get(verb, [iris, table])
-    modules = modules_after(verb, *arguments)
-    assert modules & set(HEAVY) == heavy
-    assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set()
+    arguments = {"inspect": [iris], "diff": [iris, iris], "compare": [iris, iris, table]}
     unwanted = (
         "mlpcli.config",
         "mlpcli.compiled",
@@ -69,24 +67,28 @@ def test_using_a_model_needs_nothing_that_only_configs_and_trainings_need(verb, 
         "mlpcli.data.schema.profile",
         "mlpcli.data.split",
     )
-    assert {name for name in modules if name.startswith(unwanted)} == set()
-    assert ("mlpcli.evaluation.metrics.scores" in modules) == (verb in ("eval", "compare"))
+    found = modules_after(*([verb, *arguments.get(verb, [iris, table])] for verb in needed))
+    for (verb, heavy), modules in zip(needed.items(), found, strict=True):
+        assert modules & set(HEAVY) == heavy, verb
+        assert modules & {"rich.markdown", "rich.live", "rich.progress", "rich.syntax", "rich.traceback"} == set(), verb
+        assert {name for name in modules if name.startswith(unwanted)} == set(), verb
+        assert ("mlpcli.evaluation.metrics.scores" in modules) == (verb in ("eval", "compare")), verb
 
 
 def test_a_config_is_written_without_what_reads_configs():
     assert heavy_after("init", DATA / "iris.csv") == {"numpy", "pandas", "rich"}
 
 
-@pytest.mark.parametrize("verb", ["init", "check", "train"])
-def test_no_verb_ever_imports_another_framework(verb, tmp_path):
-    options = {
+def test_no_verb_ever_imports_another_framework(tmp_path):
+    runs = {
         "init": [DATA / "iris.csv"],
         "check": ["configs/iris.yaml"],
         "train": ["configs/iris.yaml", "--set", "training.epochs=1", "-o", tmp_path / "run"],
     }
-    modules = modules_after(verb, *options[verb])
-    assert modules & {"sklearn", "scipy", "matplotlib", "torch"} == set()
-    assert ("yaml" in modules) == (verb != "init")
+    found = modules_after(*([verb, *arguments] for verb, arguments in runs.items()))
+    for verb, modules in zip(runs, found, strict=True):
+        assert modules & {"sklearn", "scipy", "matplotlib", "torch"} == set(), verb
+        assert ("yaml" in modules) == (verb != "init"), verb
 
 
 def test_importing_the_package_is_cheap_until_it_is_used():

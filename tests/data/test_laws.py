@@ -201,18 +201,20 @@ def test_canonical_texts_are_canonical(text):
 
 def test_zero_is_zero_and_ties_are_ties_however_long_the_table_is(tmp_path):
     """The fault this law is for: above two million cells, equal cells became different inputs in different blocks."""
+    csv, pyarrow = pytest.importorskip("pyarrow.csv"), pytest.importorskip("pyarrow")
     rng = np.random.default_rng(0)
     X = np.where(rng.random((220_000, 10)) < 0.3, 0.0, rng.normal(1000, 1, (220_000, 10)).round(4))
-    table = read_table(
-        written(pd.DataFrame(X, columns=[f"x{n}" for n in range(10)]), tmp_path / "a.csv"), store=StoreOptions()
-    )
+    path = tmp_path / "a.csv"
+    csv.write_csv(pyarrow.table({f"x{n}": X[:, n] for n in range(10)}), path)  # four times as fast as pandas
+    table = read_table(str(path), store=StoreOptions())
     schemas = [infer_schema(table, name)[0] for name in table.names]
+    order = np.argsort(X, axis=0, kind="stable")
     for scaler in (Quantile(), NoScaling(), Standardize()):
         preprocessor, _ = fit_preprocessor(table, schemas, scaler, MedianFill(), OneHot(), NoEncoding())
         out = transform(preprocessor, table)[0]
         for index in range(10):
             assert len(np.unique(out[X[:, index] == 0.0, index])) == 1
-            by_value = out[np.argsort(X[:, index], kind="stable"), index]
+            by_value = out[order[:, index], index]
             assert (np.diff(by_value) >= 0).all()  # monotone
     np.testing.assert_array_equal(np.asarray(table.columns["x3"].values), X[:, 3])  # the very float64
 

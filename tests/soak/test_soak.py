@@ -126,4 +126,4 @@ def test_no_hostile_table_does_harm(laboratory):
 
 
 def test_a_simulated_day_grows_neither_memory_nor_handles_and_history_is_appended(tmp_path):
-    assert train_for_long(tmp_path, 200, DAY) >= 200
+    assert train_for_long(tmp_path, 130, DAY) >= 130  # memory is measured after 32, 64 and 128 epochs
