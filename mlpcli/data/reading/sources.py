@@ -269,6 +269,8 @@ def _missing_file_message(path: str) -> str:
         return f"{shown_path}: an address, not a file. Download it first, or pipe it in: curl -sL URL | mlp ... -"
     if folder and not os.path.isdir(folder):
         return f"{shown_path}: no such file (there is no folder {escape_path(folder)})."
+    if os.path.islink(path):
+        return f"{shown_path}: a link to {escape_path(os.readlink(path))}, which does not exist."
     matches = difflib.get_close_matches(name, _list_folder(folder or os.curdir) or [], n=1, cutoff=0.75)
     hint = (
         f"Did you mean {escape_path(os.path.join(folder, matches[0]))}?"

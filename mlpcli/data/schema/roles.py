@@ -33,7 +33,7 @@ from mlpcli.data.schema.findings import (
     find_equivalent_spellings,
     stray_finding,
 )
-from mlpcli.data.schema.number_formats import find_number_format, format_as_yaml
+from mlpcli.data.schema.number_formats import count_point_groups, find_number_format, format_as_yaml
 from mlpcli.data.schema.spelling import NumberFormat, is_code
 from mlpcli.data.schema.stray_words import find_stray_words
 from mlpcli.data.schema.unread_dates import compact_date_notes, find_unread_dates
@@ -171,7 +171,7 @@ def _number_or_code(
     are_codes = np.asarray([is_code(message) for message in cells.texts], np.bool_)
     are_integers = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
     if not are_codes.any() or not are_integers.all():
-        return replace(base, role="number", reason="all cells are numbers"), []
+        return replace(base, role="number", reason="all cells are numbers"), _point_notes(base, cells)
     code = cells.texts[cells.first_index(are_codes)]
     message = (
         f"{cells.location(are_codes)}: column {base.name}: {quote_text(code)} {_why_code(code)}: "
@@ -183,6 +183,22 @@ def _number_or_code(
     return replace(base, reason=f"codes: {smallest} {_why_code(smallest)}"), [
         Finding(base.name, message, is_fault=False)
     ]
+
+
+def _point_notes(base: ColumnSchema, cells: TextCounts) -> list[Finding]:
+    """A note on texts of typed files whose points may be thousands separators; those of CSV files are noted by row."""
+    if cells.table.format.delimiter is not None or not base.number.is_plain:
+        return []
+    n_grouped, n_small = count_point_groups(cells.texts, cells.counts) or (0, 0)
+    if n_grouped < 2 or n_small < 2:
+        return []
+    is_grouped = np.asarray(["." in text for text in cells.texts], np.bool_)
+    message = (
+        f"{cells.location(is_grouped)}: column {base.name}: three digits follow every point "
+        f"({cells.texts[cells.first_index(is_grouped)]}): read as decimals. If they are thousands: "
+        f'data.columns: {{{format_yaml(base.name)}: {{role: number, thousands: ".", decimal: ","}}}}'
+    )
+    return [Finding(base.name, message, is_fault=False)]
 
 
 def _why_code(code: str) -> str:
@@ -220,7 +236,8 @@ def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np
                 "read as categories"
             )
             findings.append(Finding(base.name, note, is_fault=False))
-    if 2 * len(cells.texts) <= max(cells.n_cells, FEW_TEXTS):  # of names and free texts, some look alike by chance
+    # Of many names and free texts, some look alike by chance.
+    if len(cells.texts) <= min(_SAMPLE_SIZE, max(cells.n_cells // 2, FEW_TEXTS)):
         findings += [
             Finding(base.name, f"column {base.name}: levels that look alike: {join_spellings(levels)}", is_fault=False)
             for levels in lookalike_labels(cells.texts)[:3]

@@ -52,8 +52,9 @@ def find_stray_words(name: str, cells: TextCounts) -> list[Finding]:
     """Notes on levels or labels that look like missing values, errors, or the labels of a line of totals."""
     words = [text.casefold().rstrip(":") for text in cells.texts]
     is_rare = cells.counts <= max(1.0, _MAX_FRACTION * cells.n_cells)
+    blank_words = _BLANK_WORDS - ({"-"} if "+" in words else set())
     kinds = (
-        (_BLANK_WORDS, np.ones(len(words), np.bool_), "looks like a missing value"),
+        (blank_words, np.ones(len(words), np.bool_), "looks like a missing value"),
         (_ERROR_WORDS, is_rare, "looks like an error"),
         (_TOTAL_WORDS, is_rare, "looks like a line of totals"),
     )

@@ -128,6 +128,12 @@ def test_a_file_that_is_no_table_is_called_what_it_is(data, message, folder):
     assert str(caught.value) == message
 
 
+def test_a_link_to_nothing_is_called_what_it_is(folder):
+    folder.joinpath("t.csv").symlink_to("gone.csv")
+    with pytest.raises(DataError, match=r"^t\.csv: a link to gone\.csv, which does not exist\.$"):
+        read_all("t.csv")
+
+
 ABSENT = {
     "tran.csv": "tran.csv: no such file. Did you mean train.csv?",
     "zzz": "zzz: no such file. Paths are relative to the current folder.",

@@ -277,6 +277,16 @@ def test_times_with_and_without_am_or_pm_in_one_column_are_noted():
     assert [decided([cell, cell])[1] for cell in mixed] == [[], []]
 
 
+def test_points_in_texts_of_typed_files_that_may_be_between_thousands_are_noted():
+    cells = ["6.001", "12.500", "7", "870"]
+    schema, (note,) = decided(cells)
+    assert (schema.role, note.is_fault) == ("number", False)
+    assert note.text.startswith("new.csv:2: column x: three digits follow every point (6.001): read as decimals")
+    for others in (["6.01"], ["1000"], ["0.125"]):
+        assert decided(cells + others)[1] == []
+    assert decided(cells, ColumnOptions(role="number", decimal=",", thousands="."))[1] == []
+
+
 def test_dates_among_many_other_texts_are_noted_with_the_others():
     dates = [f"{day:02}/03/2021" for day in range(1, 25)]
     schema, (note,) = decided(dates * 3 + ["44950", "44951"] * 12)

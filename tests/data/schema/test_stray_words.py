@@ -35,5 +35,6 @@ def test_labels_are_noted_too(problem, word):
 def test_frequent_words_are_levels_but_no_frequent_sign_for_missing_values_is():
     for word in ("error", "total", "none", "unknown"):
         assert infer_schema(hand_table(x=[*LEVELS, *[word] * 20]), "x")[1] == []
+    assert infer_schema(hand_table(x=["+", "-", "+/-"] * 20), "x")[1] == []
     (note,) = infer_schema(hand_table(x=[*LEVELS, *["n/a"] * 20]), "x")[1]
     assert "one of 20 such cells" in note.text
