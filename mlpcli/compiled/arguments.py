@@ -20,7 +20,7 @@ INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
 
 
 class Sleep(NamedTuple):
-    """The address of a function that lets a thread sleep, and its argument."""
+    """The address of a function by which a thread yields its core, and its argument."""
 
     address: int
     duration: int
@@ -47,20 +47,19 @@ class ThreadGroup(NamedTuple):
 class Program(NamedTuple):
     """A network as a table of instructions.
 
-    Small layers are split into `n_blocks` blocks of rows, large ones into chunks of neurons, independently of the
-    number of threads: BLAS rounds by the sizes of its matrices, and results must not depend on the number of threads.
+    Small layers are split into `n_blocks` blocks of rows, large ones into chunks of neurons, see `division`.
 
     A panel is the feature-major (width, n_rows) array of a layer's values, a range of `workspace`; `rows` is the batch
-    as gathered, row-major. `tiles` (n_tiles, 4) are the units of the gradient and the update: instruction, first and
-    last of its neurons (or columns), first of its updates; thread t has the tiles from `tile_offsets[t]` to
-    `tile_offsets[t + 1]`. `updates` (n_updates, 3) are start, stop and parameter group of a range of the flat vector,
+    as gathered, row-major. `tiles` (n_tiles, 5) are the units of the gradient and the update: instruction, first and
+    last of its neurons (or columns), first and last of its updates; `tile_ranks` (n_tiles,) are the ranks of their
+    threads. `updates` (n_updates, 3) are start, stop and parameter group of a range of the flat vector,
     `groups` (n_groups, 5) the `ParameterGroup.factors`. `salts` are those of dropout, `columns` the numeric columns of
     periodic embeddings. `logits` and `delta` are the panels of z and d cost / d z, `output` the output activation.
     """
 
     ops: Any
     tiles: IntArray
-    tile_offsets: IntArray
+    tile_ranks: IntArray
     updates: IntArray
     groups: FloatArray
     salts: NDArray[np.uint32]

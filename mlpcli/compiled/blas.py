@@ -1,4 +1,4 @@
-"""Addresses of functions that compiled loops call: gemm of NumPy's BLAS, and a short sleep."""
+"""Addresses of functions that compiled loops call: gemm of NumPy's BLAS, and yielding a core."""
 
 import ctypes
 import os
@@ -35,10 +35,10 @@ def _find_blas(dtype: str) -> Blas:
 
 @cache
 def find_sleep() -> Sleep:
-    """The function by which a thread yields its core: usleep for 20 us, on Windows Sleep(0); else `NO_SLEEP`."""
-    library, name, duration = (None, "usleep", 20) if os.name == "posix" else ("kernel32", "Sleep", 0)
+    """The function by which a thread yields its core: sched_yield, on Windows Sleep(0); else `NO_SLEEP`."""
+    library, name = (None, "sched_yield") if os.name == "posix" else ("kernel32", "Sleep")
     address = _address(_function(library, name))
-    return Sleep(address, duration) if address else NO_SLEEP
+    return Sleep(address, 0) if address else NO_SLEEP
 
 
 def _numpy_blas() -> str | None:

@@ -19,7 +19,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "b2c61fe1d182f3eb"
+SOURCES = "e3a6582ee5845e0a"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -71,22 +71,27 @@ def gather(rows, data, program, scratch, batch_range):
             scratch.row_values[4, r] = data.weights[row]
 
 
+@njit(**INTERNAL)
+def needs_barrier(op, before):
+    """Whether an instruction reads what other threads write in the one before it, which has `before` chunks."""
+    return (op.chunks or before) and (op.code == codes.DENSE or op.chunks != before)
+
+
 @njit(inline="always", **INTERNAL)
 def forward_pass(rank, thread_group, blas, program, stride, flat, n, key, factor):
     """This thread's blocks or chunks of every instruction; returns False if a thread failed."""
-    was_chunked = False
+    before = 0
     for k in range(len(program.ops)):
         op = program.ops[k]
-        if (op.chunks or was_chunked) and not wait_at_barrier(thread_group):
+        if needs_barrier(op, before) and not wait_at_barrier(thread_group):
             return False
-        was_chunked = op.chunks > 0
-        parts = op.chunks if was_chunked else program.n_blocks
+        before, parts = op.chunks, op.chunks if op.chunks else program.n_blocks
         first, last = split_range(parts, rank, thread_group.n_threads)
         for part in range(first, last):
-            neurons = split_range(op.n_out, part, parts) if was_chunked else split_range(op.n_out, 0, 1)
-            batch_range = split_range(n, 0, 1) if was_chunked else split_range(n, part, parts)
+            neurons = split_range(op.n_out, part, parts) if op.chunks else split_range(op.n_out, 0, 1)
+            batch_range = split_range(n, 0, 1) if op.chunks else split_range(n, part, parts)
             forward(op, blas, program, stride, flat, n, neurons, batch_range, key, factor)
-    return not was_chunked or wait_at_barrier(thread_group)
+    return not before or wait_at_barrier(thread_group)
 
 
 @njit(inline="always", **INTERNAL)
@@ -119,19 +124,18 @@ def output_delta(program, scratch, has_weights, n, batch_range):
 @njit(inline="always", **INTERNAL)
 def backward_pass(rank, thread_group, blas, program, flat, n):
     """This thread's blocks or chunks of every instruction, in reverse; returns False if a thread failed."""
-    was_chunked = False
+    before = 0
     for k in range(len(program.ops) - 1, -1, -1):
         op = program.ops[k]
         if op.dx < 0:
             continue
-        if (op.chunks or was_chunked) and not wait_at_barrier(thread_group):
+        if needs_barrier(op, before) and not wait_at_barrier(thread_group):
             return False
-        was_chunked = op.chunks > 0
-        parts = op.chunks if was_chunked else program.n_blocks
+        before, parts = op.chunks, op.chunks if op.chunks else program.n_blocks
         first, last = split_range(parts, rank, thread_group.n_threads)
         for part in range(first, last):
-            neurons = split_range(op.n_in, part, parts) if was_chunked else split_range(op.n_in, 0, 1)
-            batch_range = split_range(n, 0, 1) if was_chunked else split_range(n, part, parts)
+            neurons = split_range(op.n_in, part, parts) if op.chunks else split_range(op.n_in, 0, 1)
+            batch_range = split_range(n, 0, 1) if op.chunks else split_range(n, part, parts)
             backward(op, blas, program, flat, n, neurons, batch_range)
     return wait_at_barrier(thread_group)
 
@@ -144,8 +148,9 @@ def update_parameters(
 
     Without clipping, a tile is updated directly after its gradient, while that is in the cache.
     """
-    first, last = program.tile_offsets[rank], program.tile_offsets[rank + 1]
-    for number in range(first, last):
+    for number in range(len(program.tiles)):
+        if program.tile_ranks[number] != rank:
+            continue
         tile = program.tiles[number]
         fill_gradient(program.ops[tile[0]], blas, program, stride, state.flat, state.gradient, n, tile[1], tile[2])
         if optimizer.clip == 0:
@@ -161,8 +166,10 @@ def update_parameters(
         norm = math.sqrt(total)
         factor = optimizer.clip / norm if norm > optimizer.clip else 1.0
         factor = state.flat.dtype.type(factor if math.isfinite(norm) else math.nan)
-        for number in range(first, last):
-            for index in range(*_tile_updates(number, program)):
+        for number in range(len(program.tiles)):
+            if program.tile_ranks[number] != rank:
+                continue
+            for index in range(program.tiles[number, 3], program.tiles[number, 4]):
                 own = state.gradient[program.updates[index, 0] : program.updates[index, 1]]
                 elementwise.scale(factor, own, own)
             _update_tile(number, program, optimizer, state, values, count, smallest_normal)
@@ -170,16 +177,9 @@ def update_parameters(
 
 
 @njit(**INTERNAL)
-def _tile_updates(number, program):
-    """First and last (excluded) update of a tile; tiles are in reverse order of their updates."""
-    first = program.tiles[number, 3]
-    return first, program.tiles[number - 1, 3] if number else len(program.updates) - 1
-
-
-@njit(**INTERNAL)
 def _squared_norm(number, program, state):
     total = 0.0
-    for index in range(*_tile_updates(number, program)):
+    for index in range(program.tiles[number, 3], program.tiles[number, 4]):
         start, stop, group = program.updates[index]
         total += program.groups[group, 4] * elementwise.sum_of_squares(state.gradient[start:stop])
     return total
@@ -188,7 +188,7 @@ def _squared_norm(number, program, state):
 @njit(inline="always", **INTERNAL)
 def _update_tile(number, program, optimizer, state, values, count, smallest_normal):
     """Update the parameters of a tile."""
-    for index in range(*_tile_updates(number, program)):
+    for index in range(program.tiles[number, 3], program.tiles[number, 4]):
         i, j = program.updates[index, 0], program.updates[index, 1]
         group = program.groups[program.updates[index, 2]]
         update(

@@ -54,18 +54,17 @@ def operand(op, program, stride, n, start):
 
 @njit(**INTERNAL)
 def forward(op, blas, program, stride, flat, n, neurons, batch_range, key, factor):
-    """Compute the output for `batch_range`, in dense layers of `neurons` only; `stride`: width of a gathered row."""
+    """Compute the output of `neurons` for `batch_range`; `stride` is the width of a gathered row."""
     code, n_in, n_out, workspace = op.code, op.n_in, op.n_out, program.workspace
-    start, stop = batch_range
+    (first, last), (start, stop) = neurons, batch_range
     x, y = panel(workspace, max(op.x, 0), n_in, n), panel(workspace, op.y, n_out, n)
     if code == codes.DENSE:
-        j, end = neurons
         source, is_row_major, step = operand(op, program, stride, n, start)
-        W, own = flat[op.p0 + j * n_in :], y[j * n + start :]
-        gemm(blas, False, is_row_major, end - j, stop - start, n_in, W, n_in, source, step, own, n)
+        W, own = flat[op.p0 + first * n_in :], y[first * n + start :]
+        gemm(blas, False, is_row_major, last - first, stop - start, n_in, W, n_in, source, step, own, n)
         if op.p1 >= 0:
-            for neuron in range(j, end):
-                elementwise.add_scalar(y[neuron * n + start : neuron * n + stop], flat[op.p1 + neuron])
+            for j in range(first, last):
+                elementwise.add_scalar(y[j * n + start : j * n + stop], flat[op.p1 + j])
     elif code == codes.EMBED:
         source, is_row_major, step = operand(op, program, stride, n, start)
         gemm(blas, True, is_row_major, n_out, stop - start, n_in, flat[op.p0 :], n_out, source, step, y[start:], n)
@@ -76,10 +75,10 @@ def forward(op, blas, program, stride, flat, n, neurons, batch_range, key, facto
     elif code == codes.NORM:
         _normalize(op, workspace, flat, x, y, n, batch_range)
     else:
-        # Without parameters per neuron, a whole panel is one contiguous array.
+        # Without parameters per neuron, all rows of these neurons are one contiguous array.
         is_contiguous = stop - start == n and (code == codes.ACTIVATION or code == codes.ADD or code == codes.COPY)
-        for j in range(1 if is_contiguous else n_in):
-            i, e = (0, n_in * n) if is_contiguous else (j * n + start, j * n + stop)
+        for j in range(first, first + 1 if is_contiguous else last):
+            i, e = (first * n, last * n) if is_contiguous else (j * n + start, j * n + stop)
             source, out, saved = x[i:e], y[i:e], workspace[max(op.saved, 0) * n + i : max(op.saved, 0) * n + e]
             if code == codes.ACTIVATION:
                 elementwise.activate(op.option, source, out, saved)
@@ -154,16 +153,15 @@ def _normalize(op, workspace, flat, x, y, n, batch_range):
 
 @njit(**INTERNAL)
 def backward(op, blas, program, flat, n, neurons, batch_range):
-    """Compute d cost / d x for `batch_range`, in dense layers of the inputs `neurons` only."""
+    """Compute d cost / d x for `batch_range`, of the inputs `neurons` only."""
     code, n_in, n_out, workspace = op.code, op.n_in, op.n_out, program.workspace
-    start, stop = batch_range
+    (first, last), (start, stop) = neurons, batch_range
     if op.dx < 0 or code == codes.TAKE:
         return
     dx, dy = panel(workspace, op.dx, n_in, n), panel(workspace, op.dy, n_out, n)
     if code == codes.DENSE:
-        i, end = neurons
-        W, own = flat[op.p0 + i :], dx[i * n :]
-        gemm(blas, True, False, end - i, stop - start, n_out, W, n_in, dy[start:], n, own[start:], n)
+        W, own = flat[op.p0 + first :], dx[first * n + start :]
+        gemm(blas, True, False, last - first, stop - start, n_out, W, n_in, dy[start:], n, own, n)
         return
     if code == codes.EMBED:
         gemm(blas, False, False, n_in, stop - start, n_out, flat[op.p0 :], n_out, dy[start:], n, dx[start:], n)
@@ -172,8 +170,8 @@ def backward(op, blas, program, flat, n, neurons, batch_range):
         _normalize_backward(op, workspace, flat, dx, dy, n, batch_range)
         return
     is_contiguous = stop - start == n and code != codes.SCALE
-    for j in range(1 if is_contiguous else n_in):
-        i, e = (0, n_in * n) if is_contiguous else (j * n + start, j * n + stop)
+    for j in range(first, first + 1 if is_contiguous else last):
+        i, e = (first * n, last * n) if is_contiguous else (j * n + start, j * n + stop)
         d, out, saved = dy[i:e], dx[i:e], workspace[max(op.saved, 0) * n + i : max(op.saved, 0) * n + e]
         if code == codes.SCALE:
             elementwise.scale(flat[op.p0 + j], d, out)

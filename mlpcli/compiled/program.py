@@ -1,6 +1,6 @@
 """Lower a network to a table of instructions, which one compiled function executes; does not import Numba."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
@@ -11,27 +11,16 @@ from numpy.typing import NDArray
 
 from mlpcli.compiled import codes
 from mlpcli.compiled.arguments import INSTRUCTION, Program
+from mlpcli.compiled.division import assign_chunks, blocks_per_step, is_shared, tile_bounds, tile_ranks
 from mlpcli.nn.chain import Residual
 from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
 from mlpcli.nn.layers import Activation, Dense, Dropout, InputScale, Layer, LayerNorm, neuron_salts
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from mlpcli.nn.network import Network
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, UpdateRule
-from mlpcli.nn.steps import UpdateSpec, parameter_groups
-from mlpcli.training.threads import step_work
+from mlpcli.nn.steps import ParameterGroup, UpdateSpec, parameter_groups
 
 IN_BATCH = -1
-# Smallest number of rows of a block: BLAS packs the weights again for each.
-MIN_BLOCK_ROWS, MAX_BLOCKS = 64, 8
-# Smallest number of multiply-adds of a step per block.
-MIN_BLOCK_WORK = 10_000_000
-# Layers with at least so many weights are split into chunks of neurons instead of blocks of rows: half of these
-# weights, in float32, fill half of an L2 cache, and reading all of them in every thread costs more than a barrier.
-# Smallest number of neurons of a chunk: BLAS packs the rows again for each.
-MIN_CHUNKED_WEIGHTS, MIN_CHUNK_NEURONS, MAX_CHUNKS = 262_144, 256, 8
-# Weights per tile: few enough that the gradient is in the cache when the optimizer reads it, many enough for BLAS.
-# Tiles do not depend on the number of threads.
-TILE_WEIGHTS = 131_072
 
 
 class NotSupported(Exception):
@@ -71,7 +60,7 @@ class Builder:
         """Append an instruction from `x` to `y`; `tensors` are the keys of its parameters. Returns `y`."""
         offsets = {f"p{i}": self.offsets.get(key, -1) for i, key in enumerate(tensors)}
         op = {"code": code, "n_in": x.width, "n_out": y.width, "x": x.start, "y": y.start, "dx": x.delta, "dy": y.delta}
-        self.ops.append({"first": x.first, "saved": -1, "p1": -1, **op, **offsets, **more})
+        self.ops.append({"first": x.first, "saved": -1, "p1": -1, "chunks": 0, **op, **offsets, **more})
         self.tensors.append(tuple(key for key in tensors if key in self.offsets))
         return y
 
@@ -229,36 +218,20 @@ def assemble(
 ) -> Program:
     """The program of a network for batches of up to `batch_size` rows."""
     build, logits = lower_network(network, loss)
-    ops, by_key = np.zeros(len(build.ops), INSTRUCTION), {item.key: item for item in network.tensors}
-    groups, is_shared = parameter_groups(network, spec), step_work(network, batch_size) >= 2 * MIN_BLOCK_WORK
-    tiles, updates = list[tuple[int, int, int, int]](), list[tuple[int, int, int]]()
-    for number, (op, keys) in enumerate(zip(build.ops, build.tensors, strict=True)):
-        op["chunks"] = _chunks(op) if is_shared else 0
+    n_blocks = blocks_per_step(network, batch_size)
+    if is_shared(network, batch_size):
+        assign_chunks(build.ops)
+    ops = np.zeros(len(build.ops), INSTRUCTION)
+    for number, op in enumerate(build.ops):
         for name, value in op.items():
             ops[number][name] = value
-        if not keys:
-            continue
-        tensors = [by_key[key] for key in keys]
-        is_table = op["code"] == codes.EMBED
-        count = 1 if is_table else tensors[0].tensor.shape[0]
-        for first, last in pairwise(_tile_bounds(count, op["n_in"] if op["code"] == codes.DENSE else 1)):
-            tiles.append((number, first, last, len(updates)))
-            for item in tensors:
-                start, size = item.span.start, prod(item.tensor.shape) // count
-                if is_table:
-                    start, size = op["p0"], op["n_in"] * op["n_out"]
-                group = next(n for n, group in enumerate(groups) if group.start <= start < group.stop)
-                updates.append((start + first * size, start + last * size, group))
-    # The parameters updated last are read first in the next step, and may still be in the cache.
-    tiles.reverse()
-    sizes = [(last - first) * max(ops[number]["n_in"], 1) for number, first, last, _ in tiles]
-    ends = np.cumsum(sizes)
-    tile_offsets = np.searchsorted(ends, [ends[-1] * rank / n_threads for rank in range(n_threads + 1)])
+    groups = parameter_groups(network, spec)
+    tiles, updates = _tiles(build, network, groups, n_blocks)
     return Program(
         ops,
-        np.array(tiles, np.int64).reshape(-1, 4),
-        np.array([*tile_offsets[:-1], len(tiles)], np.int64),
-        np.array([*updates, (0, 0, 0)], np.int64),
+        tiles,
+        tile_ranks(ops, tiles, n_threads),
+        updates,
         np.array([group.factors for group in groups]),
         np.concatenate([*build.salts, np.zeros(1, np.uint32)]),
         np.array([*build.columns, 0], np.int64),
@@ -268,33 +241,32 @@ def assemble(
         logits.delta,
         logits.width,
         OUTPUTS[type(loss)],
-        blocks_per_step(network, batch_size),
+        n_blocks,
     )
 
 
-def blocks_per_step(network: Network, batch_size: int) -> int:
-    """Number of blocks of rows, for any number of threads: a power of two, which balances 2, 4 or 8 threads."""
-    n = min(MAX_BLOCKS, batch_size // MIN_BLOCK_ROWS, step_work(network, batch_size) // MIN_BLOCK_WORK)
-    return 1 << max(0, n.bit_length() - 1)
-
-
-def max_threads(network: Network, batch_size: int) -> int:
-    """Most threads that can share a step."""
-    shapes = [placed.tensor.shape for placed in network.tensors if placed.tensor.group == "weights"]
-    if step_work(network, batch_size) < 2 * MIN_BLOCK_WORK:
-        return 1
-    chunks = [_chunks({"code": codes.DENSE, "n_out": n_out, "n_in": n_in}) for n_out, n_in in shapes]
-    return max(blocks_per_step(network, batch_size), *chunks)
-
-
-def _chunks(op: dict[str, int]) -> int:
-    """Number of chunks of neurons of an instruction, at least 2; 0 if it is split into blocks of rows."""
-    if op["code"] != codes.DENSE or op["n_in"] * op["n_out"] < MIN_CHUNKED_WEIGHTS:
-        return 0
-    n_chunks = min(MAX_CHUNKS, op["n_out"] // MIN_CHUNK_NEURONS)
-    return n_chunks if n_chunks > 1 else 0
-
-
-def _tile_bounds(count: int, size: int) -> list[int]:
-    """Bounds of the tiles of `count` neurons with `size` weights each."""
-    return [*range(0, count, max(1, TILE_WEIGHTS // size)), count]
+def _tiles(
+    build: Builder, network: Network, groups: Sequence[ParameterGroup], n_blocks: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The tiles of all instructions with tensors, and their updates, see `Program`."""
+    by_key = {item.key: item for item in network.tensors}
+    tiles, updates = list[tuple[int, ...]](), list[tuple[int, ...]]()
+    for number, (op, keys) in enumerate(zip(build.ops, build.tensors, strict=True)):
+        if not keys:
+            continue
+        tensors = [by_key[key] for key in keys]
+        is_table = op["code"] == codes.EMBED
+        count = 1 if is_table else tensors[0].tensor.shape[0]
+        size, n_parts = op["n_in"] if op["code"] == codes.DENSE else 1, op["chunks"] or n_blocks
+        for first, last in pairwise(tile_bounds(count, size, n_parts).tolist()):
+            n_before = len(updates)
+            for item in tensors:
+                start, size = item.span.start, prod(item.tensor.shape) // count
+                if is_table:
+                    start, size = op["p0"], op["n_in"] * op["n_out"]
+                group = next(n for n, group in enumerate(groups) if group.start <= start < group.stop)
+                updates.append((start + first * size, start + last * size, group))
+            tiles.append((number, first, last, n_before, len(updates)))
+    # The parameters updated last are read first in the next step, and may still be in the cache.
+    tiles.reverse()
+    return np.array(tiles, np.int64).reshape(-1, 5), np.array(updates, np.int64).reshape(-1, 3)

@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 from mlpcli.compiled.arguments import Data, Optimizer, Scratch, State, Steps, ThreadGroup
 from mlpcli.compiled.blas import find_blas, find_sleep
 from mlpcli.compiled.codes import CACHE_LINE
+from mlpcli.compiled.division import max_threads
 from mlpcli.compiled.epoch import run_steps
-from mlpcli.compiled.program import assemble, max_threads, rule_hyperparameters
+from mlpcli.compiled.program import assemble, rule_hyperparameters
 from mlpcli.nn.layers import Dense
 from mlpcli.nn.losses import SquaredError
 from mlpcli.nn.network import Network
@@ -36,7 +37,7 @@ from mlpcli.training.seeding import rng_of
 Array = NDArray[np.floating[Any]]
 
 # Seconds between two calls of `must_stop`.
-CALL_SECONDS = 0.05
+CALL_SECONDS = 0.1
 
 
 class CompiledTrainer:

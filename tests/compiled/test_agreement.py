@@ -11,8 +11,8 @@ pytest.importorskip("numba")
 
 from numba import njit
 
-from mlpcli.compiled import kernels, program
-from mlpcli.compiled.codes import ACTIVATION_CODES
+from mlpcli.compiled import division, kernels, program
+from mlpcli.compiled.codes import ACTIVATION, ACTIVATION_CODES, DENSE
 from mlpcli.compiled.elementwise import drop
 from mlpcli.compiled.epoch import run_steps
 from mlpcli.compiled.program import LOWERINGS, OUTPUTS, RULES, NotSupported, lower_network, rule_hyperparameters
@@ -63,7 +63,7 @@ def compiled_drop(x, h, mask, salt, lowest, first):
 # Sizes by which small networks are cut into several blocks, chunks and pieces.
 SMALL = {
     "MIN_BLOCK_WORK": 1, "MIN_BLOCK_ROWS": 2, "MIN_CHUNKED_WEIGHTS": 12, "MIN_CHUNK_NEURONS": 2,
-    "TILE_WEIGHTS": 7,
+    "TILE_WEIGHTS": 7, "MIN_TILE_WEIGHTS": 2,
 }  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_compiled_and_numpy_agree_for_networks_and_optimizers_of_all_kinds(
     one, of_one = trained(NumpyTrainer, member, rows, spec, "f8")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SMALL.items() if is_cut else ():
-            patch.setattr(program, name, value)
+            patch.setattr(division, name, value)
         other, of_other = trained(CompiledTrainer, member, rows, spec, "f8", n_threads=data.draw(st.integers(1, 3)))
     np.testing.assert_allclose(other.flat, one.flat, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(other.evaluated_flat, one.evaluated_flat, rtol=1e-7, atol=1e-9)
@@ -126,12 +126,12 @@ def test_single_precision_agrees_to_its_rounding():
 
 
 @pytest.mark.parametrize("clip", [None, 0.1])
-@pytest.mark.parametrize("hidden", [(700, 400), (64,)])
-def test_the_number_of_threads_does_not_change_a_bit(hidden, clip):
+@pytest.mark.parametrize(("hidden", "is_normalized"), [((700, 400), True), ((700, 520), False), ((64,), True)])
+def test_the_number_of_threads_does_not_change_a_bit(hidden, is_normalized, clip):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 800)).astype(np.float32)
     rows = Dataset(X, rng.integers(3, size=300).astype(np.int8), np.eye(3, dtype=np.float32))
-    net = network(*hidden, n_in=800, n_out=3, is_normalized=True)
+    net = network(*hidden, n_in=800, n_out=3, is_normalized=is_normalized)
     spec = TrainingSpec(CrossEntropy(), UpdateSpec(optimizer=AdamW(), gradient_clip=clip), Constant(), 128, 5)
     member = Member(0, net, 300)
     states = [trained(CompiledTrainer, member, rows, spec, "f4", n_threads=n)[0] for n in (1, 2, 3, 5)]
@@ -188,7 +188,7 @@ def test_every_hidden_activation_has_a_kernel():
 
 def test_what_is_cut_in_the_test_above_is_cut_into_several_of_each(monkeypatch):
     for name, value in SMALL.items():
-        monkeypatch.setattr(program, name, value)
+        monkeypatch.setattr(division, name, value)
     net = network(6, 6, n_in=N_IN, n_out=N_OUT)
     made = program.assemble(net, CrossEntropy(), UpdateSpec(optimizer=SGD()), 16, np.dtype("f8"), 2)
     assert made.n_blocks > 2
@@ -267,9 +267,26 @@ def test_neurons_are_shared_in_two_chunks_at_least_or_else_the_rows_are(n_neuron
     assert not (ops["chunks"] == 1).any()
 
 
+@pytest.mark.parametrize(("sizes", "batch_size"), [((784, 100, 10), 200), ((784, 1024, 1024, 10), 128)])
+def test_two_threads_update_about_as_many_weights(sizes, batch_size):
+    n_in, *hidden, n_out = sizes
+    net = network(*hidden, n_in=n_in, n_out=n_out)
+    made = program.assemble(net, SPEC.loss, SPEC.update, batch_size, np.dtype("f4"), n_threads=2)
+    neurons = made.tiles[:, 2] - made.tiles[:, 1]
+    work = np.bincount(made.tile_ranks, neurons * made.ops["n_in"][made.tiles[:, 0]])
+    assert work.max() < 1.1 * work.min()
+
+
+def test_an_activation_after_a_layer_in_chunks_is_computed_by_the_threads_of_these_chunks():
+    wide = network(1024, 1024, n_in=784, n_out=10)
+    ops = program.assemble(wide, SPEC.loss, SPEC.update, 128, np.dtype("f4")).ops
+    chunks = {code: ops["chunks"][ops["code"] == code].tolist() for code in (DENSE, ACTIVATION)}
+    assert chunks == {DENSE: [4, 4, 0], ACTIVATION: [4, 4]}
+
+
 @pytest.mark.parametrize("batch_size", [1, 64, 128, 200, 256, 400, 1000, 5000])
 def test_the_rows_of_a_batch_are_cut_into_a_power_of_two_of_blocks(batch_size):
-    n_blocks = program.blocks_per_step(Network(784, (Dense(width=512), Activation(), Dense(width=10))), batch_size)
+    n_blocks = division.blocks_per_step(Network(784, (Dense(width=512), Activation(), Dense(width=10))), batch_size)
     assert n_blocks in (1, 2, 4, 8)
-    assert n_blocks <= max(1, batch_size // program.MIN_BLOCK_ROWS)
-    assert (n_blocks == 1) == (batch_size < 2 * program.MIN_BLOCK_ROWS)
+    assert n_blocks <= max(1, batch_size // division.MIN_BLOCK_ROWS)
+    assert (n_blocks == 1) == (batch_size < 2 * division.MIN_BLOCK_ROWS)

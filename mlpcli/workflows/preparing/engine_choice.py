@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from numpy.typing import DTypeLike
 
 from mlpcli.compiled.blas import NO_BLAS, NO_SLEEP, find_blas, find_sleep
-from mlpcli.compiled.program import NotSupported, lower_network, max_threads, rule_hyperparameters
+from mlpcli.compiled.division import max_threads
+from mlpcli.compiled.program import NotSupported, lower_network, rule_hyperparameters
 from mlpcli.config.loading import LoadedConfig
 from mlpcli.machine import available_cores
 from mlpcli.nn.network import Network
