@@ -35,7 +35,7 @@ from mlpcli.data.schema.findings import (
 )
 from mlpcli.data.schema.number_formats import count_point_groups, find_number_format, format_as_yaml
 from mlpcli.data.schema.spelling import NumberFormat, is_code
-from mlpcli.data.schema.stray_words import find_stray_words
+from mlpcli.data.schema.stray_words import find_damaged_texts, find_stray_words
 from mlpcli.data.schema.unread_dates import compact_date_notes, find_unread_dates
 from mlpcli.data.schema.unreadable_numbers import find_sheet_errors, find_unreadable_numbers
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
@@ -224,7 +224,7 @@ def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, text_format: 
 
 
 def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np.bool_]) -> list[Finding]:
-    findings = find_stray_words(base.name, cells)
+    findings = find_stray_words(base.name, cells) + find_damaged_texts(base.name, cells)
     if (finding := find_unread_dates(base.name, cells)) is not None:
         findings.append(finding)
     for is_kind, kind in ((is_number, "numbers"), (_are_dates(cells.texts), "dates")):

@@ -1,4 +1,4 @@
-"""Levels that are hardly meant as such: signs for missing values, error words and lines of totals."""
+"""Levels that are hardly meant as such: signs for missing values, error words, lines of totals, damaged letters."""
 
 import numpy as np
 
@@ -73,3 +73,31 @@ def find_stray_words(name: str, cells: TextCounts) -> list[Finding]:
         )
         findings.append(Finding(name, message, is_fault=False, is_of_labels=True))
     return findings
+
+
+def find_damaged_texts(name: str, cells: TextCounts) -> list[Finding]:
+    """A note on texts whose letters were damaged before the file was written, as in Z\u00c3\u00bcrich."""
+    is_damaged = np.asarray([not text.isascii() and _is_damaged(text) for text in cells.texts], np.bool_)
+    if not is_damaged.any():
+        return []
+    n_cells = int(cells.counts[is_damaged].sum())
+    message = (
+        f"{cells.location(is_damaged)}: column {name}: {quote_text(cells.texts[cells.first_index(is_damaged)])} looks "
+        f"damaged{'' if n_cells == 1 else f', one of {n_cells} such cells'}: UTF-8 was read with another "
+        "encoding before the file was written. Export it again; if it is right: "
+        f"data.columns: {{{format_yaml(name)}: category}}"
+    )
+    return [Finding(name, message, is_fault=False, is_of_labels=True)]
+
+
+def _is_damaged(text: str) -> bool:
+    """Whether a text has lost characters, or is UTF-8 that was decoded as Windows-1252 or Latin-1."""
+    if "\ufffd" in text:
+        return True
+    for encoding in ("cp1252", "latin-1"):
+        try:
+            text.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+        return True
+    return False

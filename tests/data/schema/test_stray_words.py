@@ -38,3 +38,15 @@ def test_frequent_words_are_levels_but_no_frequent_sign_for_missing_values_is():
     assert infer_schema(hand_table(x=["+", "-", "+/-"] * 20), "x")[1] == []
     (note,) = infer_schema(hand_table(x=[*LEVELS, *["n/a"] * 20]), "x")[1]
     assert "one of 20 such cells" in note.text
+
+
+@pytest.mark.parametrize("damaged", ["Z\u00c3\u00bcrich", "caf\u00c3\u00a9", "don\u00e2\u20ac\u2122t", "M\ufffdller"])
+def test_damaged_letters_are_noted_with_their_place(damaged):
+    (note,) = infer_schema(hand_table(x=[*LEVELS, damaged, damaged]), "x")[1]
+    assert note.text.startswith(f"new.csv:302: column x: {damaged!r} looks damaged, one of 2 such cells")
+    assert infer_targets(hand_table(y=[*LEVELS, damaged]), ["y"]).findings[0].text.startswith("new.csv:302: column y: ")
+
+
+@pytest.mark.parametrize("sound", ["Z\u00fcrich", "\u00c3o", "\u6771\u4eac", "\u041c\u043e", "m\u00b2", "\u20ac"])
+def test_sound_letters_are_not(sound):
+    assert infer_schema(hand_table(x=[*LEVELS, sound]), "x")[1] == []
