@@ -22,7 +22,10 @@ PENGUINS = pd.read_csv(DATA / "penguins.csv")
 X, y = PENGUINS.drop(columns="species"), PENGUINS["species"]
 
 
-@pytest.mark.parametrize("estimator", [MLPRegressor(**QUICK), MLPClassifier(**QUICK)], ids=["regressor", "classifier"])
+BRIEF = QUICK | {"max_iter": 20, "learning_rate_init": 0.03}
+
+
+@pytest.mark.parametrize("estimator", [MLPRegressor(**BRIEF), MLPClassifier(**BRIEF)], ids=["regressor", "classifier"])
 def test_every_check_of_scikit_learn_passes(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

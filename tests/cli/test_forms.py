@@ -10,17 +10,24 @@ from tests.program import mlp, train, write_config, write_csv
 HOSTILE = "<b>@x</b>|`"
 
 
-@pytest.fixture
-def models(folder):
-    """Two models of a table whose names are hostile, and a config of it."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with two models of a table whose names are hostile, and a config of it."""
+    folder = tmp_path_factory.mktemp("forms")
     rows = [(i % 7, f"{HOSTILE}{i % 2}") for i in range(60)]
     write_csv(folder / "t.csv", ["x", f"y{HOSTILE}"], rows)
-    data = {"train": "t.csv", "target": f"y{HOSTILE}", "validation": 0.3}
+    data = {"train": str(folder / "t.csv"), "target": f"y{HOSTILE}", "validation": 0.3}
     for name, epochs in (("old", 1), ("new", 2)):
         train(folder, data, {"epochs": epochs})
         (folder / "run").rename(folder / name)
     write_config(folder / "config.yaml", data)
     return folder
+
+
+@pytest.fixture
+def models(trained, monkeypatch):
+    """The folder of the models as the current one; no command changes what another one reads."""
+    monkeypatch.chdir(trained)
 
 
 COMMANDS = (
@@ -39,8 +46,9 @@ COMMANDS = (
 )
 
 
+@pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
-def test_every_form_has_the_answer_and_no_name_of_a_file_is_markup_in_it(models, command):
+def test_every_form_has_the_answer_and_no_name_of_a_file_is_markup_in_it(command):
     code = mlp(*command, "--json").code
     page = mlp(*command, "--html")
     assert page.code == code, page

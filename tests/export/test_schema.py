@@ -25,6 +25,13 @@ def objects_of(value, path=()):
             yield from objects_of(item, (*path, key))
 
 
+def shortened(value):
+    """A document of the first three items of each list, which has the objects above and is quick to validate."""
+    if isinstance(value, dict):
+        return {key: shortened(item) for key, item in value.items()}
+    return [*map(shortened, value[:3])] if isinstance(value, list) else value
+
+
 def changed(document, path, change):
     """A copy of the document in which one object is changed."""
     whole = here = copy.deepcopy(document)
@@ -49,7 +56,8 @@ OPTIONAL = {"bins", "cycles", "temperature", "threshold", "class_weights"}
 
 @pytest.mark.parametrize("name", ["bins", "weights", "embedded", "scaled cosines"])
 def test_a_key_less_or_one_more_is_a_fault(loaded, name):
-    document = describe(loaded[name])
+    document = shortened(describe(loaded[name]))
+    assert VALIDATOR.is_valid(document)
     n_tried = 0
     for path, one in objects_of(document):
         assert not VALIDATOR.is_valid(changed(document, path, lambda here: here.update(surplus=1))), path
