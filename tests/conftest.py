@@ -2,8 +2,10 @@
 
 import gc
 import os
+import re
 import signal
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -39,10 +41,13 @@ os.fsync = os.fstat  # type: ignore[assignment]
 gc.set_threshold(GARBAGE_THRESHOLD)
 
 
-# Files that take longest, of few tests each.
+NUMBERS = count()  # of temporary folders
+
+# Files that take longest.
 LONGEST = (
-    "test_agreement.py", "test_browser.py", "test_ci.py", "test_distribution.py", "test_docs.py", "test_estimators.py",
-    "test_regions.py", "test_report.py", "test_screens.py", "test_search.py", "test_site.py", "test_soak.py",
+    "test_agreement.py", "test_browser.py", "test_c.py", "test_ci.py", "test_cv.py", "test_distribution.py",
+    "test_docs.py", "test_estimators.py", "test_init.py", "test_laws.py", "test_regions.py", "test_report.py",
+    "test_screens.py", "test_search.py", "test_site.py", "test_soak.py", "test_train.py", "test_widths.py",
 )  # fmt: skip
 
 
@@ -67,6 +72,14 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what the developer's terminal can do out of the tests."""
     for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder: pytest would search those of all earlier tests for a number that is free."""
+    path = tmp_path_factory.getbasetemp() / f"{re.sub(r'[^0-9A-Za-z_]', '_', request.node.name)[:30]}{next(NUMBERS)}"
+    path.mkdir(mode=0o700)
+    return path
 
 
 @pytest.fixture
