@@ -6,13 +6,14 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from mlpcli.export.agreement import agreement, sample_rows, schemas_of
+from mlpcli.export.agreement import Expected, agreement, sample_rows, schemas_of, table_of
 from mlpcli.export.c.source import c_source
 from mlpcli.export.description import describe
 from mlpcli.export.onnx.graph import onnx_model
@@ -31,6 +32,7 @@ from mlpcli.export.trials import (
     typed_columns,
     values_of,
 )
+from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
 from mlpcli.storage.strict_json import format_json
 from mlpcli.workflows.export import ExportRequest, expected_regions, export
@@ -61,6 +63,30 @@ def weights(models, tmp_path_factory):
     return lambda name: own[name] if name in CASES else models[name]
 
 
+@dataclass(frozen=True)
+class Known:
+    """A model with its description, rows, and what predict says of them."""
+
+    model: Model
+    description: dict
+    rows: list
+    expected: Expected
+
+
+@pytest.fixture(scope="module")
+def known(weights):
+    """A function that gives what several languages are compared with, computed when it is first asked for."""
+
+    def compute(name):
+        model = load_model(str(weights(name)))
+        rows = sample_rows(model, 40, with_groups=True)
+        expected = expected_regions(ConformalPredictor(model, LEVEL), table_of(rows, model))
+        return Known(model, with_regions(describe(model), model, LEVEL), rows, expected)
+
+    own = Made(compute)
+    return lambda name: own[name]
+
+
 def answer_in(language, model, description, flags=("-O0",)):
     """What answers rows by the model in a language."""
     if language == "json":
@@ -84,28 +110,23 @@ def answer_in(language, model, description, flags=("-O0",)):
         *((name, language) for name in (*IN_ALL, *CASES) for language in ("sql", "c", "onnx")),
     ],
 )
-def test_intervals_and_sets_are_those_of_predict(weights, name, language):
-    model = load_model(str(weights(name)))
-    conformal = ConformalPredictor(model, LEVEL)
-    description = with_regions(describe(model), model, LEVEL)
-    rows = sample_rows(model, 40, with_groups=True)
-    answer = answer_in(language, model, description, SANITIZED if name in SANITIZED_MODELS else ["-O0"])
-    found = agreement(model, rows, answer, partial(expected_regions, conformal))
+def test_intervals_and_sets_are_those_of_predict(known, name, language):
+    case = known(name)
+    answer = answer_in(language, case.model, case.description, SANITIZED if name in SANITIZED_MODELS else ["-O0"])
+    found = agreement(case.model, case.rows, answer, lambda table: case.expected)
     assert found.difference < (1e-9 if name == "double" and language in ("json", "sql") else 5e-5)
     assert found.n_labels == 0
 
 
 @pytest.mark.parametrize("name", [*KNOWN, *CASES])
-def test_the_published_schema_takes_every_document(weights, name):
-    model = load_model(str(weights(name)))
-    faults = [*VALIDATOR.iter_errors(with_regions(describe(model), model, LEVEL))]
+def test_the_published_schema_takes_every_document(known, name):
+    faults = [*VALIDATOR.iter_errors(known(name).description)]
     assert [fault.message[:200] for fault in faults] == []
 
 
 @pytest.mark.parametrize("name", ["groups of folds", "groups of numbers", "sets by label of folds"])
-def test_a_key_less_or_one_more_is_a_fault_of_the_schema(weights, name):
-    model = load_model(str(weights(name)))
-    whole = with_regions(describe(model), model, LEVEL)
+def test_a_key_less_or_one_more_is_a_fault_of_the_schema(known, name):
+    whole = known(name).description
     document = shortened(whole | {"columns": whole["columns"][:1], "networks": whole["networks"][:1]})  # to be quick
     assert VALIDATOR.is_valid(document)
     found = [(path, one) for path, one in objects_of(document) if path[:1] == ("regions",)]

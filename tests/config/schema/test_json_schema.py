@@ -7,12 +7,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from mlpcli.config.loading import config_from_mapping
+from mlpcli.config.loading import config_from_mapping, load_config
 from mlpcli.config.recipes.sizes import RECIPES, TableSummary, choose_recipe
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.config.schema.fields import spec_of
 from mlpcli.config.schema.json_schema import VARIABLE_PATTERN, json_schema, json_schema_text
 from mlpcli.config.schema.sections import Config
+from mlpcli.config.yaml.dumping import dump_yaml
 from mlpcli.config.yaml.parsing import parse_yaml
 from mlpcli.errors import ConfigError
 from mlpcli.evaluation.metrics.registry import METRICS
@@ -31,12 +32,16 @@ def is_valid(sections):
     return VALIDATOR.is_valid({"data": DATA, **sections})
 
 
-def is_taken(mapping):
+def config_of(mapping):
+    """The config that the loader makes of a mapping; None if it refuses it."""
     try:
-        config_from_mapping(mapping)
+        return config_from_mapping(mapping).config
     except ConfigError:
-        return False
-    return True
+        return None
+
+
+def is_taken(mapping):
+    return config_of(mapping) is not None
 
 
 def wrong_sections():
@@ -170,11 +175,21 @@ def test_what_must_be_given_is_required(mapping):
     assert not VALIDATOR.is_valid(mapping)
 
 
-@settings(max_examples=60)
+@pytest.fixture(scope="module")
+def dumped(tmp_path_factory):
+    return tmp_path_factory.mktemp("dumped") / "a.yaml"
+
+
+@settings(max_examples=100)
 @given(values_of(spec_of(Config)))
-def test_every_config_that_the_loader_takes_is_valid(mapping):
-    assume(is_taken(mapping))
+def test_every_config_that_the_loader_takes_is_valid_and_equal_to_what_its_dump_loads_as(dumped, mapping):
+    config = config_of(mapping)
+    assume(config is not None)
     assert VALIDATOR.is_valid(mapping)
+    dumped.write_text(dump_yaml(config), encoding="utf-8", newline="")
+    loaded = load_config(str(dumped))
+    assert loaded.config == config
+    assert "default" not in loaded.origins.values(), "every value is written out"
 
 
 @settings(max_examples=150)

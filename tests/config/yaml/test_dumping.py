@@ -1,13 +1,9 @@
-import json
-
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpcli.config.loading import config_from_mapping, load_config
-from mlpcli.config.schema.fields import adapter, spec_of
-from mlpcli.config.schema.sections import Config
+from mlpcli.config.loading import config_from_mapping
 from mlpcli.config.yaml.dumping import as_plain, dump_yaml, flow_text, yaml_text
 from mlpcli.config.yaml.parsing import parse_yaml
 
@@ -61,28 +57,6 @@ def values_of(spec):
         exclude = {f"exclude_{one[:3]}": f"exclusive{one.title()}" in bounds for one in ("minimum", "maximum")}
         return st.floats(low, high, allow_nan=False, allow_infinity=False, **exclude)
     return {"string": TEXTS, "boolean": st.booleans(), "any": ANYTHING}[spec.kind]
-
-
-def configs_of(plain):
-    """The config of plain values, if its options agree with each other, which some classes check when they are made."""
-    try:
-        return st.just(adapter(Config).validate_json(json.dumps(plain)))
-    except ValueError:
-        return st.nothing()
-
-
-@pytest.fixture(scope="module")
-def dumped(tmp_path_factory):
-    return tmp_path_factory.mktemp("dumped") / "a.yaml"
-
-
-@settings(deadline=None, max_examples=100)
-@given(config=values_of(spec_of(Config)).flatmap(configs_of))
-def test_a_dumped_config_loads_as_an_equal_one(dumped, config):
-    dumped.write_text(dump_yaml(config), encoding="utf-8", newline="")
-    loaded = load_config(str(dumped))
-    assert loaded.config == config
-    assert "default" not in loaded.origins.values(), "every value is written out"
 
 
 @settings(deadline=None, max_examples=100)
