@@ -20,7 +20,7 @@ from mlpcli.nn.network import Network
 from mlpcli.nn.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, UpdateRule
 from mlpcli.nn.steps import ParameterGroup, UpdateSpec, parameter_groups
 
-IN_BATCH = -1
+IN_BATCH, LINE_BYTES = -1, 64
 
 
 class NotSupported(Exception):
@@ -235,8 +235,8 @@ def assemble(
         np.array([group.factors for group in groups]),
         np.concatenate([*build.salts, np.zeros(1, np.uint32)]),
         np.array([*build.columns, 0], np.int64),
-        np.empty(build.n_workspace_rows * batch_size, dtype),
-        np.empty(batch_size * network.n_in, dtype),
+        _aligned(build.n_workspace_rows * batch_size, dtype),
+        _aligned(batch_size * network.n_in, dtype),
         logits.start,
         logits.delta,
         logits.width,
@@ -270,3 +270,10 @@ def _tiles(
     # The parameters updated last are read first in the next step, and may still be in the cache.
     tiles.reverse()
     return np.array(tiles, np.int64).reshape(-1, 5), np.array(updates, np.int64).reshape(-1, 3)
+
+
+def _aligned(size: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
+    """An empty array that starts at a cache line: vectors across two lines cost a seventh of a small step."""
+    array = np.empty(size + LINE_BYTES // dtype.itemsize, dtype)
+    start = -array.ctypes.data % LINE_BYTES // dtype.itemsize
+    return array[start : start + size]

@@ -277,6 +277,14 @@ def test_two_threads_update_about_as_many_weights(sizes, batch_size):
     assert work.max() < 1.1 * work.min()
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_workspace_begins_at_a_cache_line(dtype):
+    made = program.assemble(network(5, n_in=3, n_out=2), SPEC.loss, SPEC.update, 7, np.dtype(dtype))
+    assert made.workspace.ctypes.data % 64 == 0
+    assert made.rows.ctypes.data % 64 == 0
+    assert made.rows.size == 3 * 7
+
+
 def test_an_activation_after_a_layer_in_chunks_is_computed_by_the_threads_of_these_chunks():
     wide = network(1024, 1024, n_in=784, n_out=10)
     ops = program.assemble(wide, SPEC.loss, SPEC.update, 128, np.dtype("f4")).ops
