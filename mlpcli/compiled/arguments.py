@@ -111,7 +111,7 @@ class Optimizer(NamedTuple):
 
 
 class State(NamedTuple):
-    """All parameters, their gradient, two state arrays and the average: (n_parameters,), or empty."""
+    """All parameters, their gradient (0 between steps), two state arrays and the average: (n_parameters,), or empty."""
 
     flat: FloatArray
     gradient: FloatArray

@@ -19,7 +19,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "e3a6582ee5845e0a"
+SOURCES = "8bef67a07a14558e"
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -54,14 +54,14 @@ def _gemm_with(bits):
     """An intrinsic that calls cblas_sgemm or cblas_dgemm, by the dtype of the arrays, with integers of `bits` bits."""
 
     @intrinsic
-    def call_gemm(typing, address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc):
-        """`C` (m, n) = A (m, k) @ B (k, n), all row-major, by the cblas function at `address`.
+    def call_gemm(typing, address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc, adds):
+        """`C` (m, n) = A (m, k) @ B (k, n), all row-major, by the cblas function at `address`; `adds`: C += A @ B.
 
         `trans_a`: A is stored as (k, m); `trans_b`: B is stored as (n, k). `lda`, `ldb`, `ldc`: leading dimensions.
         """
 
         def generate(context, builder, signature, arguments):
-            address, trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc = arguments
+            address, trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, adds = arguments
             enum, number, real = ir.IntType(32), ir.IntType(bits), context.get_value_type(C.dtype)
             a, b, c = (
                 context.make_array(kind)(context, builder, array).data for kind, array in ((A, a), (B, b), (C, c))
@@ -73,8 +73,9 @@ def _gemm_with(bits):
                 builder.select(cgutils.as_bool_bit(builder, is_transposed), enum(TRANS), enum(NO_TRANS))
                 for is_transposed in (trans_a, trans_b)
             )
+            beta = builder.select(cgutils.as_bool_bit(builder, adds), real(1.0), real(0.0))
             values = [
-                enum(ROW_MAJOR), op_a, op_b, m, n, k, real(1.0), a, lda, b, ldb, real(0.0), c, ldc,
+                enum(ROW_MAJOR), op_a, op_b, m, n, k, real(1.0), a, lda, b, ldb, beta, c, ldc,
             ]  # fmt: skip
             function = ir.FunctionType(ir.VoidType(), [value.type for value in values])
             builder.call(builder.inttoptr(address, function.as_pointer()), values)
@@ -82,7 +83,7 @@ def _gemm_with(bits):
 
         integer, boolean = types.intp, types.boolean
         return types.void(
-            integer, boolean, boolean, integer, integer, integer, A, integer, B, integer, C, integer
+            integer, boolean, boolean, integer, integer, integer, A, integer, B, integer, C, integer, boolean
         ), generate
 
     return call_gemm

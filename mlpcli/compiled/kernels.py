@@ -20,12 +20,12 @@ threshold_of = njit(dropout_threshold)
 
 
 @njit(**INTERNAL)
-def gemm(blas, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc):
-    """C (m, n) = A (m, k) B (k, n), with the arguments of BLAS; see `intrinsics`."""
+def gemm(blas, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc, adds=False):
+    """C (m, n) = A (m, k) B (k, n), or C += A B, with the arguments of BLAS; see `intrinsics`."""
     if blas.is_ilp64:
-        call_gemm64(blas.address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc)
+        call_gemm64(blas.address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc, adds)
     else:
-        call_gemm32(blas.address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc)
+        call_gemm32(blas.address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc, adds)
 
 
 @njit(**INTERNAL)
@@ -207,13 +207,16 @@ def _normalize_backward(op, workspace, flat, dx, dy, n, batch_range):
 
 @njit(**INTERNAL)
 def fill_gradient(op, blas, program, stride, flat, grad, n, first, last):
-    """Compute the gradient of the tensors of an instruction for its neurons `first` to `last`, over all rows."""
+    """Compute the gradient of the tensors of an instruction for its neurons `first` to `last`, over all rows.
+
+    `grad` is 0: a product that adds to it is faster than one that overwrites it, which OpenBLAS does in two passes.
+    """
     code, n_in, n_out, workspace = op.code, op.n_in, op.n_out, program.workspace
     x, dy = panel(workspace, max(op.x, 0), n_in, n), panel(workspace, max(op.dy, 0), n_out, n)
     if code == codes.DENSE:
         source, is_row_major, step = operand(op, program, stride, n, 0)
         own, dW = dy[first * n :], grad[op.p0 + first * n_in :]
-        gemm(blas, False, not is_row_major, last - first, n_in, n, own, n, source, step, dW, n_in)
+        gemm(blas, False, not is_row_major, last - first, n_in, n, own, n, source, step, dW, n_in, True)
         if op.p1 >= 0:
             for j in range(first, last):
                 grad[op.p1 + j] = elementwise.sum_of(dy[j * n : (j + 1) * n])

@@ -68,7 +68,7 @@ class CompiledTrainer:
         arrays = [state.optimizer[name] for name in spec.update.optimizer.state_names]
         first, second = (*arrays, empty, empty)[:2]
         average = state.optimizer.get("average", empty)
-        self._state = State(state.flat, np.empty_like(state.flat), first, second, average)
+        self._state = State(state.flat, np.zeros_like(state.flat), first, second, average)
         self._smallest_normal = dtype.type(np.finfo(dtype).tiny)
         self._steps_per_call = 1  # adapted to CALL_SECONDS
         no_values, no_keys = np.empty((0, 6)), np.empty(0, np.uint32)

@@ -11,42 +11,51 @@ from mlpcli.compiled.elementwise import copy
 
 @njit(fastmath=FUSED, **INTERNAL)
 def _sgd(w, g, v, momentum, is_nesterov, rate, coupled, shrink):
+    zero = g.dtype.type(0.0)
     if momentum == 0:
         for j in range(w.size):
             w[j] = shrink * w[j] - rate * (g[j] + coupled * w[j])
+            g[j] = zero
     elif is_nesterov:
         for j in range(w.size):
             d = g[j] + coupled * w[j]
             v[j] = momentum * v[j] + d
             w[j] = shrink * w[j] - rate * (momentum * v[j] + d)
+            g[j] = zero
     else:
         for j in range(w.size):
             v[j] = momentum * v[j] + (g[j] + coupled * w[j])
             w[j] = shrink * w[j] - rate * v[j]
+            g[j] = zero
 
 
 @njit(fastmath=FUSED, **INTERNAL)
 def _adam(w, g, m, v, beta1, beta2, epsilon, rate, coupled, shrink):
+    zero = g.dtype.type(0.0)
     for j in range(w.size):
         d = g[j] + coupled * w[j]
         m[j] = beta1 * m[j] + d
         v[j] = beta2 * v[j] + d * d
         w[j] = shrink * w[j] - rate * (m[j] / (np.sqrt(v[j]) + epsilon))
+        g[j] = zero
 
 
 @njit(fastmath=FUSED, **INTERNAL)
 def _root_mean_square(w, g, v, u, decay, increment, momentum, epsilon, rate, coupled, shrink):
+    zero = g.dtype.type(0.0)
     if momentum == 0:
         for j in range(w.size):
             d = g[j] + coupled * w[j]
             v[j] = decay * v[j] + increment * (d * d)
             w[j] = shrink * w[j] - rate * (d / (np.sqrt(v[j]) + epsilon))
+            g[j] = zero
     else:
         for j in range(w.size):
             d = g[j] + coupled * w[j]
             v[j] = decay * v[j] + increment * (d * d)
             u[j] = momentum * u[j] + d / (np.sqrt(v[j]) + epsilon)
             w[j] = shrink * w[j] - rate * u[j]
+            g[j] = zero
 
 
 @njit(fastmath=FUSED, **INTERNAL)
@@ -64,7 +73,7 @@ def _flush_denormals(values, smallest_normal):
 
 @njit(**INTERNAL)
 def update(code, hyperparameters, values, group, w, g, first, second, average, is_flush_step, smallest_normal):
-    """Update a range of the flat vector; state arrays that an optimizer does not have are empty.
+    """Update a range of the flat vector and reset its gradient to 0; arrays that an optimizer does not have are empty.
 
     `hyperparameters` are those of `program.RULES`, `group` the `ParameterGroup.factors`, `values` the `StepValues`.
     """
