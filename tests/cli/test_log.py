@@ -1,6 +1,7 @@
 """`--log FILE` and `-v`: what a job did, for whoever was not there."""
 
 import json
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -119,6 +120,7 @@ def test_an_interrupted_job_notes_its_exit_code_and_a_killed_one_has_no_end(fold
         with start("train", config, "--log", "job.log", "--set", "training.epochs=1000000") as process:
             while not (folder / "job.log").exists() or "epoch" not in (folder / "job.log").read_text():
                 assert process.poll() is None
+                time.sleep(0.02)
             getattr(process, stop)()
             process.communicate(timeout=60)
         found = events(folder)
