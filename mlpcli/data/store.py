@@ -55,8 +55,11 @@ class SpillFile:
         start = 0
         for segment in segments:
             self._file.seek(segment.start)
-            chunk = np.fromfile(self._file, segment.dtype, segment.length)
-            values[start : start + segment.length] = chunk
+            part = values[start : start + segment.length]
+            if segment.dtype == dtype:
+                read_all(self._file, part)
+            else:
+                part[:] = np.fromfile(self._file, segment.dtype, segment.length)
             start += segment.length
         return values
 
@@ -177,6 +180,13 @@ def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
             f"temporary data cannot be written ({error.strerror}). Name a folder with more space: data.cache."
         ) from error
     return align_up(array.nbytes)
+
+
+def read_all(file: BinaryIO, array: NDArray[Any]) -> None:
+    """Fill an array with the next bytes of a file."""
+    view = memoryview(array.view(np.uint8).data)
+    while n_read := file.readinto(view):  # type: ignore[attr-defined]  # an unbuffered file
+        view = view[n_read:]
 
 
 def align_up(n_bytes: int) -> int:

@@ -39,7 +39,7 @@ from mlpcli.workflows.training.recording.trackers import make_tracking, require_
 from mlpcli.workflows.training.recording.up_to_date import FinishedRun, find_finished_run
 
 # Bytes: larger freed blocks, such as arrays with a number per table row, are returned to the system at once.
-KEPT_MEMORY = 1 << 22
+KEPT_MEMORY = 1 << 23
 SEARCH_IGNORED = "the section search is used by mlp search only: this training uses the config as it is."
 
 

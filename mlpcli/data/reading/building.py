@@ -233,8 +233,9 @@ def draw_order(n_rows: int, n_buckets: int, seed: int) -> NDArray[np.signedinteg
 def _is_all_missing(column: Column) -> bool:
     """Whether all cells are missing: such a batch is compatible with any kind."""
     if isinstance(column, CategoricalColumn):
-        return not (column.codes >= 0).any()
-    return column.values.dtype.kind == "f" and bool(np.isnan(column.values).all())
+        return not ((column.codes[:1] >= 0).any() or (column.codes >= 0).any())
+    values = column.values
+    return values.dtype.kind == "f" and bool(np.isnan(values[:1]).all() and np.isnan(values).all())
 
 
 def _concatenate(arrays: "list[NDArray[Any]]") -> NDArray[Any]:

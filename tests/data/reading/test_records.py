@@ -238,8 +238,9 @@ CODES = st.sampled_from(
     st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CODES, min_size=width, max_size=width), min_size=1)),
     st.sampled_from(["{}", '"{}"', ' "{}" ', 'a"{}', '"0,{}\n03"']),
     st.sampled_from(",;|"),
+    st.sampled_from([3, 1 << 18]),
 )
-def test_leading_zeros_are_detected_in_the_columns_that_have_them(rows, pattern, delimiter):
+def test_leading_zeros_are_detected_in_the_columns_that_have_them(rows, pattern, delimiter, chunk_size):
     rows = [[cell if index else pattern.format(cell) for index, cell in enumerate(row)] for row in rows]
     text = "".join(delimiter.join(row) + "\n" for row in rows)
     naive = {
@@ -248,4 +249,6 @@ def test_leading_zeros_are_detected_in_the_columns_that_have_them(rows, pattern,
         for index, cell in enumerate(row)
         if re.match(r"[ \t]*[+-]?0[0-9]", cell)
     }
-    assert leading_zero_columns(text.encode(), delimiter, len(rows[0])) == naive
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "BYTES_PER_CHUNK", chunk_size)
+        assert leading_zero_columns(text.encode(), delimiter, len(rows[0])) == naive

@@ -21,7 +21,7 @@ from mlpcli.errors import DataError
 
 BLOCK_SIZE = 1 << 20
 # Bytes per NumPy operation: small enough for the chunk and its mask to stay in the processor's cache.
-BYTES_PER_CHUNK = 1 << 16
+BYTES_PER_CHUNK = 1 << 18
 NEWLINE = ord("\n")
 BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8",

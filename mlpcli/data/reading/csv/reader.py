@@ -275,7 +275,7 @@ class CsvReader:
 def _categorical(cells: "pd.Series[Any]") -> CategoricalColumn:
     """Convert texts (n_rows,), NaN if missing, to a column with stripped NFC levels."""
     codes, uniques = pd.factorize(cells if isinstance(cells.dtype, pd.StringDtype) else cells.to_numpy())
-    levels = [str(level).strip() for level in uniques.tolist()]
+    levels = list(map(str.strip, uniques.tolist()))
     if not "".join(levels).isascii():
         levels = [unicodedata.normalize("NFC", level) for level in levels]
     column = CategoricalColumn(tuple(levels), codes.astype(code_dtype(len(levels))))

@@ -179,20 +179,21 @@ def _positions_before_zeros(data: NDArray[np.uint8], delimiter: int) -> NDArray[
     for start in range(0, len(data), BYTES_PER_CHUNK):
         chunk = data[start : start + BYTES_PER_CHUNK + 2]
         # In ASCII, line ends, quotes, blanks, signs and the comma come before the point and the digits.
-        is_match = chunk[:-2] < ord(".")
+        can_precede: NDArray[np.bool_] = chunk[:-2] < ord(".")
         if delimiter >= ord("."):
-            is_match |= chunk[:-2] == delimiter
-        is_match &= chunk[1:-1] == ord("0")
+            can_precede |= chunk[:-2] == delimiter
+        is_match = chunk[1:-1] == ord("0")
+        is_match &= can_precede
         is_match &= chunk[2:] >= ord("0")
-        if is_match.any():
-            matches.append(np.flatnonzero(is_match) + start)
+        if is_match.any():  # in dates and exponents, unlike in numbers, a digit or a letter precedes the hyphen
+            is_match[1:] &= (chunk[1:-2] != ord("-")) | can_precede[:-1]
+            if is_match.any():
+                matches.append(np.flatnonzero(is_match) + start)
     if not matches:
         return np.zeros(0, np.intp)
     positions: NDArray[np.intp] = np.concatenate(matches)
-    # In dates, unlike in numbers, a digit precedes the hyphen.
-    is_date: NDArray[np.bool_] = (data[positions] == ord("-")) & (positions > 0) & (data[positions - 1] - ord("0") < 10)
     is_digit: NDArray[np.bool_] = data[positions + 2] - ord("0") < 10  # other bytes wrap around to more than 9
-    return np.compress(is_digit & ~is_date, positions)
+    return np.compress(is_digit, positions)
 
 
 def leading_zero_columns(text: bytes, delimiter: str, n_fields: int) -> set[int]:
