@@ -185,7 +185,7 @@ def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
 def read_all(file: BinaryIO, array: NDArray[Any]) -> None:
     """Fill an array with the next bytes of a file."""
     view = memoryview(array.view(np.uint8).data)
-    while n_read := file.readinto(view):  # type: ignore[attr-defined]  # an unbuffered file
+    while len(view) and (n_read := file.readinto(view)):  # type: ignore[attr-defined]  # an unbuffered file
         view = view[n_read:]
 
 

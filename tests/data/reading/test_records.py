@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlpcli.data.reading.byte_stream import ByteStream
 from mlpcli.data.reading.csv import encoding, records
 from mlpcli.data.reading.csv.encoding import TextBlocks
-from mlpcli.data.reading.csv.records import RowBatches, leading_zero_columns
+from mlpcli.data.reading.csv.records import RowBatches, has_leading_blanks, leading_zero_columns
 from mlpcli.data.reading.csv.rows import split_rows
 from mlpcli.data.reading.csv.sniff import Dialect, find_dialect
 from mlpcli.data.table import TableFormat
@@ -252,3 +252,16 @@ def test_leading_zeros_are_detected_in_the_columns_that_have_them(rows, pattern,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "BYTES_PER_CHUNK", chunk_size)
         assert leading_zero_columns(text.encode(), delimiter, len(rows[0])) == naive
+
+
+@given(
+    st.lists(st.sampled_from(["a", " a", "a b", "a ", '"a, b"', '" a"', "", " "]), min_size=2, max_size=12),
+    st.sampled_from(",;|"),
+    st.sampled_from([1, 1 << 18]),
+)
+def test_cells_that_begin_with_a_blank_are_detected(cells, delimiter, chunk_size):
+    text = "".join(cell + (delimiter if index % 2 else "\n") for index, cell in enumerate(cells))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "BYTES_PER_CHUNK", chunk_size)
+        found = has_leading_blanks(text.encode(), delimiter)
+    assert found == bool(re.search(rf"(^|[\n{delimiter}]) ", text))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.csv import records
 from mlpcli.data.reading.csv.encoding import Digest, TextBlocks
-from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_columns
+from mlpcli.data.reading.csv.records import RowBatches, TextBatch, has_leading_blanks, leading_zero_columns
 from mlpcli.data.reading.csv.sniff import find_dialect
 from mlpcli.data.reading.csv.thousands import PointThousands
 from mlpcli.data.reading.reader import Batch, Request
@@ -259,7 +259,8 @@ class CsvReader:
                 na_values=markers if texts else self._missing_markers,
                 keep_default_na=False,
                 skip_blank_lines=False,
-                skipinitialspace=self._dialect.delimiter != " " and b" " in batch.text,
+                skipinitialspace=self._dialect.delimiter != " "
+                and has_leading_blanks(batch.text, self._dialect.delimiter),
                 low_memory=False,
                 engine="c",
                 decimal=self._number_format.decimal,

@@ -173,9 +173,21 @@ class RowBatches:
         return TextBatch(b"".join(rows), self.n_rows, len(rows), self._line, True, tuple(comments)), end
 
 
+def has_leading_blanks(text: bytes, delimiter: str) -> bool:
+    """Whether a cell may begin with a blank: if none does, pandas need not look for them, which saves a third."""
+    data = np.frombuffer(text, np.uint8)
+    for start in range(0, len(data) if b" " in text else 0, BYTES_PER_CHUNK):
+        chunk = data[start : start + BYTES_PER_CHUNK + 1]
+        is_match = (chunk[:-1] == ord(delimiter)) | (chunk[:-1] == NEWLINE)
+        is_match &= chunk[1:] == ord(" ")
+        if is_match.any():
+            return True
+    return text.startswith(b" ")
+
+
 def _positions_before_zeros(data: NDArray[np.uint8], delimiter: int) -> NDArray[np.intp]:
     """Positions of bytes that can precede a number and are followed by 0 and another digit."""
-    matches = []
+    matches = [np.zeros(0, np.intp)]
     for start in range(0, len(data), BYTES_PER_CHUNK):
         chunk = data[start : start + BYTES_PER_CHUNK + 2]
         # In ASCII, line ends, quotes, blanks, signs and the comma come before the point and the digits.
@@ -189,8 +201,6 @@ def _positions_before_zeros(data: NDArray[np.uint8], delimiter: int) -> NDArray[
             is_match[1:] &= (chunk[1:-2] != ord("-")) | can_precede[:-1]
             if is_match.any():
                 matches.append(np.flatnonzero(is_match) + start)
-    if not matches:
-        return np.zeros(0, np.intp)
     positions: NDArray[np.intp] = np.concatenate(matches)
     is_digit: NDArray[np.bool_] = data[positions + 2] - ord("0") < 10  # other bytes wrap around to more than 9
     return np.compress(is_digit, positions)
