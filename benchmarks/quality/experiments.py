@@ -18,6 +18,12 @@ SMALL = (
     "airfoil", "boom-bikes", "concrete", "laser", "medical-cost", "qsar-fish-toxicity", "winequality-red",
 )  # fmt: skip
 
+# Numbers, 240 to 1130 training rows.
+SMALL_NUMBERS = (
+    "airfoil", "auto-mpg", "baseball-salary", "boom-bikes", "concrete", "housing", "laser", "qsar-aquatic-toxicity",
+    "qsar-fish-toxicity", "real-estate", "treasury", "wankara",
+)  # fmt: skip
+
 # Two classes, at least 2000 training rows.
 BINARY = (
     "hypothyroid", "chess", "spambase", "benefits", "banana", "phoneme", "ring", "flchain", "magic",
@@ -47,6 +53,16 @@ def _members(count: int, epochs: int, folds: int = 4) -> tuple[str, ...]:
         f"model.members.folds={folds}",
         f"training.epochs={epochs}",
         f"training.early_stopping.patience={epochs // 4}",
+    )
+
+
+def _five_cycles(folds: int, batch_size: int) -> tuple[str, ...]:
+    """The four cycles of 48 epochs and one more, on so many folds."""
+    return (
+        *_members(8, 96, folds),
+        "training.schedule={name: coslog, cycles: 5}",
+        "training.early_stopping.patience=12",
+        f"training.batch_size={batch_size}",
     )
 
 
@@ -125,6 +141,15 @@ EXPERIMENTS: dict[str, Experiment] = {
             "8 members of 128": _members(8, 48) + _width(128),
             "16 members of 64": _members(16, 48) + _width(64),
             "8 members of 64": _members(8, 48) + _width(64),
+        },
+    ),
+    "small-numbers": Experiment(
+        SMALL_NUMBERS,
+        {
+            "4 folds, 48 epochs": (*_members(8, 48), "training.schedule=coslog", "training.batch_size=64"),
+            "8 folds, 48 epochs": (*_members(8, 48, 8), "training.schedule=coslog", "training.batch_size=64"),
+            "8 folds, 96 epochs in 5 cycles": _five_cycles(8, 64),
+            "8 folds, 96 epochs in 5 cycles, batches of 32": _five_cycles(8, 32),
         },
     ),
     "subspaces": Experiment(MEDIUM, _subspaces("model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}")),

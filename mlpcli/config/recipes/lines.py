@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from mlpcli.config.recipes.sizes import MANY_ROWS, MANY_VALUES, Recipe, TableSummary
 from mlpcli.data.features.onehot import OneHot
 from mlpcli.data.reading.faults import format_yaml
+from mlpcli.nn.schedules import CosLog
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]
 
 def _strong_training(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]]:
     rate = "0.04" if summary.predicts_classes else "0.07"
-    stopping = f"{{metric: {summary.stop_metric}, at: cycle_ends, patience: {recipe.epochs // 4}}}"
+    schedule = "coslog" if recipe.cycles == CosLog().cycles else f"{{name: coslog, cycles: {recipe.cycles}}}"
+    stopping = f"{{metric: {summary.stop_metric}, at: cycle_ends, patience: {recipe.patience}}}"
     return [
         (f"loss: {_smoothed(summary)}", "label smoothing; calibration below corrects the probabilities")
         if summary.predicts_classes and summary.holds_out
@@ -131,7 +133,7 @@ def _strong_training(recipe: Recipe, summary: TableSummary) -> list[tuple[str, s
             "beta2 below 0.999, as the learning rate changes in cycles",
         ),
         ("rates: {biases: 0.1, scale: 6, periodic: 0.1}", "learning-rate multipliers by kind of parameter"),
-        ("schedule: coslog", "cosine cycles of doubling length; each ends at learning rate 0"),
+        (f"schedule: {schedule}", "cosine cycles of doubling length; each ends at learning rate 0"),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),
         _stopping(summary, stopping, "epochs are scored at the end of each cycle; the best is kept"),

@@ -12,6 +12,7 @@ from mlpcli.config.recipes.sizes import RECIPES, TableSummary, cheaper, choose_r
 from mlpcli.config.recipes.starter import StarterColumn, StarterData, starter_yaml
 from mlpcli.config.schema.network import ModelConfig
 from mlpcli.config.yaml.dumping import as_plain
+from mlpcli.nn.schedules import CosLog, plateau_ends
 from tests.program import ROOT
 
 TASKS = ("classification", "regression", "multilabel")
@@ -151,6 +152,25 @@ def test_members_are_dealt_evenly_over_folds(n_rows):
 def test_two_members_have_not_seen_a_row_so_that_their_mean_chooses_the_epoch(n_rows):
     recipe = choose_recipe("strong", TableSummary("regression", n_rows, n_continuous=3))
     assert recipe.members >= 2 * recipe.folds
+
+
+@pytest.mark.parametrize("name", ["best", "strong"])
+def test_numbers_of_few_rows_get_more_rows_for_each_member_and_more_and_smaller_steps(name):
+    few, many = (choose_recipe(name, TableSummary("regression", n_rows)) for n_rows in (1999, 2000))
+    classes = choose_recipe(name, TableSummary("classification", 1999, 2))
+    assert few.folds == 8
+    for other in (many, classes):
+        assert (few.epochs, few.cycles) == (2 * other.epochs, other.cycles + 1)
+        assert few.batch_size < other.batch_size
+
+
+def test_a_further_cycle_is_added_to_those_of_the_recipe_for_more_rows_and_stops_as_early():
+    few, many = (choose_recipe("strong", TableSummary("regression", n_rows)) for n_rows in (1999, 2000))
+    ends = plateau_ends(CosLog(cycles=few.cycles), few.epochs)
+    assert ends[:4] == pytest.approx(plateau_ends(CosLog(cycles=many.cycles), many.epochs), rel=0.04)
+    assert few.patience == many.patience
+    halved = cheaper(cheaper(few, TableSummary("regression", 1999)), TableSummary("regression", 1999))
+    assert (halved.epochs, halved.cycles) == (many.epochs, many.cycles)
 
 
 def test_many_classes_of_a_large_table_get_more_epochs_and_fewer_members():
