@@ -33,6 +33,9 @@ BINARY = (
 # 2000 to 7000 training rows.
 MEDIUM = ("airfare", "computers", "happiness", "magic", "phoneme", "puma32h", "satimage", "spambase")
 
+# Numbers of which none is negative, at least 2000 training rows.
+POSITIVE = ("airfare", "baseball-large", "computers", "goods-large", "medical-expenses", "places", "slid", "visits")
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -98,6 +101,9 @@ def _repeats(count: int) -> dict[str, tuple[str, ...]]:
     }
 
 
+# One member for each fold, in half the time.
+_HALF = ("model.members.count=4", "model.members.folds=4")
+
 # All members see cosines, and none of them bins.
 _ALL_COSINES = ("model.members.views=same", "preprocess.encoding=none")
 
@@ -154,5 +160,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "subspaces": Experiment(MEDIUM, _subspaces("model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}")),
     "subspaces-small": Experiment(SMALL, _subspaces()),
+    "logarithm": Experiment(
+        POSITIVE,
+        {
+            "as it is": (*_HALF, "preprocess.target=auto", "postprocess.bias_correction=false"),
+            "logarithm": (*_HALF, "preprocess.target=log", "postprocess.bias_correction=false"),
+            "logarithm, bias corrected": (*_HALF, "preprocess.target=log", "postprocess.bias_correction=true"),
+        },
+    ),
     "repeats": Experiment((*SMALL, *MEDIUM), _repeats(8)),
 }

@@ -20,7 +20,7 @@ from mlpcli.data.schema.profile import ColumnProfile, profile_columns
 from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.schema.spelling import PLAIN
 from mlpcli.data.schema.task import TargetSpec, infer_targets
-from mlpcli.data.table import Rows, Table, TableFormat
+from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget
 from mlpcli.errors import DataError, MlpError, OutputError
@@ -36,8 +36,10 @@ from mlpcli.workflows.starter.columns import (
 )
 from mlpcli.workflows.starter.group_detection import find_group_column
 from mlpcli.workflows.starter.level_detection import with_levels
+from mlpcli.workflows.starter.target_trial import is_worth_trying, target_trial
 
 SAY_TASK = "mlp init --task"
+TRIED_RECIPES = ("best", "strong")  # for which the logarithm of the target is tried
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def starter_for(
         notes=guessed,
         modeline=modeline(output),
     )
-    chosen = choose_recipe(recipe, summary)
+    if recipe in TRIED_RECIPES and summary.task == "regression" and len(targets) == 1:
+        data = _with_target_trial(table, rows, target_spec, data)
+    chosen = choose_recipe(recipe, data.summary)
     notes = [*([note] if note else []), *([group.note(targets)] if group else [])]
     return Starter(
         starter_yaml(data, chosen),
@@ -141,6 +145,15 @@ def starter_for(
         data,
         chosen,
     )
+
+
+def _with_target_trial(table: Table, rows: Rows, target_spec: TargetSpec, data: StarterData) -> StarterData:
+    """With the result of a trial of the logarithm of the target, if it is worth trying."""
+    column = cast_table(table, target_spec.schemas).columns[target_spec.schemas[0].name]
+    assert isinstance(column, NumericColumn)
+    if not is_worth_trying(column.values[rows].astype(np.float64)):
+        return data
+    return replace(data, summary=replace(data.summary, target_trial=target_trial(table, rows, data)))
 
 
 def _refuse_without_inputs(table: Table, targets: Sequence[str], profiles: Sequence[ColumnProfile]) -> None:

@@ -25,12 +25,21 @@ MANY_CLASSES = 8
 
 
 @dataclass(frozen=True)
+class TargetTrial:
+    """Out-of-fold RMSE of small networks with the target as it is and with its logarithm, and whether that is used."""
+
+    rmse: float
+    log_rmse: float
+    takes_log: bool
+
+
+@dataclass(frozen=True)
 class TableSummary:
     """The properties of a table on which a recipe depends.
 
     `n_classes` is 0 for regression; `n_continuous` is the number of numeric columns with at least MANY_VALUES distinct
     values; rows with equal values of the column `group` ("" for none) are correlated; `n_codes` is the largest number
-    of levels of a column of numbers that is categorical.
+    of levels of a column of numbers that is categorical; `target_trial` is None if the logarithm was not tried.
     """
 
     task: str
@@ -41,6 +50,7 @@ class TableSummary:
     n_targets: int = 1
     group: str = ""
     n_codes: int = 0
+    target_trial: TargetTrial | None = None
 
     @property
     def holds_out(self) -> bool:

@@ -1,0 +1,117 @@
+"""For `mlp init`: a quick out-of-fold comparison of a numeric target as it is with its logarithm."""
+
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpcli.config.loading import config_from_text, with_values
+from mlpcli.config.recipes.sizes import MANY_ROWS, Recipe, TargetTrial
+from mlpcli.config.recipes.starter import StarterData, starter_yaml
+from mlpcli.data.table import Rows, Table
+from mlpcli.data.targets.target import NumberTarget, decode_outputs
+from mlpcli.errors import MlpError
+from mlpcli.nn.ensemble import Ensemble
+from mlpcli.progress import report_progress
+from mlpcli.training.member import NonFiniteLoss
+from mlpcli.training.threads import blas_threads
+from mlpcli.workflows.preparing.preparation import Prepared, prepare
+from mlpcli.workflows.training.fitting import epochs
+from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.training.member_selection import average_rounds, out_of_fold_outputs
+from mlpcli.workflows.training.postprocessing import fit_bias_correction
+
+Values = NDArray[np.float64]
+
+FEWEST_ROWS, MOST_ROWS = 1000, 4000
+MOST_INPUTS = 500
+LEAST_SKEWNESS = 1.0
+SEED = 1964_0408  # of the sample
+MEMBERS, FOLDS, WIDTH = 8, 4, 64
+# NumPy, because the first compilation takes longer than the trial.
+PLAIN = ("training.engine=numpy",)
+LOG = (*PLAIN, "preprocess.target=log", "postprocess.bias_correction=true")
+# On the tables of docs/quality.md it is below 0.2, or above 0.5.
+LEAST_LIKELIHOOD_GAIN = 0.35
+LEAST_Z_SCORE = 2.5
+
+
+def is_worth_trying(targets: Values) -> bool:
+    """Whether the logarithm of the targets (n_rows,) is defined, and makes a skewed distribution less skewed."""
+    if len(targets) < FEWEST_ROWS or targets.min() < 0.0:
+        return False
+    skewness = _skewness(targets)
+    return skewness >= LEAST_SKEWNESS and abs(_skewness(np.log1p(targets))) < skewness
+
+
+def target_trial(table: Table, rows: Rows, data: StarterData) -> TargetTrial | None:
+    """The out-of-fold errors of small networks of recipe strong, with and without `preprocess.target: log`.
+
+    They are trained on at most MOST_ROWS of `rows`. None if that would take long, because there are more than
+    MOST_INPUTS, or is not possible, such as with a column that has a fault.
+    """
+    table = table.take(np.sort(np.random.default_rng(SEED).permutation(rows)[:MOST_ROWS]))
+    n_epochs, batch_size = (16, 128) if table.n_rows >= MANY_ROWS else (32, 64)
+    text = starter_yaml(data, Recipe("strong", (WIDTH,) * 3, n_epochs, batch_size, MEMBERS, FOLDS))
+    predictions = []
+    try:
+        for done, overrides in enumerate((PLAIN, LOG)):
+            report_progress("stage", "comparing the target with its logarithm", done, 2)
+            prepared = prepare(with_values(config_from_text(text, "mlp init"), overrides), table)
+            if prepared.network.n_in > MOST_INPUTS:
+                return None
+            predictions.append(_out_of_fold_predictions(prepared))
+    except (MlpError, NonFiniteLoss):
+        return None
+    truth, (plain, log) = prepared.train.truth[:, 0], predictions
+    rmse, log_rmse = (sqrt(float(np.mean((each - truth) ** 2))) for each in predictions)
+    return TargetTrial(rmse, log_rmse, is_log_better(truth, plain, log))
+
+
+def is_log_better(truth: Values, plain: Values, log: Values) -> bool:
+    """Whether out-of-fold predictions by the logarithm of the target are clearly better; all are (n_rows,), 0 or more.
+
+    Squared errors of skewed targets have tails so heavy that a few rows decide over their mean. So three conditions are
+    tested: normal errors of log(1 + y) are more likely than normal errors of y (Box and Cox 1964, "An Analysis of
+    Transformations"), by LEAST_LIKELIHOOD_GAIN per row; the absolute errors are smaller, by LEAST_Z_SCORE standard
+    errors of their paired differences; and the squared errors are not larger by more than one.
+    """
+    ratios = np.log1p(truth) - np.log1p(log)
+    with np.errstate(divide="ignore", invalid="ignore"):  # perfect predictions
+        gain = np.log((plain - truth).std()) - np.log(ratios.std()) - np.log1p(truth).mean()
+    errors, log_errors = (np.abs(each - truth) / truth.max() for each in (plain, log))  # no power of them overflows
+    return bool(
+        gain >= LEAST_LIKELIHOOD_GAIN
+        and _z_score(log_errors - errors) <= -LEAST_Z_SCORE
+        and _z_score(log_errors**2 - errors**2) <= 1.0
+    )
+
+
+def _out_of_fold_predictions(prepared: Prepared) -> Values:
+    """Train, and predict each training row (n_rows,) by the members that hold it out; raises NonFiniteLoss."""
+    target, state, validation, folds = prepared.target, prepared.target_state, prepared.validation, prepared.folds
+    assert isinstance(target, NumberTarget)
+    assert validation is not None
+    assert folds is not None
+    training = initial_state(prepared)
+    with blas_threads(1):
+        for _ in epochs(prepared, training, lambda: False):
+            pass
+        ensemble = Ensemble(prepared.networks, tuple(training.best))
+        rounds = out_of_fold_outputs(prepared, validation, folds, ensemble)
+    outputs = average_rounds(rounds, ensemble, FOLDS).astype(np.float64)
+    if prepared.loaded.config.postprocess.bias_correction:
+        outputs = outputs + fit_bias_correction(target, state, outputs, validation.truth)
+    return decode_outputs(target, state, outputs)[:, 0]
+
+
+def _z_score(differences: Values) -> float:
+    deviation = float(differences.std())
+    return float(differences.mean()) * sqrt(len(differences)) / deviation if deviation > 0.0 else 0.0
+
+
+def _skewness(values: Values) -> float:
+    deviations = values / np.abs(values).max()  # so that no power overflows
+    deviations -= deviations.mean()
+    variance = float(np.mean(deviations**2))
+    return float(np.mean(deviations**3)) / variance**1.5 if variance > 0.0 else 0.0
