@@ -158,6 +158,27 @@ EXPERIMENTS: dict[str, Experiment] = {
             "8 folds, 96 epochs in 5 cycles, batches of 32": _five_cycles(8, 32),
         },
     ),
+    # What was tried on top of the last of them, where noise is large.
+    "small-numbers-more": Experiment(
+        ("auto-mpg", "baseball-salary", "housing", "qsar-fish-toxicity", "real-estate", "wankara"),
+        {
+            "as it is": _five_cycles(8, 32),
+            "learning rate 0.04": (*_five_cycles(8, 32), "training.optimizer.learning_rate=0.04"),
+            "averaged weights": (*_five_cycles(8, 32), "training.averaging={name: ema, decay: 0.99}"),
+            "SELU": (*_five_cycles(8, 32), "model.activation=selu"),
+            "weight decay 0.05": (
+                *_five_cycles(8, 32),
+                "training.optimizer={name: adamw, learning_rate: 0.07, beta2: 0.95, weight_decay: 0.05}",
+            ),
+            "neither bins nor cosines": (
+                *_five_cycles(8, 32),
+                "model.members.views=same",
+                "preprocess.encoding=none",
+                "model.numeric_embedding=null",
+            ),
+            "width 64": (*_five_cycles(8, 32), *_width(64)),
+        },
+    ),
     "subspaces": Experiment(MEDIUM, _subspaces("model.numeric_embedding.sigma: {log_uniform: [0.2, 4]}")),
     "subspaces-small": Experiment(SMALL, _subspaces()),
     "logarithm": Experiment(
