@@ -139,6 +139,22 @@ EXPERIMENTS: dict[str, Experiment] = {
         BINARY,
         {f"label smoothing {value}": (f"training.loss.label_smoothing={value}",) for value in (0.1, 0.02)},
     ),
+    "epochs": Experiment(
+        ("doctor-8000", "labor-8000", "magic-8000", "vietnam-8000", "magic", "flchain", "phoneme", "banana"),
+        {f"{epochs} epochs": _members(8, epochs) for epochs in (48, 16)},
+    ),
+    "slopes": Experiment(
+        ("vowel", "penbased", "optdigits", "kr-vs-k", "segment", "satimage", "vehicle", "phoneme"),
+        {
+            "fixed": ("model.learn_slopes=false",),
+            "learnt at 0.1 of the rate": ("model.learn_slopes=true", "training.rates.slopes=0.1"),
+            "learnt at the whole rate": ("model.learn_slopes=true", "training.rates.slopes=1"),
+        },
+    ),
+    "activations": Experiment(
+        ("vowel", "segment", "satimage", "vehicle", "phoneme"),
+        {name: (f"model.activation={name}", "model.learn_slopes=false") for name in ("selu", "mish")},
+    ),
     # The only ones of these tables in which `mlp init` finds numbers that act as levels.
     "levels": Experiment(("vietnam-large", "computers"), {"numbers": ("data.columns={}",), "levels": ()}),
     "small": Experiment(

@@ -10,7 +10,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,10 @@ TEST_FRACTION = 0.25
 
 @dataclass(frozen=True)
 class Source:
-    """A table of a package; the target is the last column unless named, and rows where it is missing are left out."""
+    """A table of a package; the target is the last column unless named, and rows where it is missing are left out.
+
+    `most_trained` limits the training rows but not the test rows.
+    """
 
     task: str
     load: Callable[[str], pd.DataFrame]
@@ -31,6 +34,7 @@ class Source:
     target: str = ""
     drop: tuple[str, ...] = ()
     most_rows: int = MOST_ROWS
+    most_trained: int | None = None
 
 
 def keel(name: str) -> pd.DataFrame:
@@ -209,6 +213,10 @@ SOURCES: dict[str, Source] = {
     "friedman1-large": numbers(friedman, f"friedman1.{LARGE_ROWS}", most=LARGE_ROWS),
     "impedance-large": numbers(impedance, "impedance", most=LARGE_ROWS),
 }  # fmt: skip
+SOURCES |= {
+    f"{name}-8000": replace(SOURCES[f"{name}-large"], most_trained=8000)
+    for name in ("doctor", "labor", "magic", "vietnam")
+}
 
 
 def write(name: str, source: Source, folder: Path) -> str:
@@ -221,15 +229,16 @@ def write(name: str, source: Source, folder: Path) -> str:
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(table))[: source.most_rows]
     n_test = round(len(rows) * TEST_FRACTION)
+    trained = rows[n_test:][: source.most_trained]
     (folder / name).mkdir(parents=True, exist_ok=True)
-    for part, chosen in (("test", rows[:n_test]), ("train", rows[n_test:])):
+    for part, chosen in (("test", rows[:n_test]), ("train", trained)):
         table.iloc[chosen].to_csv(
             folder / name / f"{part}.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
         )
     described = {"target": target, "task": source.task}
     (folder / name / "meta.json").write_text(json.dumps(described) + "\n")
     n_values = table[target].nunique()
-    return f"{name}: {len(rows) - n_test} + {n_test} rows, {table.shape[1] - 1} columns, {target} of {n_values} values"
+    return f"{name}: {len(trained)} + {n_test} rows, {table.shape[1] - 1} columns, {target} of {n_values} values"
 
 
 def main(folder: str) -> None:

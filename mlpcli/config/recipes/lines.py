@@ -127,6 +127,8 @@ def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]
             "random biases; the last layer starts at zero",
         ),
     ]
+    if summary.has_many_classes:
+        model.insert(2, ("learn_slopes: true", "a learnt mix of z and selu(z) for each neuron"))
     if alternates:
         sigma = "" if draws else "sigma: 0.1, "
         cosines = f"{{name: periodic, {sigma}min_distinct: {MANY_VALUES}}}"
@@ -136,6 +138,7 @@ def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]
 
 def _strong_training(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]]:
     rate = "0.04" if summary.predicts_classes else "0.07"
+    slopes = ", slopes: 0.1" if summary.has_many_classes else ""
     schedule = "coslog" if recipe.cycles == CosLog().cycles else f"{{name: coslog, cycles: {recipe.cycles}}}"
     stopping = f"{{metric: {summary.stop_metric}, at: cycle_ends, patience: {recipe.patience}}}"
     return [
@@ -147,7 +150,7 @@ def _strong_training(recipe: Recipe, summary: TableSummary) -> list[tuple[str, s
             f"optimizer: {{name: adam, learning_rate: {rate}, beta2: 0.95}}",
             "beta2 below 0.999, as the learning rate changes in cycles",
         ),
-        ("rates: {biases: 0.1, scale: 6, periodic: 0.1}", "learning-rate multipliers by kind of parameter"),
+        (f"rates: {{biases: 0.1, scale: 6, periodic: 0.1{slopes}}}", "learning-rate multipliers by kind of parameter"),
         (f"schedule: {schedule}", "cosine cycles of doubling length; each ends at learning rate 0"),
         (f"batch_size: {recipe.batch_size}", ""),
         (f"epochs: {recipe.epochs}", ""),

@@ -20,7 +20,7 @@ FEWEST_HELD_OUT_OF = 4
 # Fewer validation rows do not determine an accuracy to within 0.1 at 95 %: 1.96 sqrt(1/4 / n) = 0.1.
 FEWEST_VALIDATION_ROWS = 97
 FAST_FOLDS = 5
-# This many classes need wider layers.
+# This many classes need wider layers, and parametric activations.
 MANY_CLASSES = 8
 
 
@@ -60,7 +60,12 @@ class TableSummary:
     @property
     def is_large(self) -> bool:
         """Whether there are enough rows of each class for high frequencies, and for fewer epochs of more members."""
-        return self.n_rows >= LARGE_ROWS and self.n_classes < MANY_CLASSES
+        return self.n_rows >= LARGE_ROWS and not self.has_many_classes
+
+    @property
+    def has_many_classes(self) -> bool:
+        """Whether the target has so many classes that layers are wider, and activations parametric."""
+        return self.n_classes >= MANY_CLASSES
 
     @property
     def has_few_numbers(self) -> bool:
@@ -111,7 +116,7 @@ def choose_recipe(name: RecipeName, summary: TableSummary) -> Recipe:
         members, folds = 3 * members, 8 if n < LARGE_ROWS else 4
     folds = folds if n >= 2 * folds else 2 if summary.holds_out else 1
     epochs = epochs * 2 if name == "best" else epochs
-    width = 256 if name == "best" or summary.n_classes >= MANY_CLASSES else 128
+    width = 256 if name == "best" or summary.has_many_classes else 128
     batch_size = _strong_batch(n * max(folds - 1, 1) // folds) // (2 if summary.has_few_numbers else 1)
     return Recipe(name, (width,) * 3, epochs, batch_size, members, folds, cycles)
 

@@ -179,6 +179,15 @@ def test_many_classes_of_a_large_table_get_more_epochs_and_fewer_members():
     assert many.members < few.members
 
 
+@pytest.mark.parametrize("n_rows", [300, 3000, 30_000])
+def test_activations_are_parametric_where_there_are_many_classes(n_rows):
+    for n_classes in (0, 2, 7, 8, 26):
+        summary = TableSummary("classification" if n_classes else "regression", n_rows, n_classes)
+        config = config_from_text(text_of(choose_recipe("strong", summary), summary), "t.yaml").config
+        assert config.model.learn_slopes == (n_classes >= 8)
+        assert config.training.rates.slopes == (0.1 if n_classes >= 8 else 1)
+
+
 def test_a_list_and_a_key_with_its_value_stay_on_a_line_of_the_config():
     summary = TableSummary("regression", 5000, n_continuous=2)
     for line in text_of(choose_recipe("best", summary), summary).splitlines():
