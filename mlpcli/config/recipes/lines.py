@@ -3,8 +3,9 @@
 `strong` is RealMLP's network and training (Holzmueller et al. 2024: NTK, scaled inputs, coslog) with several small
 members on folds, half of them with periodic embeddings and half with bins. From 2000 rows on numbers are transformed to
 normal scores, and each member draws the scale of its frequencies, as in TabPack (arXiv 2607.05380); fewer rows would
-be overfitted. A skewed target is replaced by its logarithm where a trial shows that to be better. With averaged
-members, dropout and weight decay improve nothing (docs/quality.md). `best` has more and wider members and more epochs.
+be overfitted. Only many classes gain from its parametric activations. A skewed target is replaced by its logarithm
+where a trial shows that to be better. With averaged members, dropout and weight decay improve nothing
+(docs/quality.md). `best` has more and wider members and more epochs.
 `fast` is one network in few epochs, or five on folds for a small table. `textbook` is the network of Nielsen (2015,
 chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the quadratic
 cost for numbers.
