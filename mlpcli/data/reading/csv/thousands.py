@@ -27,8 +27,8 @@ class PointThousands:
         self._examples: dict[int, tuple[int, str]] = {}  # by column: first row of its batch, text
         self._reported: dict[int, str] = {}
         for index, cells in enumerate(zip(*sample, strict=False)):
-            filled = [cell for cell in cells if cell not in self._missing]
-            if count_point_groups(filled, np.ones(len(filled), np.int64)) is not None:
+            distinct = [*{*cells}.difference(self._missing)]
+            if count_point_groups(distinct, [1] * len(distinct)) is not None:
                 self._counts[index] = (0, 0)
 
     def needs_texts(self, index: int, column: Column) -> bool:
@@ -36,6 +36,8 @@ class PointThousands:
         if index not in self._counts or not isinstance(column, NumericColumn):
             return False
         values = column.values
+        if values.dtype.itemsize == 1 and self._counts.get(index, (0, 0))[1] > 1:
+            return False  # integers below 1000, and more than one of them is known
         if values.dtype.kind == "f":
             values = values[~np.isnan(values)]
         is_small = not len(values) or bool(values.max() < 1000 and values.min() > -1000)
