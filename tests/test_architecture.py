@@ -183,6 +183,7 @@ LAZY = {
     *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
     ("storage/run/lock.py", "acquire"),
     ("storage/run/lock.py", "_supports_locks"),
+    ("workflows/init.py", "_with_target_trial"),
     ("workflows/training/engines.py", "noting_compilation"),
     ("workflows/training/engines.py", "load_engine"),
     ("workflows/training/engines.py", "trainer_maker"),

@@ -36,7 +36,7 @@ from mlpcli.workflows.starter.columns import (
 )
 from mlpcli.workflows.starter.group_detection import find_group_column
 from mlpcli.workflows.starter.level_detection import with_levels
-from mlpcli.workflows.starter.target_trial import is_worth_trying, target_trial
+from mlpcli.workflows.starter.skewed_target import is_worth_trying
 
 SAY_TASK = "mlp init --task"
 TRIED_RECIPES = ("best", "strong")  # for which the logarithm of the target is tried
@@ -153,6 +153,8 @@ def _with_target_trial(table: Table, rows: Rows, target_spec: TargetSpec, data: 
     assert isinstance(column, NumericColumn)
     if not is_worth_trying(column.values[rows].astype(np.float64)):
         return data
+    from mlpcli.workflows.starter.target_trial import target_trial  # imports all that trains
+
     return replace(data, summary=replace(data.summary, target_trial=target_trial(table, rows, data)))
 
 

@@ -7,7 +7,8 @@ import pytest
 from mlpcli.config.loading import config_from_text
 from mlpcli.workflows.init import init
 from mlpcli.workflows.starter import target_trial
-from mlpcli.workflows.starter.target_trial import FEWEST_ROWS, is_log_better, is_worth_trying
+from mlpcli.workflows.starter.skewed_target import FEWEST_ROWS, is_worth_trying
+from mlpcli.workflows.starter.target_trial import is_log_better
 from tests.program import done
 
 N_ROWS = FEWEST_ROWS

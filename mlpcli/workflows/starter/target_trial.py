@@ -23,9 +23,8 @@ from mlpcli.workflows.training.postprocessing import fit_bias_correction
 
 Values = NDArray[np.float64]
 
-FEWEST_ROWS, MOST_ROWS = 1000, 4000
+MOST_ROWS = 4000
 MOST_INPUTS = 500
-LEAST_SKEWNESS = 1.0
 SEED = 1964_0408  # of the sample
 MEMBERS, FOLDS, WIDTH = 8, 4, 64
 # NumPy, because the first compilation takes longer than the trial.
@@ -34,14 +33,6 @@ LOG = (*PLAIN, "preprocess.target=log", "postprocess.bias_correction=true")
 # On the tables of docs/quality.md it is below 0.2, or above 0.5.
 LEAST_LIKELIHOOD_GAIN = 0.35
 LEAST_Z_SCORE = 2.5
-
-
-def is_worth_trying(targets: Values) -> bool:
-    """Whether the logarithm of the targets (n_rows,) is defined, and makes a skewed distribution less skewed."""
-    if len(targets) < FEWEST_ROWS or targets.min() < 0.0:
-        return False
-    skewness = _skewness(targets)
-    return skewness >= LEAST_SKEWNESS and abs(_skewness(np.log1p(targets))) < skewness
 
 
 def target_trial(table: Table, rows: Rows, data: StarterData) -> TargetTrial | None:
@@ -108,10 +99,3 @@ def _out_of_fold_predictions(prepared: Prepared) -> Values:
 def _z_score(differences: Values) -> float:
     deviation = float(differences.std())
     return float(differences.mean()) * sqrt(len(differences)) / deviation if deviation > 0.0 else 0.0
-
-
-def _skewness(values: Values) -> float:
-    deviations = values / np.abs(values).max()  # so that no power overflows
-    deviations -= deviations.mean()
-    variance = float(np.mean(deviations**2))
-    return float(np.mean(deviations**3)) / variance**1.5 if variance > 0.0 else 0.0
