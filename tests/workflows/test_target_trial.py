@@ -14,11 +14,6 @@ from tests.program import done
 N_ROWS = FEWEST_ROWS
 
 
-@pytest.fixture(autouse=True)
-def _few_members(monkeypatch):
-    monkeypatch.setattr(target_trial, "MEMBERS", 4)
-
-
 def prices(noise, seed=0):
     """Skewed prices: exp(4 + x + z), with noise that is multiplied, or added."""
     rng = np.random.default_rng(seed)

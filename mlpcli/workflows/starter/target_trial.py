@@ -26,7 +26,7 @@ Values = NDArray[np.float64]
 MOST_ROWS = 4000
 MOST_INPUTS = 500
 SEED = 1964_0408  # of the sample
-MEMBERS, FOLDS, WIDTH = 8, 4, 64
+FOLDS, WIDTH = 4, 64
 # NumPy, because the first compilation takes longer than the trial.
 PLAIN = ("training.engine=numpy",)
 LOG = (*PLAIN, "preprocess.target=log", "postprocess.bias_correction=true")
@@ -43,7 +43,7 @@ def target_trial(table: Table, rows: Rows, data: StarterData) -> TargetTrial | N
     """
     table = table.take(np.sort(np.random.default_rng(SEED).permutation(rows)[:MOST_ROWS]))
     n_epochs, batch_size = (16, 128) if table.n_rows >= MANY_ROWS else (32, 64)
-    text = starter_yaml(data, Recipe("strong", (WIDTH,) * 3, n_epochs, batch_size, MEMBERS, FOLDS))
+    text = starter_yaml(data, Recipe("strong", (WIDTH,) * 3, n_epochs, batch_size, FOLDS, FOLDS))
     predictions = []
     try:
         for done, overrides in enumerate((PLAIN, LOG)):
