@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +152,10 @@ def _refuse_existing(path: str, request: SplitRequest) -> None:
 
 
 def _read_keys(request: SplitRequest) -> Table:
-    """The columns that determine the split, cast; all columns if duplicate rows are kept together."""
+    """The columns that determine the split, cast; all columns if duplicate rows are kept together.
+
+    A cell of a key that is not what the others are is a note, as there is no config that could declare the column.
+    """
     keys = [name for name in (request.group, request.hash, request.stratify) if name]
     names = [*keys, *([request.time] if request.time else [])]
     format = TableFormat(request.delimiter, request.encoding)
@@ -161,13 +164,17 @@ def _read_keys(request: SplitRequest) -> Table:
     for name in names:
         if name not in table.columns:
             raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.column_names)}")
-    schemas, findings = [], []
+    schemas, findings, notes = [], [], list(table.notes)
     for name in names:
         schema, column_findings = infer_schema(table, name)
         schemas.append(as_category(schema) if name in keys else schema)
-        findings += findings_of_key(schema, column_findings) if name in keys else column_findings
+        if name not in keys:
+            findings += column_findings
+            continue
+        faults = [finding for finding in findings_of_key(schema, column_findings) if finding.is_fault]
+        notes += [f"{fault.text.splitlines()[0]} Read as a value of its own." for fault in faults]
     raise_faults(findings)
-    return table.with_columns({**table.columns, **cast_table(table, schemas).columns})
+    return replace(table.with_columns({**table.columns, **cast_table(table, schemas).columns}), notes=tuple(notes))
 
 
 def _assign_splits(request: SplitRequest, table: Table, fractions: Sequence[float]) -> Codes:

@@ -82,6 +82,18 @@ def test_a_hash_keeps_rows_in_their_files_when_the_table_grows_as_data_validatio
         assert set(lines(folder / "before" / f"{name}.csv")) <= set(lines(folder / "after" / f"{name}.csv"))
 
 
+@pytest.mark.parametrize("option", ["--group", "--hash", "--stratify"])
+def test_a_stray_value_of_a_key_is_noted_with_its_place_and_kept(folder, option):
+    write_csv(folder / "t.csv", ["id", "x"], [("12B" if i in (150, 151) else i // 12, i) for i in range(300)])
+    notes = done("split", "t.csv", option, "id", "-o", "parts").stderr
+    expected = (
+        "t.csv:152: column id: '12B' is not a number, nor is 1 more ('12B'); the other 298 cells are numbers. "
+        "Read as a value of its own."
+    )
+    assert expected in " ".join(notes.split())
+    assert sum(line.startswith("12B,") for name in FILES for line in lines(folder / "parts" / f"{name}.csv")) == 2
+
+
 def test_the_files_are_in_the_format_of_the_table(folder):
     text = "a;b\n" + "".join(f"{i},5;'x {i}\n" for i in range(50))
     (folder / "s.csv").write_text(text)

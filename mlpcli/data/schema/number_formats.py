@@ -38,6 +38,7 @@ _SHAPE = re.compile(
 # Phone numbers and IP addresses; columns in which all cells match are not numbers.
 IDENTIFIER = re.compile(rf"\+.*|[0-9]{{3}}(?:[.{BLANKS}][0-9]{{3}}){{2,}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}")
 _EXPONENT = re.compile(r"[0-9.,][eE][+-]?[0-9]+")
+_THIRDS = (".333", ".667")
 _POINT_GROUPS = re.compile(rf"[+\-{MINUS}]?(?:0|[1-9][0-9]{{0,2}}(?P<groups>(?:\.[0-9]{{3}})*))")
 
 
@@ -143,14 +144,14 @@ def _choose(readings: dict[NumberFormat, Values], decimal: str) -> tuple[NumberF
 def count_point_groups(texts: Sequence[str], counts: Counts) -> tuple[int, int] | None:
     """Count cells with points before groups of three digits, which may be thousands (6.001), and integers below 1000.
 
-    None if there are other numbers.
+    Thirds with three decimals (1.333, 1.667) are not counted. None if there are other numbers.
     """
     n_grouped = n_small = 0
     for text, count in zip(texts, counts, strict=True):
         match = _POINT_GROUPS.fullmatch(text)
         if match is None and text.lower() not in NUMBER_BLANKS:
             return None
-        n_grouped += int(count) if match and match["groups"] else 0
+        n_grouped += int(count) if match and match["groups"] and match["groups"] not in _THIRDS else 0
         n_small += int(count) if match and match["groups"] == "" else 0
     return n_grouped, n_small
 

@@ -229,13 +229,14 @@ def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np
         findings.append(finding)
     for is_kind, kind in ((is_number, "numbers"), (_are_dates(cells.texts), "dates")):
         n_cells = int(cells.counts[is_kind].sum())
-        if 2 * n_cells >= cells.n_cells:
-            others = cells.examples(~is_kind)
-            note = (
-                f"column {base.name}: {n_cells} of {cells.n_cells} cells are {kind}, others are not ({others}): "
-                "read as categories"
-            )
-            findings.append(Finding(base.name, note, is_fault=False))
+        if 2 * n_cells < cells.n_cells:
+            continue
+        what = (
+            f"all cells look like {kind} ({cells.examples(is_kind)}), but no format reads them"
+            if is_kind.all()
+            else f"{n_cells} of {cells.n_cells} cells are {kind}, others are not ({cells.examples(~is_kind)})"
+        )
+        findings.append(Finding(base.name, f"column {base.name}: {what}: read as categories", is_fault=False))
     # Of many names and free texts, some look alike by chance.
     if len(cells.texts) <= min(_SAMPLE_SIZE, max(cells.n_cells // 2, FEW_TEXTS)):
         findings += [

@@ -8,40 +8,16 @@ from mlpcli.data.schema.findings import Finding, TextCounts
 # Texts, casefolded, that are not missing markers by default.
 _BLANK_WORDS = frozenset(
     (
-        *(
-            "n/a",
-            "n.a.",
-            "n.a",
-            "#n/a n/a",
-            "#na",
-            "na",
-            "nan",
-            "nat",
-            "<na>",
-            "null",
-            "(null)",
-            "<null>",
-            "\\n",
-            "nil",
-        ),
+        *("n/a", "n.a.", "n.a", "#n/a n/a", "#na", "na", "nan", "nat", "<na>", "null", "(null)", "<null>"),
         *("-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "\u2026", "??", "???", "missing", "(missing)"),
-        *("(blank)", "undefined", "\\n"),
+        *("(blank)", "undefined", "nil", "\\n"),
     )
 )
 _ERROR_WORDS = frozenset(("error", "err", "#error", "#err", "fehler", "erreur", "exception", "traceback"))
 _TOTAL_WORDS = frozenset(
     (
-        "total",
-        "totals",
-        "grand total",
-        "subtotal",
-        "sub-total",
-        "sum",
-        "summe",
-        "gesamt",
-        "insgesamt",
-        "totale",
-        "totaal",
+        *("total", "totals", "grand total", "subtotal", "sub-total", "sum"),
+        *("summe", "gesamt", "insgesamt", "totale", "totaal"),
     )
 )
 # Maximum fraction of cells with an error word or the label of a total; a frequent word is meant as a level.

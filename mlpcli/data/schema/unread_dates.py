@@ -1,6 +1,7 @@
 """Dates and times in forms that are not read as dates: months, quarters, weeks, times of day, YYYYMMDD."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,9 +17,9 @@ _MONTH_NAME = (
     r"(?:jan|feb|mar|m\u00e4r|apr|avr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]|januar|february?|february|march|m\u00e4rz|"
     r"april|june|juni|july|juli|august|september|o[ck]tober|november|de[cz]ember)\.?"
 )
-_TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?"
+_TIME = r"\d{1,2}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?"
 _ZONE = r"(?:\s*(?:z|[a-z]{3,4}|[+-]\d{2}:?\d{2})(?:\[[\w/]+\])?)?"
-_WEEKDAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+"
+_WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+"
 _FORMS = {
     "months": rf"{_YEAR}[-/.]{_MONTH}|{_MONTH}[-/.]{_YEAR}|{_YEAR}M\d{{2}}|"
     rf"{_MONTH_NAME}[-/ ]'?(?:{_YEAR}|\d{{2}})|(?:{_YEAR}|\d{{2}})[-/ ]{_MONTH_NAME}",
@@ -31,6 +32,8 @@ _FORMS = {
     rf"{_MONTH_NAME} \d{{1,2}}(?:st|nd|rd|th),? {_YEAR}",
 }
 _PATTERNS = {kind: re.compile(form, re.IGNORECASE) for kind, form in _FORMS.items()}
+# Two years, the second of two digits.
+_YEARS = re.compile(r"(?:19|20)(\d{2})[-/](\d{2})")
 _FIRST_DAY, _LAST_DAY = 1900_01_01, 2100_12_31
 
 
@@ -41,7 +44,7 @@ def find_unread_dates(name: str, cells: TextCounts) -> Finding | None:
         if sum(pattern.fullmatch(text) is not None for text in sample) < MIN_FRACTION * len(sample):
             continue
         is_match = np.asarray([pattern.fullmatch(text) is not None for text in cells.texts], np.bool_)
-        if cells.counts[is_match].sum() >= MIN_FRACTION * cells.n_cells:
+        if cells.counts[is_match].sum() >= MIN_FRACTION * cells.n_cells and not _are_seasons(cells.texts):
             example = cells.texts[cells.first_index(is_match)]
             message = (
                 f"{cells.location(is_match)}: column {name}: {quote_text(example)}: its cells look like {kind}, and "
@@ -50,6 +53,12 @@ def find_unread_dates(name: str, cells: TextCounts) -> Finding | None:
             )
             return Finding(name, message, is_fault=False)
     return None
+
+
+def _are_seasons(texts: Sequence[str]) -> bool:
+    """Whether all texts are a year and the next one (2009/10), of which those of 2000 to 2011 look like months."""
+    years = [_YEARS.fullmatch(text) for text in texts]
+    return all(match is not None and int(match[2]) == (int(match[1]) + 1) % 100 for match in years)
 
 
 def compact_date_notes(name: str, values: Values) -> list[Finding]:

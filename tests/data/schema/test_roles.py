@@ -294,6 +294,12 @@ def test_dates_among_many_other_texts_are_noted_with_the_others():
     assert note.text.startswith("column x: 72 of 96 cells are dates, others are not ('44950', '44951')")
 
 
+def test_dates_that_no_format_reads_are_noted():
+    (note,) = decided([f"2024-{month}-{day:02}" for month in (13, 14) for day in range(1, 29)])[1]
+    assert note.text.startswith("column x: all cells look like dates ('2024-13-01', ")
+    assert note.text.endswith("), but no format reads them: read as categories")
+
+
 @pytest.mark.parametrize(
     "levels", [("caf\u00e9", "cafe\u200b", "cafe"), ("a\u0441", "ac", "b"), ("North  East", "North East", "South")]
 )

@@ -39,8 +39,14 @@ def test_dates_in_a_form_that_is_not_read_are_noted(kind, form):
     assert decided(cells, role="category")[1] == []
 
 
-@pytest.mark.parametrize("cells", [NAMES, ("16:9", "4:3"), ("mon", "tue"), ("Q1", "Q2"), ("A2015-01", "A2015-02")])
-def test_names_of_months_days_and_quarters_are_levels(cells):
+@pytest.mark.parametrize(
+    "cells",
+    [
+        *(NAMES, ("16:9", "4:3"), ("mon", "tue"), ("Q1", "Q2"), ("A2015-01", "A2015-02"), ("10:90", "20:80", "50:50")),
+        *(("Satellite 1", "Satellite 2"), ("Friends 3", "Sunset Drive 12"), ("2008/09", "2009/10", "2010/11")),
+    ],
+)
+def test_names_ratios_and_seasons_are_levels(cells):
     assert decided(list(cells) * 9)[1] == []
 
 
