@@ -135,3 +135,10 @@ def test_the_correction_is_one_constant_for_all_outputs_so_that_predictions_keep
 def test_a_correction_that_has_nothing_to_correct_is_refused(tmp_path, changed, complaint):
     with pytest.raises(ConfigError, match=rf"postprocess.bias_correction: .*{complaint}"):
         prepare(config(tmp_path, **changed))
+
+
+def test_a_correction_of_classes_is_refused_with_the_task(tmp_path):
+    prices().assign(size=lambda table: np.where(table["x"] > 0, "large", "small")).to_csv(tmp_path / "sizes.csv")
+    sizes = {"train": str(tmp_path / "sizes.csv"), "target": "size"}
+    with pytest.raises(ConfigError, match="bias_correction: applies to regression only; the task is classification"):
+        prepare(config(tmp_path, "auto", data=sizes))

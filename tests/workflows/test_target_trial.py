@@ -1,5 +1,7 @@
 """`mlp init` takes the logarithm of a target where a trial shows it to be clearly better, and only there."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,19 +34,34 @@ def config_of(found):
     return config_from_text(found.text, "t.yaml").config
 
 
+def errors_of(trial):
+    return (
+        f"MAE of a small network out of fold: {trial.log_mae:.4g} with log, {trial.mae:.4g} without; "
+        f"RMSE: {trial.log_rmse:.4g} with log, {trial.rmse:.4g} without"
+    )
+
+
+def unwrapped(text):
+    """The text of a config with each comment on one line."""
+    return re.sub(r"\n +# ", " ", text)
+
+
 def test_with_multiplied_noise_the_logarithm_is_taken_and_its_mean_corrected(folder):
     found = starter(prices("multiplied"), folder)
     trial = found.data.summary.target_trial
     assert trial.takes_log
     assert (config_of(found).preprocess.target, config_of(found).postprocess.bias_correction) == ("log", True)
-    assert f"out-of-fold RMSE of a small network: {trial.log_rmse:.4g} with log, {trial.rmse:.4g} without" in found.text
+    assert trial.log_mae < trial.mae
+    assert "log is better: errors grow with the target. " + errors_of(trial) in unwrapped(found.text)
 
 
 def test_with_added_noise_the_target_stays_as_it_is_and_the_config_shows_the_errors(folder):
     found = starter(prices("added"), folder)
-    assert not found.data.summary.target_trial.takes_log
+    trial = found.data.summary.target_trial
+    assert not trial.takes_log
     assert (config_of(found).preprocess.target, config_of(found).postprocess.bias_correction) == ("auto", False)
     assert "# target: log" in found.text
+    assert "log is not clearly better. " + errors_of(trial) in unwrapped(found.text)
 
 
 @pytest.mark.parametrize("recipe", ["fast", "textbook"])
@@ -73,7 +90,7 @@ def test_targets_of_zero_and_of_any_size_are_safe(folder, exponent):
     price = np.where(x < -1, 0.0, 10.0 ** (exponent * np.minimum(x + 0.3 * rng.normal(size=N_ROWS), 1)))
     found = starter(pd.DataFrame({"x": x.round(3), "price": price}), folder)
     trial = found.data.summary.target_trial
-    assert np.isfinite([trial.rmse, trial.log_rmse]).all()
+    assert np.isfinite([trial.mae, trial.log_mae, trial.rmse, trial.log_rmse]).all()
 
 
 def test_a_table_with_very_many_inputs_is_not_tried(folder, monkeypatch):

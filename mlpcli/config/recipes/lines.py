@@ -62,12 +62,11 @@ def _strong(recipe: Recipe, summary: TableSummary) -> tuple[Section, ...]:
 
 
 def _target(summary: TableSummary) -> list[tuple[str, str]]:
-    """The transform of the target, with the errors of both; nothing if the logarithm was not tried."""
+    """The transform of the target, with the verdict and the errors of both; nothing if the logarithm was not tried."""
     trial = summary.target_trial
     if trial is None:
         return []
-    errors = f"out-of-fold RMSE of a small network: {trial.log_rmse:.4g} with log, {trial.rmse:.4g} without"
-    return [("target: log" if trial.takes_log else "# target: log", errors)]
+    return [("target: log" if trial.takes_log else "# target: log", trial.reason)]
 
 
 def _bias_correction(summary: TableSummary) -> list[tuple[str, str]]:

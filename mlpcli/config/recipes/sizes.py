@@ -26,11 +26,22 @@ MANY_CLASSES = 8
 
 @dataclass(frozen=True)
 class TargetTrial:
-    """Out-of-fold RMSE of small networks with the target as it is and with its logarithm, and whether that is used."""
+    """Out-of-fold errors of small networks with the target as it is and with its logarithm; and which is used."""
 
+    mae: float
+    log_mae: float
     rmse: float
     log_rmse: float
     takes_log: bool
+
+    @property
+    def reason(self) -> str:
+        """The verdict and the errors, for a comment."""
+        verdict = "log is better: errors grow with the target" if self.takes_log else "log is not clearly better"
+        return (
+            f"{verdict}. MAE of a small network out of fold: {self.log_mae:.4g} with log, {self.mae:.4g} without; "
+            f"RMSE: {self.log_rmse:.4g} with log, {self.rmse:.4g} without"
+        )
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,9 @@ def class_weight_notes(class_weights: Values | None, is_undone: bool) -> list[st
 def _check(loaded: LoadedConfig, target: Target) -> None:
     options, task = loaded.config.postprocess, target.task
     has_classes = not isinstance(target, NumberTarget)
-    if options.clamp and has_classes:
-        raise loaded.error("postprocess.clamp", f"applies to regression only; the task is {task}. Leave it out.")
+    for key, is_asked in (("clamp", options.clamp), ("bias_correction", options.bias_correction)):
+        if is_asked and has_classes:
+            raise loaded.error(f"postprocess.{key}", f"applies to regression only; the task is {task}. Leave it out.")
     if options.bias_correction:
         _check_bias_correction(loaded, target)
     for key, is_asked in (("calibration", options.calibration != "none"), ("threshold", options.threshold is not None)):

@@ -55,8 +55,9 @@ def target_trial(table: Table, rows: Rows, data: StarterData) -> TargetTrial | N
     except (MlpError, NonFiniteLoss):
         return None
     truth, (plain, log) = prepared.train.truth[:, 0], predictions
+    mae, log_mae = (float(np.mean(np.abs(each - truth))) for each in predictions)
     rmse, log_rmse = (sqrt(float(np.mean((each - truth) ** 2))) for each in predictions)
-    return TargetTrial(rmse, log_rmse, is_log_better(truth, plain, log))
+    return TargetTrial(mae, log_mae, rmse, log_rmse, is_log_better(truth, plain, log))
 
 
 def is_log_better(truth: Values, plain: Values, log: Values) -> bool:
