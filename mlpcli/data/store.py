@@ -183,9 +183,12 @@ def write_all(file: BinaryIO, array: NDArray[Any]) -> int:
 
 
 def read_all(file: BinaryIO, array: NDArray[Any]) -> None:
-    """Fill an array with the next bytes of a file."""
+    """Fill an array with the next bytes of a file. Raises EOFError if they are fewer."""
     view = memoryview(array.view(np.uint8).data)
-    while len(view) and (n_read := file.readinto(view)):  # type: ignore[attr-defined]  # an unbuffered file
+    while len(view):
+        n_read = file.readinto(view)  # type: ignore[attr-defined]  # an unbuffered file
+        if not n_read:
+            raise EOFError(f"{len(view)} bytes are missing at the end of a temporary file")
         view = view[n_read:]
 
 

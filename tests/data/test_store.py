@@ -48,6 +48,11 @@ def test_a_temporary_file_has_no_name(tmp_path):
     assert X.sum() == 15.0
 
 
+def test_bytes_missing_at_the_end_of_a_file_are_never_invented():
+    with open(os.devnull, "rb", buffering=0) as file, pytest.raises(EOFError, match="16 bytes are missing"):
+        store.read_all(file, np.empty(2))
+
+
 def test_a_full_disk_is_an_error_of_one_sentence(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")

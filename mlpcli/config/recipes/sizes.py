@@ -125,7 +125,7 @@ def choose_recipe(name: RecipeName, summary: TableSummary) -> Recipe:
     members, folds, epochs, cycles = _strong_pace(summary)
     if name == "best":
         members, folds = 3 * members, 8 if n < LARGE_ROWS else 4
-    folds = folds if n >= 2 * folds else 2 if summary.holds_out else 1
+    folds = next((number for number in (folds, 4, 2) if n >= 2 * number), 1)
     epochs = epochs * 2 if name == "best" else epochs
     width = 256 if name == "best" or summary.has_many_classes else 128
     batch_size = _strong_batch(n * max(folds - 1, 1) // folds) // (2 if summary.has_few_numbers else 1)
