@@ -150,3 +150,8 @@ def test_a_model_with_the_logarithm_predicts_the_same_from_every_export(folder):
     )
     for language in ("python", "c", "sql"):  # each export is compared with the model on rows of its own
         done("export", "run/weights.npz", "--to", language, "--output", f"model.{language}")
+
+
+def test_a_sample_of_zeros_keeps_the_target_as_it_is():
+    zeros = np.zeros(9)
+    assert not is_log_better(zeros, zeros + 0.1, zeros)

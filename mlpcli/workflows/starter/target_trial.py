@@ -69,9 +69,9 @@ def is_log_better(truth: Values, plain: Values, log: Values) -> bool:
     errors of their paired differences; and the squared errors are not larger by more than one.
     """
     ratios = np.log1p(truth) - np.log1p(log)
-    with np.errstate(divide="ignore", invalid="ignore"):  # perfect predictions
+    with np.errstate(divide="ignore", invalid="ignore"):  # perfect predictions, or a sample of zeros
         gain = np.log((plain - truth).std()) - np.log(ratios.std()) - np.log1p(truth).mean()
-    errors, log_errors = (np.abs(each - truth) / truth.max() for each in (plain, log))  # no power of them overflows
+        errors, log_errors = (np.abs(each - truth) / truth.max() for each in (plain, log))  # no power of them overflows
     return bool(
         gain >= LEAST_LIKELIHOOD_GAIN
         and _z_score(log_errors - errors) <= -LEAST_Z_SCORE

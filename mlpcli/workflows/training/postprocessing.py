@@ -16,7 +16,7 @@ _BISECTIONS = 40  # the precision of a constant is then far below that of float3
 
 
 def is_fitted(options: PostprocessConfig) -> bool:
-    """Whether calibration or threshold is fitted on validation rows."""
+    """Whether calibration, threshold or bias correction is fitted on validation rows."""
     return options.calibration == "temperature" or isinstance(options.threshold, str) or options.bias_correction
 
 
