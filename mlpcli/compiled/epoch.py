@@ -14,15 +14,15 @@ from numba import njit
 
 from mlpcli.compiled import codes, elementwise
 from mlpcli.compiled.barrier import split_range, wait_at_barrier
-from mlpcli.compiled.codes import INTERNAL
+from mlpcli.compiled.codes import INTERNAL, UNCOUNTED
 from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "8bef67a07a14558e"
+SOURCES = "abe49249b6128afa"
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, **UNCOUNTED)
 def run_steps(rank, thread_group, blas, program, data, steps, optimizer, state, scratch, smallest_normal, total):
     """Run one thread's work of the given steps; all threads of the group must call it concurrently.
 

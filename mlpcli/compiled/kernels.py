@@ -10,13 +10,13 @@ import numpy as np
 from numba import njit
 
 from mlpcli.compiled import codes, elementwise
-from mlpcli.compiled.codes import INTERNAL
+from mlpcli.compiled.codes import INTERNAL, UNCOUNTED
 from mlpcli.compiled.elementary import FUSED
 from mlpcli.compiled.intrinsics import call_gemm32, call_gemm64
 from mlpcli.nn.layers import EPSILON, dropout_threshold
 
 TRANSPOSED_ROWS = 16  # rows that are transposed together: float32 values of a cache line
-threshold_of = njit(dropout_threshold)
+threshold_of = njit(dropout_threshold, **UNCOUNTED)
 
 
 @njit(**INTERNAL)
@@ -28,7 +28,7 @@ def gemm(blas, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc, adds=False):
         call_gemm32(blas.address, trans_a, trans_b, m, n, k, A, lda, B, ldb, C, ldc, adds)
 
 
-@njit(**INTERNAL)
+@njit(inline="always", **INTERNAL)
 def panel(workspace, start, width, n):
     """The panel of `width` neurons that begins at neuron `start` of the workspace."""
     return workspace[start * n : (start + width) * n]

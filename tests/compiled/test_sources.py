@@ -2,6 +2,8 @@
 
 import hashlib
 
+import pytest
+
 from tests.program import ROOT
 
 PACKAGE = ROOT / "mlpcli"
@@ -21,3 +23,13 @@ def digest():
 def test_the_file_of_the_compiled_function_changes_with_those_that_it_is_made_of():
     epoch = (PACKAGE / "compiled/epoch.py").read_text("utf-8")
     assert f'SOURCES = "{digest()}"' in epoch, f'write SOURCES = "{digest()}"'
+
+
+def test_no_compiled_function_counts_references_to_arrays():
+    pytest.importorskip("numba")
+    from mlpcli.compiled import epoch, kernels, updates
+
+    modules = (epoch, kernels, updates)
+    functions = [value for module in modules for value in vars(module).values() if hasattr(value, "py_func")]
+    assert len(functions) > 20
+    assert [run.py_func.__name__ for run in functions if run.targetoptions.get("_nrt") is not False] == []
