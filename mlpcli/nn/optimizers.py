@@ -26,7 +26,7 @@ class UpdateRule:
     """Interface of an optimizer.
 
     `direction(g, state, epsilon, scratch)` updates `state` in place from the gradient `g`, which it may overwrite, and
-    returns the direction, in `g` or `scratch`.
+    returns the direction: `g`, `scratch` or an array of `state`, which the caller only reads.
     """
 
     is_decoupled: ClassVar[bool] = False
@@ -89,7 +89,7 @@ class SGD(UpdateRule):
         v *= self.momentum
         v += g
         if not self.nesterov:
-            return np.positive(v, out=scratch)
+            return v
         np.multiply(v, self.momentum, out=scratch)
         scratch += g
         return scratch
@@ -162,11 +162,12 @@ class RMSprop(UpdateRule):
         np.sqrt(v, out=scratch)
         scratch += epsilon
         np.divide(g, scratch, out=scratch)
-        for u in velocity:
-            u *= self.momentum
-            u += scratch
-            scratch[...] = u
-        return scratch
+        if not velocity:
+            return scratch
+        (u,) = velocity
+        u *= self.momentum
+        u += scratch
+        return u
 
 
 @options

@@ -160,12 +160,11 @@ def make_step(
                 w *= 1.0 - values.learning_rate * group.weight_decay * values.decay_factor
             if group.matrix_shape:
                 G, momentum = g.reshape(group.matrix_shape), arrays[0].reshape(group.matrix_shape)
-                direction = optimizer.matrix_direction(G, momentum, group.epsilon_factor).reshape(-1)
-                direction *= values.learning_rate * group.rate_factor
+                direction, scale = optimizer.matrix_direction(G, momentum, group.epsilon_factor).reshape(-1), 1.0
             else:
                 direction = optimizer.direction(g, arrays, group.epsilon_factor * values.epsilon, temporary)
-                direction *= values.learning_rate * group.rate_factor * values.direction_scale
-            w -= direction
+                scale = values.direction_scale
+            w -= np.multiply(direction, values.learning_rate * group.rate_factor * scale, out=temporary)
             if averaged is not None:
                 update_average(averaged, w, values.average_weight, temporary)
             if count % FLUSH_EVERY == 0:
