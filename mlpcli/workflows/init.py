@@ -1,6 +1,7 @@
 """`mlp init`: profile a table and write a config for it."""
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -191,10 +192,17 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
     targets = targets or (table.names[-1],)
     for name in targets:
         if name not in table.columns:
-            raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.names)}")
+            raise DataError(f"{table.name}: no column {name!r}.{_target_hint(name, table.names)}")
     if len(table.names) == len(targets):
         raise DataError(f"{table.name}: the table has no column besides the target to predict it from.")
     return table, targets, is_guessed
+
+
+def _target_hint(name: str, names: Sequence[str]) -> str:
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) > 1 and set(parts) <= set(names):
+        return " Several targets: " + " ".join(f"--target {shlex.quote(part)}" for part in parts)
+    return name_hint(name, names)
 
 
 def _infer_targets(table: Table, targets: tuple[str, ...], task: str) -> tuple[TargetSpec, dict[str, Finding]]:

@@ -100,7 +100,7 @@ def _data_deviations(record: Mapping[str, Any], prepared: Prepared) -> Iterator[
 def _train_again(prepared: Prepared, record: Mapping[str, Any], observer: Observer) -> Model:
     """The model after the recorded number of epochs, each with the engine and threads of its sitting.
 
-    The event that ended the recorded training, such as a signal, may not recur, so epochs are counted.
+    What ended a sitting, such as a signal or a patience that was changed later, may not recur, so epochs are counted.
     """
     state, sittings = initial_state(prepared), []
     observer.prepared(prepared, 0)
@@ -108,10 +108,8 @@ def _train_again(prepared: Prepared, record: Mapping[str, Any], observer: Observ
         with blas_threads(1):
             for sitting in record.get("sittings") or [{"epoch": record["epochs"]}]:
                 own = _with_engine(sitting, prepared)
-                for report in epochs(own, state, lambda: False):
+                for report in epochs(own, state, lambda: False, until=sitting["epoch"]):
                     observer.epoch(report, state)
-                    if report.epoch >= sitting["epoch"]:
-                        break
                 sittings.append(current_sitting(own, state.epoch))
             return finalize(prepared, state, sittings=sittings).model
     except NonFiniteLoss as fault:

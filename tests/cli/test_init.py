@@ -194,6 +194,10 @@ def test_delimiter_and_encoding_given_are_written_into_the_config(folder):
     [
         (["--target", "specie"], "iris.csv: no column 'specie'. Did you mean species?"),
         (
+            ["--target", "petal_width,petal_length"],
+            "no column 'petal_width,petal_length'. Several targets: --target petal_width --target petal_length",
+        ),
+        (
             [word for name in ("sepal_length", "sepal_width", "petal_length", "petal_width", "species")
              for word in ("--target", name)],
             "the table has no column besides the target",

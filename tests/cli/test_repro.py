@@ -42,6 +42,14 @@ def test_a_run_that_ended_before_its_config_says_so_is_repeated_up_to_the_epoch_
     assert "3 epochs reproduced bit for bit" in done("repro", edited(weights, folder / "cut.npz", config=config)).stdout
 
 
+def test_a_patience_that_was_lowered_on_resuming_does_not_end_the_repetition_earlier(folder):
+    weights = train(folder, IRIS, {"epochs": 12, "early_stopping": {"metric": "accuracy", "patience": 50}})
+    config = load_model(str(weights)).record["config"]
+    config["training"]["early_stopping"]["patience"] = 1
+    again = edited(weights, folder / "resumed.npz", config=config)
+    assert "12 epochs reproduced bit for bit" in done("repro", again).stdout
+
+
 def test_the_data_may_lie_elsewhere(folder):
     shutil.copy(DATA / "iris.csv", folder / "flowers.csv")
     weights = train(folder, {**IRIS, "train": "flowers.csv"})

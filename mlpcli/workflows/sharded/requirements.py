@@ -7,7 +7,7 @@ from mlpcli.workflows.preparing.resolution import uses_folds
 from mlpcli.workflows.preparing.rows.data_store import memory_for_data
 
 # Bytes per row: a numeric column and a copy of it; a column of codes and a copy; targets, order and row indices.
-COLUMN_BYTES, CODE_BYTES, ROW_BYTES = 16, 8, 32
+COLUMN_BYTES, CODE_BYTES, ROW_BYTES = 16, 8, 60
 
 
 def must_sketch(loaded: LoadedConfig, n_rows: int) -> bool:

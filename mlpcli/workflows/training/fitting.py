@@ -16,16 +16,18 @@ from mlpcli.workflows.training.engines import trainer_maker
 from mlpcli.workflows.training.recording.learning_curves import LearningCurves
 
 
-def epochs(prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool]) -> Iterator[EpochReport]:
+def epochs(
+    prepared: Prepared, state: TrainingState, must_stop: Callable[[], bool], until: int | None = None
+) -> Iterator[EpochReport]:
     """Train epoch by epoch until the last epoch, until patience runs out, or until `must_stop` returns True.
 
-    The caller limits BLAS to one thread. Raises NonFiniteLoss.
+    With `until`, train to that epoch whatever the patience. The caller limits BLAS to one thread. Raises NonFiniteLoss.
     """
     reports = fit(
         prepared.members, prepared.spec, prepared.train.samples, state, _evaluator(prepared), _monitor(prepared),
         must_stop, prepared.n_threads, trainer_factory(prepared), LearningCurves(prepared),
     )  # fmt: skip
-    while not stop_reason(prepared, state):
+    while not (stop_reason(prepared, state) if until is None else state.epoch >= until):
         if (report := next(reports, None)) is None:
             return
         yield report

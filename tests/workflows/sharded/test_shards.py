@@ -299,17 +299,17 @@ def test_rank_errors_of_columns_with_many_values_are_within_the_reported_bound(f
 
 def test_numbers_are_sketched_if_a_numeric_column_does_not_fit_into_local_memory_but_text_does(penguins):
     loaded = config_of(penguins, budget={"memory": "182MB"})  # 150 MB of it for the program
-    assert [must_sketch(loaded, n_rows) for n_rows in (600_000, 700_000)] == [False, True]
-    with pytest.raises(ConfigError, match=r"budget.memory: a column of texts of 1000000 rows, .* takes 40 MB here"):
+    assert [must_sketch(loaded, n_rows) for n_rows in (400_000, 450_000)] == [False, True]
+    with pytest.raises(ConfigError, match=r"budget.memory: a column of texts of 1000000 rows, .* takes 68 MB here"):
         must_sketch(loaded, 1_000_000)
     for sections in (
         {"data": {"weight": "year"}},
         {"preprocess": {"encoding": {"name": "piecewise_linear", "edges": "target"}}},
     ):
         loaded = config_of(penguins, budget={"memory": "182MB"}, **sections)
-        assert not must_sketch(loaded, 600_000)
+        assert not must_sketch(loaded, 400_000)
         with pytest.raises(ConfigError, match=r"needs whole columns of numbers here: .* takes 34 MB; there are 32 MB"):
-            must_sketch(loaded, 700_000)
+            must_sketch(loaded, 450_000)
 
 
 @pytest.mark.parametrize(
