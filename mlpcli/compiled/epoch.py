@@ -19,7 +19,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "abe49249b6128afa"
+SOURCES = "772cef4cc11c63f8"
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)

@@ -214,12 +214,12 @@ def rule_hyperparameters(rule: UpdateRule) -> tuple[int, NDArray[np.float64]]:
 
 
 def assemble(
-    network: Network, loss: Loss, spec: UpdateSpec, batch_size: int, dtype: "np.dtype[Any]", n_threads: int = 1
+    network: Network, loss: Loss, spec: UpdateSpec, batch_size: int, dtype: "np.dtype[Any]", n_threads: int | None = 1
 ) -> Program:
-    """The program of a network for batches of up to `batch_size` rows."""
+    """The program of a network for batches of up to `batch_size` rows; undivided if `n_threads` is None."""
     build, logits = lower_network(network, loss)
-    n_blocks = blocks_per_step(network, batch_size)
-    if is_shared(network, batch_size):
+    n_blocks = 1 if n_threads is None else blocks_per_step(network, batch_size)
+    if n_threads is not None and is_shared(network, batch_size):
         assign_chunks(build.ops)
     ops = np.zeros(len(build.ops), INSTRUCTION)
     for number, op in enumerate(build.ops):
@@ -230,7 +230,7 @@ def assemble(
     return Program(
         ops,
         tiles,
-        tile_ranks(ops, tiles, n_threads),
+        tile_ranks(ops, tiles, n_threads or 1),
         updates,
         np.array([group.factors for group in groups]),
         np.concatenate([*build.salts, np.zeros(1, np.uint32)]),

@@ -43,19 +43,21 @@ CALL_SECONDS = 0.1
 class CompiledTrainer:
     """The trainer of networks that `program.lower_network` supports; `n_threads` share each step.
 
+    If it is None, as for members, which threads run side by side, a step is not divided: BLAS packs the weights once.
     Results equal those of NumpyTrainer up to the rounding of sums, and do not depend on the number of threads. Both
     have the same state, and either resumes from the other's. The constructor compiles the code if it is not cached.
     """
 
     def __init__(
-        self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState, n_threads: int = 1
+        self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState, n_threads: int | None = 1
     ) -> None:
         dtype, batch_size = state.flat.dtype, min(spec.batch_size, member.n_rows)
         self.member, self.spec, self.state = member, spec, state
         self._batch_size, self._n_steps = batch_size, member.n_steps(spec)
         self._blas = find_blas(dtype)
-        n_threads = max(1, min(n_threads, max_threads(member.network, batch_size)))
-        self._threads = ThreadGroup(n_threads, np.zeros(2 * CACHE_LINE, np.int64), find_sleep())
+        if n_threads is not None:
+            n_threads = max(1, min(n_threads, max_threads(member.network, batch_size)))
+        self._threads = ThreadGroup(n_threads or 1, np.zeros(2 * CACHE_LINE, np.int64), find_sleep())
         self._program = assemble(member.network, spec.loss, spec.update, batch_size, dtype, n_threads)
         self._data = _data(dataset)
         n_tiles = len(self._program.tiles)

@@ -138,6 +138,16 @@ def test_the_number_of_threads_does_not_change_a_bit(hidden, is_normalized, clip
     assert len({state.flat.tobytes() for state in states}) == 1
 
 
+def test_a_step_of_one_of_several_members_is_not_cut_and_agrees_to_rounding():
+    net, rng = network(256, n_in=800, n_out=3), np.random.default_rng(0)
+    assert program.assemble(net, CrossEntropy(), UpdateSpec(optimizer=AdamW()), 128, np.dtype("f4"), 2).n_blocks == 2
+    assert program.assemble(net, CrossEntropy(), UpdateSpec(optimizer=AdamW()), 128, np.dtype("f4"), None).n_blocks == 1
+    rows = Dataset(rng.normal(size=(300, 800)), rng.integers(3, size=300).astype(np.int8), np.eye(3))
+    spec = TrainingSpec(CrossEntropy(), UpdateSpec(optimizer=AdamW()), Constant(), 128, 5)
+    whole, cut = (trained(CompiledTrainer, Member(0, net, 300), rows, spec, "f8", n_threads=n)[0] for n in (None, 2))
+    np.testing.assert_allclose(whole.flat, cut.flat, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("kinds", [(NumpyTrainer, CompiledTrainer), (CompiledTrainer, NumpyTrainer)])
 def test_one_trainer_goes_on_where_the_other_stopped(kinds):
     spec = TrainingSpec(CrossEntropy(), UpdateSpec(optimizer=Adam(), averaging=ExponentialAverage()), Constant(), 16, 5)
