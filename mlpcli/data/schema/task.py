@@ -222,6 +222,7 @@ def _require_few_classes(
     fault = next((finding.text for finding in findings if finding.is_fault), "")
     if not fault and schema.role == "date":
         fault = "They are dates, which cannot be predicted; write them as numbers."
+    fault = fault or next((finding.text for finding in findings if finding.column == schema.name), "")
     fault = fault or "They look like names or free texts: name another target."
     raise DataError(
         f"{table.name}: the target {schema.name} has {len(texts)} classes in {n_rows} rows, such as "

@@ -103,6 +103,7 @@ def test_a_target_of_too_many_classes_is_an_error_that_says_what_it_looks_like()
     for cells, looks_like in [
         ([f"name {row}" for row in range(60)], "They look like names or free texts: name another target"),
         ([f"2024-01-{1 + row % 28:02} {row % 24:02}:30" for row in range(60)], "They are dates"),
+        ([f"0{row % 10}:{row:02}:30" for row in range(60)], "its cells look like times of day or durations"),
         ([f"${row}.50" for row in range(60)], r"its cells look like numbers.*data\.columns: {y: {role: number, prefix"),
     ]:
         with pytest.raises(DataError, match=rf"(?s)the target y has \d+ classes in 60 rows.*too many.*{looks_like}"):
