@@ -184,5 +184,4 @@ def _require_all(is_valid: NDArray[np.bool_], table: Table, rows: Rows | None, f
     """Raise DataError for the first row with an invalid output; `is_valid` is (n_rows, n_out)."""
     if not is_valid.all():
         row = int(np.argmin(is_valid.all(axis=1)))
-        where = table.where(row if rows is None else int(rows[row]))
-        raise DataError(f"{where}: the numbers of this row are too large: {fault}.")
+        raise DataError(f"{table.where(row, rows)}: the numbers of this row are too large: {fault}.")

@@ -50,7 +50,7 @@ def group_rows(table: Table, name: str, roles: Mapping[str, Role] = NO_ROLES) ->
         is_number = roles.get(name, "number") == "number"
         if is_number and len(np.unique(values[~np.isnan(values)])) > MAX_DISTINCT_NUMBERS:
             return _named_groups(name, *_quartiles(values))
-        column = as_categorical(column)
+    column = as_categorical(column)
     if len(column.levels) > MAX_GROUPS:
         raise DataError(
             f"{table.name}: --by {name}: {len(column.levels)} values, and at most {MAX_GROUPS} groups are scored. "
@@ -64,8 +64,7 @@ def group_labels(table: Table, name: str) -> CategoricalColumn:
     if name not in table.columns:
         hint = name_hint(name, table.column_names)
         raise DataError(f"{table.name}: column {name} is missing: intervals are made for each of its groups.{hint}")
-    column = table.columns[name]
-    return as_categorical(column) if isinstance(column, NumericColumn) else column
+    return as_categorical(table.columns[name])
 
 
 def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role] = NO_ROLES) -> list[str]:

@@ -121,7 +121,7 @@ def fit_numeric_bins(ordered: Values, weights: Values | None = None) -> Referenc
 
 def fit_level_counts(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
     """Levels of a column of a table with `n_columns` columns, and their counts."""
-    counts_by_level = _counts_by_level(column)
+    counts_by_level = column.level_counts
     if feature.role == "boolean":
         levels, is_sample = feature.schema.levels, False
     else:
@@ -165,8 +165,7 @@ def count_rows(
     counts: list[Counts] = []
     unseen: dict[str, Mapping[str, int]] = {}
     for index, (feature, reference) in enumerate(zip(features, profile.columns, strict=True)):
-        column = table.columns[feature.name]
-        column = column if rows is None else column.take(rows)
+        column = table.column(feature.name, rows)
         if isinstance(column, NumericColumn):
             ordered = sorted_non_missing(np.asarray(column.values, np.float64))
             numbers[0, index] = n_rows - len(ordered)
@@ -175,8 +174,8 @@ def count_rows(
                 low[index], high[index] = ordered[0], ordered[-1]
                 numbers[1:, index] = _count_out_of_range(ordered, feature)
         else:
-            numbers[0, index] = np.count_nonzero(column.codes < 0)
-            counts_by_level = _counts_by_level(column)
+            numbers[0, index] = np.count_nonzero(column.is_missing)
+            counts_by_level = column.level_counts
             hashes = hash_levels(counts_by_level)
             counts += [_level_counts(counts_by_level, reference.levels), fill_buckets(hashes, counts_by_level.values())]
             levels = frozenset(reference.levels)
@@ -283,11 +282,6 @@ def _count_out_of_range(ordered: Values, feature: Feature) -> tuple[int, int]:
     n_below = np.searchsorted(ordered, low - abs(low) * PRECISION)
     n_above = len(ordered) - np.searchsorted(ordered, high + abs(high) * PRECISION, side="right")
     return int(n_below), int(n_above)
-
-
-def _counts_by_level(column: CategoricalColumn) -> dict[str, int]:
-    pairs = zip(column.levels, column.counts.tolist(), strict=True)
-    return {text: count for text, count in pairs if count}
 
 
 def _level_counts(counts_by_level: Mapping[str, int], levels: Sequence[str]) -> Counts:

@@ -28,8 +28,7 @@ def row_hashes(table: Table, names: Sequence[str], rows: Rows | None = None) -> 
     n_rows = table.n_rows if rows is None else len(rows)
     hashes = np.zeros(n_rows, np.uint64)
     for name in names:
-        column = table.columns[name] if rows is None else table.columns[name].take(rows)
-        hashes = combine_hashes(hashes, cell_hashes(column))
+        hashes = combine_hashes(hashes, cell_hashes(table.column(name, rows)))
     return hashes
 
 

@@ -50,6 +50,11 @@ class NumericColumn:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def is_missing(self) -> NDArray[np.bool_]:
+        """Mask (n_rows,) of missing cells."""
+        return np.asarray(np.isnan(self.values))
+
     def take(self, rows: "Rows | slice") -> "NumericColumn":
         """Selected rows; a slice is a view."""
         return replace(self, values=gather(self.values, rows))
@@ -70,6 +75,11 @@ class CategoricalColumn:
     def __len__(self) -> int:
         return len(self.codes)
 
+    @property
+    def is_missing(self) -> NDArray[np.bool_]:
+        """Mask (n_rows,) of missing cells."""
+        return self.codes < 0
+
     def take(self, rows: "Rows | slice") -> "CategoricalColumn":
         """Selected rows, with all levels; a slice is a view."""
         return replace(self, codes=gather(self.codes, rows))
@@ -78,6 +88,11 @@ class CategoricalColumn:
     def counts(self) -> NDArray[np.int64]:
         """Number of cells per level (n_levels,)."""
         return count_codes(self.codes, len(self.levels))
+
+    @property
+    def level_counts(self) -> dict[str, int]:
+        """Number of cells of each level that occurs, in the order of the levels."""
+        return {level: n for level, n in zip(self.levels, self.counts.tolist(), strict=True) if n}
 
     def translate(self, values: NDArray[Any], missing: object) -> NDArray[Any]:
         """Map each cell to the entry of its level in `values` (n_levels,), missing cells to `missing`."""
@@ -158,9 +173,13 @@ class Table:
         """The columns read, in source order."""
         return tuple(name for name in self.column_names if name in self.columns)
 
-    def where(self, row: int) -> str:
-        """Source position of a row, such as "file.csv:17"."""
-        return self.locate(int(row))
+    def where(self, row: int, rows: Rows | None = None) -> str:
+        """Source position of a row, such as "file.csv:17"; `row` is an index into `rows` if they are given."""
+        return self.locate(int(row if rows is None else rows[row]))
+
+    def column(self, name: str, rows: Rows | None = None) -> Column:
+        """The rows `rows` (None: all) of a column."""
+        return self.columns[name] if rows is None else self.columns[name].take(rows)
 
     def with_columns(self, columns: Mapping[str, Column]) -> "Table":
         """The table with its columns replaced."""

@@ -239,11 +239,8 @@ def _notes(request: SplitRequest, table: Table) -> list[str]:
     )  # fmt: skip
     notes = []
     for name, treatment in meanings:
-        if name:
-            column = table.columns[name]
-            is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
-            if n_missing := int(is_missing.sum()):
-                notes.append(f"{table.name}: {format_count(n_missing, 'row')} without a value of {name}: {treatment}.")
+        if name and (n_missing := int(table.columns[name].is_missing.sum())):
+            notes.append(f"{table.name}: {format_count(n_missing, 'row')} without a value of {name}: {treatment}.")
     return notes
 
 

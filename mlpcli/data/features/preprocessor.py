@@ -36,7 +36,7 @@ from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.schema.dates import has_time
 from mlpcli.data.store import PAGE_WATCHER
-from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Rows, Table
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.errors import DataError
 
 Values = NDArray[np.float64]
@@ -121,10 +121,10 @@ def fit_preprocessor(
         if (sketch := _sketch_of(table, schema, rows)) is not None:
             _refuse_empty(table, schema.name, not sketch.n_known)
             fitted = _fit_from_sketch(schema, sketch, *fit_sketch(sketch, numeric, missing, encoding))
-        elif isinstance(column := _take_rows(table, schema.name, rows), NumericColumn):
+        elif isinstance(column := table.column(schema.name, rows), NumericColumn):
             fitted = _fit_numbers(table, schema, _training_values(column, may_sort, is_copied=rows is None), rows, fit)
         else:
-            is_missing = column.codes < 0
+            is_missing = column.is_missing
             _refuse_empty(table, schema.name, bool(is_missing.all()))
             feature = fit_categorical(schema, column, categorical, weights)
             fitted = _FittedColumn(
@@ -213,10 +213,6 @@ def _training_values(column: NumericColumn, is_sorted: bool, is_copied: bool) ->
     return values.astype(np.float64, copy=is_copied)
 
 
-def _take_rows(table: Table, name: str, rows: Rows | None) -> Column:
-    return table.columns[name] if rows is None else table.columns[name].take(rows)
-
-
 def _sketch_of(table: Table, schema: ColumnSchema, rows: Rows | None) -> ColumnSketch | None:
     """The sketch of a remote numeric column that should not be fetched."""
     if rows is None or schema.role not in ("number", "date") or not isinstance(table.columns, RemoteColumns):
@@ -282,15 +278,15 @@ def fit_categorical(
     schema: ColumnSchema, column: CategoricalColumn, options: OneHot, weights: Values | None = None
 ) -> Feature:
     """Fit a categorical or boolean column; `weights` (n_rows,) are row weights."""
-    n_missing = int(np.count_nonzero(column.codes < 0))
+    n_missing = int(np.count_nonzero(column.is_missing))
     if schema.role == "boolean":
         return Feature(schema, n_missing=n_missing)
-    n_rows: list[float] = column.counts.tolist()
+    counts: Mapping[str, float] = column.level_counts
     if weights is not None:
         weight_by_code = np.bincount(column.codes + 1, weights, len(column.levels) + 1)[1:]
-        n_rows = np.round(weight_by_code, DIGITS).tolist()
-    counts: Mapping[str, float] = dict(zip(column.levels, n_rows, strict=True))
-    levels, has_other = choose_levels(options, {text: count for text, count in counts.items() if count})
+        by_level = zip(column.levels, np.round(weight_by_code, DIGITS).tolist(), strict=True)
+        counts = {text: weight for text, weight in by_level if weight}
+    levels, has_other = choose_levels(options, counts)
     is_signed = options.binary == "one" and len(levels) == 2 and not n_missing and not has_other
     return Feature(
         schema, levels=levels, has_missing_level=n_missing > 0, has_other_level=has_other, n_missing=n_missing,

@@ -127,7 +127,7 @@ def write_levels(X: Inputs, spans: Spans, feature: Feature, column: CategoricalC
         values = np.asarray([value_of.get(text, np.nan) for text in column.levels], np.float64)
         X[:, spans["sign", feature.name]] = column.translate(np.nan_to_num(values, nan=0.0), 0.0)[:, None]
         if feature.flag_of:
-            X[column.codes < 0, spans["flag", feature.flag_of]] = 1.0
+            X[column.is_missing, spans["flag", feature.flag_of]] = 1.0
         return np.isnan(values)
     first = spans["level", feature.name].start
     input_of = {level: first + index for index, level in enumerate(feature.levels)}
@@ -145,38 +145,27 @@ def write_column(
     X: Inputs, spans: Spans, feature: Feature, fits: Mapping[str, NumericFit], table: Table, rows: Rows | None
 ) -> tuple[int, int]:
     """Write one column; returns the number of missing cells, and of cells with an unseen level."""
-    column = table.columns[feature.name]
-    column = column if rows is None else column.take(rows)
-    n_unseen = 0
+    column, n_unseen = table.column(feature.name, rows), 0
     if isinstance(column, NumericColumn):
         values = np.asarray(column.values, np.float64)
-        is_missing = np.isnan(values)
         row = write_numeric(X, spans, feature, values, fits[feature.name])
         if row >= 0:
             raise _too_large_error(table, rows, row, feature.name, float(values[row]))
     else:
-        is_missing = column.codes < 0
         is_unseen = write_levels(X, spans, feature, column)
         n_unseen = int(column.counts[is_unseen].sum())
-    n_missing = int(np.count_nonzero(is_missing))
-    return n_missing, n_unseen
+    return int(np.count_nonzero(column.is_missing)), n_unseen
 
 
 def missing_cell_error(table: Table, rows: Rows | None, name: str) -> DataError:
     """Error for the first missing cell of a column with preprocess.missing: error."""
-    column = table.columns[name] if rows is None else table.columns[name].take(rows)
-    is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
+    row = int(np.argmax(table.column(name, rows).is_missing))
     return DataError(
-        f"{_location(table, rows, int(np.argmax(is_missing)))}: column {name} is missing, and preprocess.missing is "
-        "error.\n"
+        f"{table.where(row, rows)}: column {name} is missing, and preprocess.missing is error.\n"
         "Fill the cell, leave the row out, or train with preprocess.missing: median."
     )
 
 
-def _location(table: Table, rows: Rows | None, row: int) -> str:
-    return table.where(row if rows is None else int(rows[row]))
-
-
 def _too_large_error(table: Table, rows: Rows | None, row: int, name: str, number: float) -> DataError:
     """Error for a scaled number outside the range of the inputs' dtype."""
-    return DataError(f"{_location(table, rows, row)}: column {name}: {number:g} is too large to compute with.")
+    return DataError(f"{table.where(row, rows)}: column {name}: {number:g} is too large to compute with.")

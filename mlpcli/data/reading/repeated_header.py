@@ -44,7 +44,7 @@ def _rows_like_header(table: Table) -> NDArray[np.intp]:
         return no_rows
     # Text columns first, in reverse order, as the first column may have a byte order mark.
     for index, name in texts[::-1] + numeric:
-        column = table.columns[name] if rows is None else table.columns[name].take(rows)
+        column = table.column(name, rows)
         is_name = _holds_name(column, name, index, _is_blank(name, index, table))
         rows = np.flatnonzero(is_name) if rows is None else rows[is_name]
         if not len(rows):
@@ -55,7 +55,7 @@ def _rows_like_header(table: Table) -> NDArray[np.intp]:
 def _holds_name(column: Column, name: str, index: int, is_blank: bool) -> NDArray[np.bool_]:
     """Mask of cells that equal the name of their column."""
     if isinstance(column, NumericColumn):
-        is_name = np.isnan(column.values) if is_blank else np.zeros(len(column), np.bool_)
+        is_name = column.is_missing if is_blank else np.zeros(len(column), np.bool_)
         number = _number_of(name)
         return is_name if number is None or column.role is not None else is_name | (column.values == number)
     spellings = {name, canonical(name)}

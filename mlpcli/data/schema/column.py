@@ -65,16 +65,21 @@ def normalize_booleans(texts: Sequence[str | None], levels: Sequence[str]) -> li
     return [words.get(text.casefold(), text) if text and words else text for text in texts]
 
 
-def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: Locate) -> Column:
-    """Cast a column to its role: numbers and days (float64 or smaller), or codes of canonical texts.
+def missing_markers(table: Table, schema: ColumnSchema | ColumnOptions) -> frozenset[str]:
+    """The texts of missing cells of a column: its own, or those of the table; "" is always one."""
+    return frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
 
-    `missing` are the missing markers of the table, `where` maps a row to its location. A boolean has the levels
-    (no, yes) first, then any other texts. Raises DataError with the location of an invalid cell.
+
+def cast(column: Column, schema: ColumnSchema, table: Table) -> Column:
+    """Cast a column of `table` to its role: numbers and days (float64 or smaller), or codes of canonical texts.
+
+    A boolean has the levels (no, yes) first, then any other texts. Raises DataError with the location of an invalid
+    cell.
     """
-    markers = missing if schema.missing is None else frozenset(schema.missing) | {""}
+    markers = missing_markers(table, schema)
     if schema.role in ("number", "date"):
-        return _numeric(column, schema, markers, where)
-    categorical = as_categorical(column) if isinstance(column, NumericColumn) else column
+        return _numeric(column, schema, markers, table.where)
+    categorical = as_categorical(column)
     # Numeric columns have been converted to canonical texts already.
     number_format = PLAIN if isinstance(column, NumericColumn) else schema.number
     is_missing = missing_mask(categorical.levels, markers, number_format)
@@ -85,8 +90,10 @@ def cast(column: Column, schema: ColumnSchema, missing: frozenset[str], where: L
     return _boolean(categorical, names, schema)
 
 
-def as_categorical(column: NumericColumn) -> CategoricalColumn:
+def as_categorical(column: Column) -> CategoricalColumn:
     """Convert a numeric column to canonical texts, days to ISO dates; `role` keeps the original role."""
+    if isinstance(column, CategoricalColumn):
+        return column
     uniques, codes = np.unique(np.asarray(column.values), return_inverse=True)
     # Via the text, as the shortest text of a float32 is not that of its float64.
     is_date = column.role == "date"
@@ -108,7 +115,7 @@ def first_row_with_level(column: CategoricalColumn, is_marked: NDArray[np.bool_]
 
 def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], where: Locate) -> NumericColumn:
     if isinstance(column, NumericColumn):
-        is_present = ~np.isnan(column.values)
+        is_present = ~column.is_missing
         if (schema.role == "date") != (column.role == "date") and is_present.any():
             row = int(np.argmax(is_present))
             text = as_categorical(column.take(slice(row, row + 1))).levels[0]
@@ -202,8 +209,7 @@ class CastRemoteColumns(RemoteColumns):
 
     def fetch(self, name: str) -> Column:
         """Fetch and cast a column; raises DataError with the location of an invalid cell."""
-        missing = frozenset(self._table.format.missing) | {""}
-        return cast(self._table.columns[name], self._schemas[name], missing, self._table.where)
+        return cast(self._table.columns[name], self._schemas[name], self._table)
 
     def inputs(self, preprocessor: Any, rows: Rows, dtype: Any) -> tuple[Any, Any]:
         """Transform rows in the processes that hold them, as `RemoteColumns.inputs`."""
@@ -245,9 +251,8 @@ def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
     """
     if isinstance(table.columns, RemoteColumns):
         return table.with_columns(CastRemoteColumns(table, schemas))
-    missing = frozenset(table.format.missing) | {""}
     columns: dict[str, Column] = {}
     for schema in schemas:
-        columns[schema.name] = cast(table.columns[schema.name], schema, missing, table.where)
+        columns[schema.name] = cast(table.columns[schema.name], schema, table)
         PAGE_WATCHER.release()  # the pages of a memory-mapped column
     return table.with_columns(columns)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import format_yaml, join_names, pluralize, quote_text
 from mlpcli.data.schema.cells import equivalent_spellings, missing_mask
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_with_level
+from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, first_row_with_level, missing_markers
 from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import DEFAULT_MISSING, CategoricalColumn, Table
 from mlpcli.errors import DataError
@@ -112,7 +112,7 @@ class TextCounts:
 
 def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> TextCounts:
     """Count the non-missing texts of a column, with the markers of its options or of the table."""
-    markers = frozenset(table.format.missing if options.missing is None else options.missing)
+    markers = missing_markers(table, options)
     counts = column.counts
     levels = np.flatnonzero(~missing_mask(column.levels, markers, number) & (counts > 0))
     return TextCounts(
@@ -123,11 +123,8 @@ def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions,
 def find_equivalent_spellings(table: Table, schema: ColumnSchema, noun: str) -> list[Finding]:
     """A note if two spellings of a number are merged into one label, level, fold or group (`noun`)."""
     column, name = table.columns[schema.name], schema.name
-    markers = frozenset(table.format.missing if schema.missing is None else schema.missing)
-    texts: tuple[str, ...] = table.spellings.get(name, ())
-    if isinstance(column, CategoricalColumn):
-        texts = tuple(level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count)
-    is_missing = missing_mask(texts, markers, schema.number).tolist()
+    texts = tuple(column.level_counts if isinstance(column, CategoricalColumn) else table.spellings.get(name, ()))
+    is_missing = missing_mask(texts, missing_markers(table, schema), schema.number).tolist()
     present = sorted(
         text for text, is_marker in zip(texts, is_missing, strict=True) if not is_marker
     )  # independent of the order of rows
@@ -150,16 +147,15 @@ def missing_marker_notes(table: Table, schemas: Iterable[ColumnSchema]) -> list[
         column = table.columns[schema.name]
         if not isinstance(column, CategoricalColumn):
             continue
-        markers = [marker for marker in DEFAULT_MISSING if marker and marker in column.levels]
-        if not markers:
+        if set(DEFAULT_MISSING).isdisjoint(column.levels):
             continue
-        counts = dict(zip(column.levels, column.counts.tolist(), strict=True))
+        counts = column.level_counts
         has_empty = sum(counts.values()) - counts.get("", 0) < len(column)
         shapes = {_shape(level) for level in column.levels if level not in DEFAULT_MISSING}
         examples += [
             f"{schema.name}: {marker!r} in {pluralize(counts[marker], 'cell')}"
-            for marker in markers
-            if counts[marker] and (has_empty or _shape(marker) in shapes)
+            for marker in DEFAULT_MISSING
+            if marker and marker in counts and (has_empty or _shape(marker) in shapes)
         ]
     if not examples:
         return []

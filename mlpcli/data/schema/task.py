@@ -1,6 +1,7 @@
 """Inference of the task from the target columns, and their schemas."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -16,11 +17,19 @@ from mlpcli.data.schema.cells import (
     lookalike_labels,
     missing_mask,
 )
-from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_categorical, as_category, cast, normalize_booleans
+from mlpcli.data.schema.column import (
+    ColumnOptions,
+    ColumnSchema,
+    as_categorical,
+    as_category,
+    cast,
+    missing_markers,
+    normalize_booleans,
+)
 from mlpcli.data.schema.findings import Finding, find_equivalent_spellings
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.data.schema.spelling import BOOLEAN_WORDS, PLAIN, number_text
-from mlpcli.data.table import CategoricalColumn, NumericColumn, Table
+from mlpcli.data.table import CategoricalColumn, NumericColumn, Role, Table
 from mlpcli.data.targets.encode import require_targets
 from mlpcli.data.targets.target import Target, Task
 from mlpcli.errors import DataError
@@ -153,26 +162,17 @@ def _task_of(
 def _distinct_texts(table: Table, schema: ColumnSchema) -> tuple[str, ...]:
     """The distinct canonical texts of a target column; those of a faulty column are unchanged."""
     column = table.columns[schema.name]
-    markers = frozenset(table.format.missing if schema.missing is None else schema.missing) | {""}
     number = schema.number
     if isinstance(column, NumericColumn):
-        numbers = cast(
-            column, replace(schema, role="date" if column.role == "date" else "number"), markers, table.where
-        )
-        assert isinstance(numbers, NumericColumn)
-        column, number = as_categorical(numbers), PLAIN
+        role: Role = "date" if column.role == "date" else "number"
+        column, number = as_categorical(cast(column, replace(schema, role=role), table)), PLAIN
     elif schema.role == "number":
-        try:
-            numbers = cast(column, schema, markers, table.where)
-        except DataError:  # reported among the findings
-            pass
-        else:
-            assert isinstance(numbers, NumericColumn)
-            column, number = as_categorical(numbers), PLAIN
-    assert isinstance(column, CategoricalColumn)
-    is_present = ~missing_mask(column.levels, markers, number) & (column.counts > 0)
-    levels = [level for level, is_kept in zip(column.levels, is_present.tolist(), strict=True) if is_kept]
-    texts = normalize_booleans(canonical_texts(levels, number), as_category(schema).levels)
+        with suppress(DataError):  # reported among the findings
+            column, number = as_categorical(cast(column, schema, table)), PLAIN
+    levels = tuple(column.level_counts)
+    is_missing = missing_mask(levels, missing_markers(table, schema), number).tolist()
+    present = [level for level, is_marker in zip(levels, is_missing, strict=True) if not is_marker]
+    texts = normalize_booleans(canonical_texts(present, number), as_category(schema).levels)
     return tuple(dict.fromkeys(text for text in texts if text))
 
 

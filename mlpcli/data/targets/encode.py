@@ -64,10 +64,10 @@ def _non_missing_cells(table: Table, names: Sequence[str], rows: Rows | None) ->
     require_targets(table, names)
     masks = []
     for name in names:
-        column = table.columns[name] if rows is None else table.columns[name].take(rows)
+        column = table.column(name, rows)
         if isinstance(column, NumericColumn):
             _refuse_large(table, rows, name, column.values)
-        masks.append(~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0)
+        masks.append(~column.is_missing)
     return masks
 
 
@@ -91,7 +91,7 @@ def fit_target(
     for schema in schemas:
         column = table.columns[schema.name].take(rows)
         assert isinstance(column, CategoricalColumn)
-        levels = [level for level, count in zip(column.levels, column.counts.tolist(), strict=True) if count]
+        levels = list(column.level_counts)
         if len(levels) < 2:
             raise _constant_error(table, schema.name, repr(levels[0]) if levels else "")
         if task == "multilabel" and len(levels) > 2:
@@ -142,12 +142,11 @@ def encode_target(target: Target, state: State, table: Table, rows: Rows | None 
 def true_values(target: Target, table: Table, rows: Rows | None = None) -> NDArray[Any]:
     """Ground truth for scores: as `encode_target`, but numbers in original units."""
     require_targets(table, target.names)
-    columns = [table.columns[name] if rows is None else table.columns[name].take(rows) for name in target.names]
     encoded = []
-    for name, column in zip(target.names, columns, strict=True):
-        is_missing = np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes < 0
-        if is_missing.any():
-            raise DataError(f"{_location(table, rows, int(np.argmax(is_missing)))}: the target {name} is missing.")
+    for name in target.names:
+        column = table.column(name, rows)
+        if column.is_missing.any():
+            raise DataError(f"{table.where(int(np.argmax(column.is_missing)), rows)}: the target {name} is missing.")
         if isinstance(column, NumericColumn):
             encoded.append(np.asarray(column.values, np.float64))
         elif isinstance(target, ClassTarget):
@@ -169,16 +168,12 @@ def _encode_labels(
         row = first_row_with_level(column, is_unknown)
         text = column.levels[column.codes[row]]
         raise DataError(
-            f"{_location(table, rows, row)}: {name} is {quote_with_difference(text, labels)}, {noun} that did not "
+            f"{table.where(row, rows)}: {name} is {quote_with_difference(text, labels)}, {noun} that did not "
             f"occur in training (there: {join_names(labels)}).\n"
             "Correct the cell, leave the row out, or train on rows that have it."
         )
     codes: Codes = column.translate(new_codes, -1)
     return codes
-
-
-def _location(table: Table, rows: Rows | None, row: int) -> str:
-    return table.where(row if rows is None else int(rows[row]))
 
 
 def _constant_error(table: Table, name: str, value: str) -> DataError:
@@ -191,7 +186,7 @@ def _refuse_large(table: Table, rows: Rows | None, name: str, values: NDArray[An
     if is_large.any():
         row = int(np.argmax(is_large))
         raise DataError(
-            f"{_location(table, rows, row)}: the target {name} is {values[row]:g}: its square is too large to "
+            f"{table.where(row, rows)}: the target {name} is {values[row]:g}: its square is too large to "
             "compute with.\nCorrect the cell, or write the target in another unit."
         )
 
@@ -200,7 +195,7 @@ def _refuse_negative(table: Table, rows: Rows | None, name: str, values: Values)
     if (values < 0.0).any():
         row = int(np.argmax(values < 0.0))
         raise DataError(
-            f"{_location(table, rows, row)}: the target {name} is {values[row]:g}: preprocess.target: log needs 0 or "
+            f"{table.where(row, rows)}: the target {name} is {values[row]:g}: preprocess.target: log needs 0 or "
             "more.\n"
             "Correct the cell, or write preprocess.target: quantile, which takes any number."
         )

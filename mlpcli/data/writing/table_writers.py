@@ -13,7 +13,7 @@ import orjson
 from mlpcli.data.reading.faults import escape_path, escape_text
 from mlpcli.data.reading.typed.kept import KeptArray, kept_text
 from mlpcli.data.schema.column import as_categorical
-from mlpcli.data.table import CategoricalColumn, Rows, Table
+from mlpcli.data.table import Rows, Table
 from mlpcli.data.writing.arrow import ArrowWriter
 from mlpcli.data.writing.csv import Cells, Labels, LabelSets, format_header, format_rows
 from mlpcli.errors import OutputError
@@ -76,8 +76,7 @@ def source_cells(table: Table, name: str) -> Cells:
     """The cells of a column: typed from a typed source, otherwise texts, "" if missing."""
     if name in table.kept:
         return cast(Cells, table.kept[name])
-    column = table.columns[name]
-    texts = column if isinstance(column, CategoricalColumn) else as_categorical(column)
+    texts = as_categorical(table.columns[name])
     return Labels(texts.levels, texts.codes)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import as_categorical
-from mlpcli.data.table import CategoricalColumn, Column, Rows, Table
+from mlpcli.data.table import Column, Rows, Table
 from mlpcli.data.targets.target import NumberTarget, Target, predicted_labels
 from mlpcli.data.writing.csv import Cells, Labels
 from mlpcli.data.writing.table_writers import as_binary_file, writer_for
@@ -78,8 +78,7 @@ def _columns(
 
 
 def _cells(column: Column, rows: Rows) -> Cells:
-    values = column.take(rows)
-    texts = values if isinstance(values, CategoricalColumn) else as_categorical(values)
+    texts = as_categorical(column.take(rows))
     return Labels(texts.levels, texts.codes)
 
 

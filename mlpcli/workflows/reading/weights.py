@@ -38,7 +38,7 @@ def row_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np
 
 def valid_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[np.float64]:
     """As `row_weights`, but all may be 0."""
-    column = table.columns[name] if rows is None else table.columns[name].take(rows)
+    column = table.column(name, rows)
     assert isinstance(column, NumericColumn)
     weights = np.asarray(column.values, np.float64)
     is_bad = ~((weights >= 0.0) & (weights <= LARGEST_WEIGHT))
@@ -46,6 +46,5 @@ def valid_weights(table: Table, name: str, rows: Rows | None = None) -> NDArray[
         row = int(np.argmax(is_bad))
         what = "is missing" if np.isnan(weights[row]) else f"is {weights[row]:g}"
         must = f"Weights must be {'at most 1e30' if weights[row] > 0.0 else '0 or more'}"
-        place = table.where(row if rows is None else int(rows[row]))
-        raise DataError(f"{place}: the weight {name} {what}. {must}.")
+        raise DataError(f"{table.where(row, rows)}: the weight {name} {what}. {must}.")
     return weights

@@ -225,8 +225,7 @@ def _scored_rows(model: Model, table: Table) -> Rows:
     require_targets(table, model.target.names)
     is_known = np.ones(table.n_rows, np.bool_)
     for name in model.target.names:
-        column = table.columns[name]
-        is_known &= ~np.isnan(column.values) if isinstance(column, NumericColumn) else column.codes >= 0
+        is_known &= ~table.columns[name].is_missing
     rows = np.flatnonzero(is_known)
     return rows[_weights(model, table, rows) > 0.0] if model.weight_column else rows
 

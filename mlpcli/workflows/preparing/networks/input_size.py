@@ -16,7 +16,7 @@ from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.preprocessor import fit_categorical
 from mlpcli.data.features.scaling import RefuseMissing
 from mlpcli.data.schema.cells import missing_mask
-from mlpcli.data.schema.column import ColumnSchema, cast
+from mlpcli.data.schema.column import ColumnSchema, cast, missing_markers
 from mlpcli.data.schema.dates import cycle_names, has_time, parse_dates
 from mlpcli.data.schema.roles import INFER, infer_schema
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table, code_dtype
@@ -67,23 +67,21 @@ def _schema(loaded: LoadedConfig, table: Table, name: str) -> ColumnSchema:
 
 def _feature(table: Table, schema: ColumnSchema, options: PreprocessConfig) -> tuple[Feature, NDArray[np.bool_]]:
     """The fitted feature of a column, without missing indicator, and which of its cells are missing (n_rows,)."""
-    column, missing = table.columns[schema.name], frozenset(table.format.missing) | {""}
-    has_times = False
+    column, has_times = table.columns[schema.name], False
     if schema.role in ("category", "boolean"):
-        cast_column = cast(column, schema, missing, table.where)
+        cast_column = cast(column, schema, table)
         assert isinstance(cast_column, CategoricalColumn)
-        return fit_categorical(schema, cast_column, options.categorical), cast_column.codes < 0
+        return fit_categorical(schema, cast_column, options.categorical), cast_column.is_missing
     if isinstance(column, CategoricalColumn):  # parsing all texts is not needed to count inputs
-        markers = missing if schema.missing is None else frozenset(schema.missing) | {""}
-        is_marker = missing_mask(column.levels, markers)
+        is_marker = missing_mask(column.levels, missing_markers(table, schema))
         n_distinct = int(np.count_nonzero(column.counts[~is_marker]))
         is_missing = column.translate(is_marker, True)
         if schema.role == "date":
             has_times = has_time(parse_dates(column.levels[:MAX_TEXTS], schema.date_format))
     else:
-        cast_column = cast(column, schema, missing, table.where)
+        cast_column = cast(column, schema, table)
         assert isinstance(cast_column, NumericColumn)
-        is_missing = np.isnan(cast_column.values)
+        is_missing = cast_column.is_missing
         has_times = schema.role == "date" and has_time(np.asarray(cast_column.values, np.float64))
         needs_distinct = isinstance(options.encoding, PiecewiseLinear)
         n_distinct = len(np.unique(cast_column.values[~is_missing])) if needs_distinct else 0

@@ -255,20 +255,15 @@ def missing_key_notes(strategy: HeldOut | None, training_table: TrainingTable, r
     """Notes on the number of rows without a group, time or id."""
     if strategy is None:
         return []
-    notes = []
+    notes, table = [], training_table.table
     effects = (
         (strategy.group, "each forms a separate group"),
         (strategy.time, "treated as the earliest"),
         (strategy.hash, "used for training"),
     )
     for name, effect in effects:
-        if name is not None:
-            column = training_table.table.columns[name].take(rows)
-            is_missing = column.codes < 0 if isinstance(column, CategoricalColumn) else np.isnan(column.values)
-            if n_missing := int(is_missing.sum()):
-                notes.append(
-                    f"{training_table.table.name}: {pluralize(n_missing, 'row')} without a value of {name}: {effect}."
-                )
+        if name is not None and (n_missing := int(table.column(name, rows).is_missing.sum())):
+            notes.append(f"{table.name}: {pluralize(n_missing, 'row')} without a value of {name}: {effect}.")
     return notes
 
 
