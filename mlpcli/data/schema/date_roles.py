@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from mlpcli.data.reading.faults import format_yaml, quote_text
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.schema.date_patterns import is_year_first
@@ -40,18 +38,16 @@ def find_stray_dates(base: ColumnSchema, cells: TextCounts, order: str | None) -
     date_format, is_other = best_date_format(cells.texts, cells.counts, order)
     if date_format and cells.are_few(is_other):
         schema = replace(base, role="date", date_format=date_format, reason="nearly all cells are dates")
-        return schema, [stray_finding(base.name, cells, is_other, f"is not a date written {date_format}", "dates")]
+        return schema, [stray_finding(cells, is_other, f"is not a date written {date_format}", "dates")]
     if (result := _other_format_fault(base, cells, order, "data.dates")) is not None:
         return result
     if not date_format:
         return None
-    are_dates = np.asarray([looks_like_date(message) for message in cells.texts], np.bool_)
-    if not cells.are_few(~are_dates):
+    if not cells.are_few(~cells.mask(looks_like_date)):
         return None
     message = (
-        f"{cells.location(is_other)}: column {base.name}: dates in several formats: {cells.examples(~is_other)} beside "
-        f"{cells.examples(is_other)}. Use one format, or read texts: data.columns: "
-        f"{{{format_yaml(base.name)}: category}}"
+        f"{cells.first(is_other)[0]}: dates in several formats: {cells.examples(~is_other)} beside "
+        f"{cells.examples(is_other)}. Use one format, or read texts: {cells.as_category}"
     )
     return replace(base, role="date", date_format=date_format), [Finding(base.name, message, is_fault=True)]
 
@@ -78,7 +74,7 @@ def read_as_dates(
             f"{table.name}: column {base.name} cannot be read as dates: {quote_text(cells.texts[0])}.\n"
             "Known formats: YYYY-MM-DD, DD.MM.YYYY, MM/DD/YYYY and similar, with or without a time."
         )
-    finding = stray_finding(base.name, cells, is_other, f"is not a date written {best_format}", "dates")
+    finding = stray_finding(cells, is_other, f"is not a date written {best_format}", "dates")
     return replace(base, role="date", date_format=best_format), [finding]
 
 
@@ -90,13 +86,12 @@ def _other_format_fault(base: ColumnSchema, cells: TextCounts, order: str | None
     if not better_format or not cells.are_few(is_stray):
         return None
     is_unparsed = ~is_stray & (best_date_format(cells.texts, cells.counts, order)[1])
-    location, example = cells.location(is_unparsed), cells.texts[cells.first_index(is_unparsed)]
     message = (
-        f"{location}: column {base.name}: {quote_text(example)} is not a date as {key}: {order} "
+        f"{cells.quoted(is_unparsed)} is not a date as {key}: {order} "
         f"has it; {better_format} reads {'all' if not is_stray.any() else 'nearly all'} cells. "
         f'To read it so: data.columns: {{{format_yaml(base.name)}: {{role: date, format: "{better_format}"}}}}'
         f"{'' if key != 'data.dates' else f', or {key}: {better_format} for all columns'}; "
-        f"to keep texts: data.columns: {{{format_yaml(base.name)}: category}}"
+        f"to keep texts: {cells.as_category}"
     )
     return replace(base, role="date", date_format=better_format), [Finding(base.name, message, is_fault=True)]
 

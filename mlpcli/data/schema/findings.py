@@ -1,6 +1,6 @@
 """Findings about columns that are reported to the user, with their location and remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from mlpcli.errors import DataError
 # Maximum fraction of strays among the cells, or among the distinct texts if there are more than FEW_TEXTS.
 STRAYS = 0.05
 FEW_TEXTS = 20
+SAMPLE_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,10 @@ def _advice_on_commas(findings: Iterable[Finding]) -> str:
 
 @dataclass(frozen=True)
 class TextCounts:
-    """Distinct non-missing texts of a column with their counts; `levels` are their indices in `column`."""
+    """Distinct non-missing texts of the column `name` with their counts; `levels` are their indices in `column`."""
 
     table: Table
+    name: str
     column: CategoricalColumn
     texts: tuple[str, ...]
     counts: NDArray[np.int64]
@@ -87,18 +89,40 @@ class TextCounts:
         """Number of non-missing cells."""
         return int(self.counts.sum())
 
-    def location(self, is_marked: NDArray[np.bool_]) -> str:
-        """Location of the first cell with a marked text."""
-        marked = np.zeros(len(self.column.levels), np.bool_)
-        marked[self.levels[is_marked]] = True
-        return self.table.where(first_row_with_level(self.column, marked))
+    @property
+    def as_category(self) -> str:
+        """The YAML that makes the column categorical."""
+        return f"data.columns: {{{format_yaml(self.name)}: category}}"
 
-    def first_index(self, is_marked: NDArray[np.bool_]) -> int:
-        """Index of the marked text that occurs first in the table."""
+    @property
+    def sample(self) -> tuple[str, ...]:
+        """At least 1000 of the texts, or all of fewer, at equal steps."""
+        return self.texts[:: max(1, len(self.texts) // SAMPLE_SIZE)]
+
+    def mask(self, is_kind: Callable[[str], object]) -> NDArray[np.bool_]:
+        """Mask (n_texts,) of the texts for which a function is true."""
+        return np.asarray([bool(is_kind(text)) for text in self.texts], np.bool_)
+
+    def first(self, is_marked: NDArray[np.bool_]) -> tuple[str, str]:
+        """Location and text of the first cell with a marked text; the location ends with the name of the column."""
         marked = np.zeros(len(self.column.levels), np.bool_)
         marked[self.levels[is_marked]] = True
-        code = int(self.column.codes[first_row_with_level(self.column, marked)])
-        return int(np.flatnonzero(self.levels == code)[0])
+        row = first_row_with_level(self.column, marked)
+        return f"{self.table.where(row)}: column {self.name}", self.column.levels[self.column.codes[row]]
+
+    def quoted(self, is_marked: NDArray[np.bool_]) -> str:
+        """The beginning of a message on the marked texts: "file.csv:17: column price: '12 k'", of their first cell."""
+        location, text = self.first(is_marked)
+        return f"{location}: {quote_text(text)}"
+
+    def one_of(self, is_marked: NDArray[np.bool_]) -> str:
+        """The number of cells with a marked text, unless it is the only one, after `quoted` in a message."""
+        n_cells = int(self.counts[is_marked].sum())
+        return "" if n_cells == 1 else f", one of {n_cells} such cells"
+
+    def note(self, text: str, is_of_labels: bool = False) -> "Finding":
+        """A finding that does not prevent training."""
+        return Finding(self.name, text, is_fault=False, is_of_labels=is_of_labels)
 
     def are_few(self, is_stray: NDArray[np.bool_]) -> bool:
         """Whether the marked texts are few cells, or few of many distinct texts."""
@@ -110,13 +134,15 @@ class TextCounts:
         return join_names([repr(self.texts[index]) for index in np.flatnonzero(is_marked)[:3].tolist()], 3)
 
 
-def count_texts(table: Table, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat) -> TextCounts:
+def count_texts(
+    table: Table, name: str, column: CategoricalColumn, options: ColumnOptions, number: NumberFormat
+) -> TextCounts:
     """Count the non-missing texts of a column, with the markers of its options or of the table."""
     markers = missing_markers(table, options)
     counts = column.counts
     levels = np.flatnonzero(~missing_mask(column.levels, markers, number) & (counts > 0))
     return TextCounts(
-        table, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels, markers
+        table, name, column, tuple(column.levels[level] for level in levels.tolist()), counts[levels], levels, markers
     )
 
 
@@ -172,17 +198,13 @@ def _shape(text: str) -> str:
     )
 
 
-def stray_finding(name: str, cells: TextCounts, is_stray: NDArray[np.bool_], problem: str, kind: str) -> Finding:
+def stray_finding(cells: TextCounts, is_stray: NDArray[np.bool_], problem: str, kind: str) -> Finding:
     """Fault of a column of numbers or dates with a few unparsable cells."""
     n = int(cells.counts[is_stray].sum())
-    location = cells.location(is_stray)
-    text = cells.texts[cells.first_index(is_stray)]
     more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.examples(is_stray)})"
-    return Finding(
-        name,
-        f"{location}: column {name}: {quote_text(text)} {problem}{more}; "
-        f"the other {cells.n_cells - n} cells are {kind}.\n"
+    message = (
+        f"{cells.quoted(is_stray)} {problem}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
         f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
-        f"if these are texts: data.columns: {{{format_yaml(name)}: category}}",
-        is_fault=True,
+        f"if these are texts: {cells.as_category}"
     )
+    return Finding(cells.name, message, is_fault=True)

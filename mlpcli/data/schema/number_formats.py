@@ -55,14 +55,9 @@ class DetectedFormat:
     alternatives: tuple[NumberFormat, ...] = ()
 
     @property
-    def is_ambiguous(self) -> bool:
-        """Whether there is an alternative format."""
-        return bool(self.alternatives)
-
-    @property
     def doubt(self) -> str:
         """The ambiguity, for a message, or ""."""
-        if not self.is_ambiguous:
+        if not self.alternatives:
             return ""
         sign = "comma" if "," in (self.format.thousands or self.format.decimal) else "point"
         other = f"a decimal {sign}" if self.format.thousands else "a thousands separator"

@@ -5,13 +5,12 @@ two words for no and yes; otherwise categories. A few unparsable cells among num
 formatted numbers ($2,212.04), which would make useless categories: the user says what they are.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import format_yaml, join_names, quote_text
+from mlpcli.data.reading.faults import format_yaml, join_names
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import (
     boolean_spelling,
@@ -27,6 +26,7 @@ from mlpcli.data.schema.date_roles import find_dates, find_stray_dates, read_as_
 from mlpcli.data.schema.dates import looks_like_date
 from mlpcli.data.schema.findings import (
     FEW_TEXTS,
+    SAMPLE_SIZE,
     Finding,
     TextCounts,
     count_texts,
@@ -42,8 +42,6 @@ from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.errors import DataError
 
 INFER = ColumnOptions()
-
-_SAMPLE_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def infer_schema(
     column = _column_to_inspect(table, name, options)
     number = number_format(options, text_format)
     base = ColumnSchema(name, "category", "as requested", number, missing=options.missing)
-    cells = count_texts(table, column, options, number) if isinstance(column, CategoricalColumn) else None
+    cells = count_texts(table, name, column, options, number) if isinstance(column, CategoricalColumn) else None
     if cells is not None:
         base = replace(base, levels=boolean_spelling(cells.texts, column.cell_type in ("bool", "mixed")))
     schema, findings = _infer(table, column, base, options, text_format, cells)
@@ -134,9 +132,7 @@ def _as_numeric(schema: ColumnSchema, cells: TextCounts | None) -> tuple[ColumnS
         return schema, []
     numbers, is_unknown = parse_numbers(cells.texts, schema.number)
     is_unknown &= ~np.isin(numbers, marker_numbers(frozenset(cells.markers), schema.number))
-    return schema, [
-        stray_finding(schema.name, cells, is_unknown, "is not a number", "numbers")
-    ] if is_unknown.any() else []
+    return schema, [stray_finding(cells, is_unknown, "is not a number", "numbers")] if is_unknown.any() else []
 
 
 def _infer_from_cells(
@@ -155,12 +151,12 @@ def _infer_from_cells(
     if (finding := _find_formatted_numbers(base, cells, text_format)) is not None:
         return base, [finding]
     if is_number.any() and cells.are_few(is_unknown):
-        finding = stray_finding(base.name, cells, is_unknown, "is not a number", "numbers")
+        finding = stray_finding(cells, is_unknown, "is not a number", "numbers")
         return replace(base, role="number", reason="nearly all cells are numbers"), [finding]
     if (dates := find_stray_dates(base, cells, text_format.dates)) is not None:
         return dates
     for find in (find_sheet_errors, find_unreadable_numbers):
-        if (finding := find(base.name, cells)) is not None:
+        if (finding := find(cells)) is not None:
             return base, [finding]
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
@@ -168,21 +164,16 @@ def _infer_from_cells(
 def _number_or_code(
     base: ColumnSchema, cells: TextCounts, numbers: NDArray[np.float64]
 ) -> tuple[ColumnSchema, list[Finding]]:
-    are_codes = np.asarray([is_code(message) for message in cells.texts], np.bool_)
+    are_codes = cells.mask(is_code)
     are_integers = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
     if not are_codes.any() or not are_integers.all():
         return replace(base, role="number", reason="all cells are numbers"), _point_notes(base, cells)
-    code = cells.texts[cells.first_index(are_codes)]
     message = (
-        f"{cells.location(are_codes)}: column {base.name}: {quote_text(code)} {_why_code(code)}: "
-        f"read as codes (categories). If they are numeric: data.columns: {{{format_yaml(base.name)}: number}}"
+        f"{cells.quoted(are_codes)} {_why_code(cells.first(are_codes)[1])}: read as codes (categories). "
+        f"If they are numeric: data.columns: {{{format_yaml(base.name)}: number}}"
     )
-    smallest = min(
-        message for message, is_match in zip(cells.texts, are_codes.tolist(), strict=True) if is_match
-    )  # in any order
-    return replace(base, reason=f"codes: {smallest} {_why_code(smallest)}"), [
-        Finding(base.name, message, is_fault=False)
-    ]
+    smallest = min(filter(is_code, cells.texts))  # in any order
+    return replace(base, reason=f"codes: {smallest} {_why_code(smallest)}"), [cells.note(message)]
 
 
 def _point_notes(base: ColumnSchema, cells: TextCounts) -> list[Finding]:
@@ -192,13 +183,12 @@ def _point_notes(base: ColumnSchema, cells: TextCounts) -> list[Finding]:
     n_grouped, n_small = count_point_groups(cells.texts, cells.counts) or (0, 0)
     if n_grouped < 2 or n_small < 2:
         return []
-    is_grouped = np.asarray(["." in text for text in cells.texts], np.bool_)
+    location, example = cells.first(cells.mask(lambda text: "." in text))
     message = (
-        f"{cells.location(is_grouped)}: column {base.name}: three digits follow every point "
-        f"({cells.texts[cells.first_index(is_grouped)]}): read as decimals. If they are thousands: "
+        f"{location}: three digits follow every point ({example}): read as decimals. If they are thousands: "
         f'data.columns: {{{format_yaml(base.name)}: {{role: number, thousands: ".", decimal: ","}}}}'
     )
-    return [Finding(base.name, message, is_fault=False)]
+    return [cells.note(message)]
 
 
 def _why_code(code: str) -> str:
@@ -210,13 +200,11 @@ def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, text_format: 
     detected = find_number_format(cells.texts, cells.counts, delimiter)
     if detected is None or detected.format == text_format.number:
         return None
-    is_marked = np.asarray([message == detected.example for message in cells.texts], np.bool_)
-    doubt = f" ({detected.doubt})" if detected.is_ambiguous else ""
+    doubt = f" ({detected.doubt})" if detected.doubt else ""
     message = (
-        f"{cells.location(is_marked)}: column {base.name}: {quote_text(detected.example)}: its "
-        f"cells look like numbers{doubt}. "
+        f"{cells.quoted(cells.mask(detected.example.__eq__))}: its cells look like numbers{doubt}. "
         f"To read numbers: data.columns: {{{format_yaml(base.name)}: {format_as_yaml(detected.format)}}}; "
-        f"to keep texts: data.columns: {{{format_yaml(base.name)}: category}}"
+        f"to keep texts: {cells.as_category}"
     )
     return Finding(
         base.name, message, is_fault=len(cells.texts) > FEW_TEXTS, number=detected.format, doubt=detected.doubt
@@ -224,10 +212,8 @@ def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, text_format: 
 
 
 def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np.bool_]) -> list[Finding]:
-    findings = find_stray_words(base.name, cells) + find_damaged_texts(base.name, cells)
-    if (finding := find_unread_dates(base.name, cells)) is not None:
-        findings.append(finding)
-    for is_kind, kind in ((is_number, "numbers"), (_are_dates(cells.texts), "dates")):
+    findings = find_stray_words(cells) + find_damaged_texts(cells) + find_unread_dates(cells)
+    for is_kind, kind in ((is_number, "numbers"), (_are_dates(cells), "dates")):
         n_cells = int(cells.counts[is_kind].sum())
         if 2 * n_cells < cells.n_cells:
             continue
@@ -236,22 +222,20 @@ def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np
             if is_kind.all()
             else f"{n_cells} of {cells.n_cells} cells are {kind}, others are not ({cells.examples(~is_kind)})"
         )
-        findings.append(Finding(base.name, f"column {base.name}: {what}: read as categories", is_fault=False))
+        findings.append(cells.note(f"column {base.name}: {what}: read as categories"))
     # Of many names and free texts, some look alike by chance.
-    if len(cells.texts) <= min(_SAMPLE_SIZE, max(cells.n_cells // 2, FEW_TEXTS)):
+    if len(cells.texts) <= min(SAMPLE_SIZE, max(cells.n_cells // 2, FEW_TEXTS)):
         findings += [
-            Finding(base.name, f"column {base.name}: levels that look alike: {join_spellings(levels)}", is_fault=False)
+            cells.note(f"column {base.name}: levels that look alike: {join_spellings(levels)}")
             for levels in lookalike_labels(cells.texts)[:3]
         ]
     return findings + find_equivalent_spellings(cells.table, base, "level")
 
 
-def _are_dates(texts: Sequence[str]) -> NDArray[np.bool_]:
+def _are_dates(cells: TextCounts) -> NDArray[np.bool_]:
     """Mask (n_texts,) of texts that look like dates; all False if few of a sample do."""
-    sample = texts[:: max(1, len(texts) // _SAMPLE_SIZE)]
-    if 4 * sum(map(looks_like_date, sample)) < len(sample):
-        return np.zeros(len(texts), np.bool_)
-    return np.asarray(list(map(looks_like_date, texts)), np.bool_)
+    may_be_dates = 4 * sum(map(looks_like_date, cells.sample)) >= len(cells.sample)
+    return cells.mask(looks_like_date) if may_be_dates else np.zeros(len(cells.texts), np.bool_)
 
 
 def _boolean_levels(table: Table, base: ColumnSchema, column: object, cells: TextCounts | None) -> tuple[str, str]:

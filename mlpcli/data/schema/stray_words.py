@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mlpcli.data.reading.faults import format_yaml, quote_text
 from mlpcli.data.schema.findings import Finding, TextCounts
 
 # Texts, casefolded, that are not missing markers by default.
@@ -24,7 +23,7 @@ _TOTAL_WORDS = frozenset(
 _MAX_FRACTION = 0.01
 
 
-def find_stray_words(name: str, cells: TextCounts) -> list[Finding]:
+def find_stray_words(cells: TextCounts) -> list[Finding]:
     """Notes on levels or labels that look like missing values, errors, or the labels of a line of totals."""
     words = [text.casefold().rstrip(":") for text in cells.texts]
     is_rare = cells.counts <= max(1.0, _MAX_FRACTION * cells.n_cells)
@@ -37,33 +36,27 @@ def find_stray_words(name: str, cells: TextCounts) -> list[Finding]:
     findings = []
     for known_words, is_eligible, problem in kinds:
         is_stray = is_eligible & np.asarray([word in known_words for word in words], np.bool_)
-        n_cells = int(cells.counts[is_stray].sum())
-        if not n_cells or is_stray.all():
+        if not is_stray.any() or is_stray.all():
             continue
-        more = "" if n_cells == 1 else f", one of {n_cells} such cells"
         remedy = "If so, delete the line" if known_words is _TOTAL_WORDS else "If so, name missing values: data.missing"
         message = (
-            f"{cells.location(is_stray)}: column {name}: {quote_text(cells.texts[cells.first_index(is_stray)])} "
-            f"{problem}{more}, and is read as a level. {remedy}; "
-            f"if it is a level: data.columns: {{{format_yaml(name)}: category}}"
+            f"{cells.quoted(is_stray)} {problem}{cells.one_of(is_stray)}, and is read as a level. {remedy}; "
+            f"if it is a level: {cells.as_category}"
         )
-        findings.append(Finding(name, message, is_fault=False, is_of_labels=True))
+        findings.append(cells.note(message, is_of_labels=True))
     return findings
 
 
-def find_damaged_texts(name: str, cells: TextCounts) -> list[Finding]:
+def find_damaged_texts(cells: TextCounts) -> list[Finding]:
     """A note on texts whose letters were damaged before the file was written, as in Z\u00c3\u00bcrich."""
-    is_damaged = np.asarray([not text.isascii() and _is_damaged(text) for text in cells.texts], np.bool_)
+    is_damaged = cells.mask(lambda text: not text.isascii() and _is_damaged(text))
     if not is_damaged.any():
         return []
-    n_cells = int(cells.counts[is_damaged].sum())
     message = (
-        f"{cells.location(is_damaged)}: column {name}: {quote_text(cells.texts[cells.first_index(is_damaged)])} looks "
-        f"damaged{'' if n_cells == 1 else f', one of {n_cells} such cells'}: UTF-8 was read with another "
-        "encoding before the file was written. Export it again; if it is right: "
-        f"data.columns: {{{format_yaml(name)}: category}}"
+        f"{cells.quoted(is_damaged)} looks damaged{cells.one_of(is_damaged)}: UTF-8 was read with another encoding "
+        f"before the file was written. Export it again; if it is right: {cells.as_category}"
     )
-    return [Finding(name, message, is_fault=False, is_of_labels=True)]
+    return [cells.note(message, is_of_labels=True)]
 
 
 def _is_damaged(text: str) -> bool:

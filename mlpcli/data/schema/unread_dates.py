@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlpcli.data.reading.faults import format_yaml, quote_text
+from mlpcli.data.reading.faults import format_yaml
 from mlpcli.data.schema.findings import Finding, TextCounts
 from mlpcli.data.schema.number_formats import MIN_FRACTION
 from mlpcli.data.table import Values
 
-_SAMPLE_SIZE = 1000
 _YEAR = r"(?:19|20)\d{2}"
 _MONTH = r"(?:0?[1-9]|1[0-2])"
 _MONTH_NAME = (
@@ -37,22 +36,19 @@ _YEARS = re.compile(r"(?:19|20)(\d{2})[-/](\d{2})")
 _FIRST_DAY, _LAST_DAY = 1900_01_01, 2100_12_31
 
 
-def find_unread_dates(name: str, cells: TextCounts) -> Finding | None:
-    """A note on texts that are nearly all dates or times in one form that is not read; None for other texts."""
-    sample = cells.texts[:: max(1, len(cells.texts) // _SAMPLE_SIZE)]
+def find_unread_dates(cells: TextCounts) -> list[Finding]:
+    """A note on texts that are nearly all dates or times in one form that is not read."""
     for kind, pattern in _PATTERNS.items():
-        if sum(pattern.fullmatch(text) is not None for text in sample) < MIN_FRACTION * len(sample):
+        if sum(pattern.fullmatch(text) is not None for text in cells.sample) < MIN_FRACTION * len(cells.sample):
             continue
-        is_match = np.asarray([pattern.fullmatch(text) is not None for text in cells.texts], np.bool_)
+        is_match = cells.mask(pattern.fullmatch)
         if cells.counts[is_match].sum() >= MIN_FRACTION * cells.n_cells and not _are_seasons(cells.texts):
-            example = cells.texts[cells.first_index(is_match)]
             message = (
-                f"{cells.location(is_match)}: column {name}: {quote_text(example)}: its cells look like {kind}, and "
-                "are read as categories without an order. To order them, write dates such as 2024-03-31, or numbers; "
-                f"to keep texts: data.columns: {{{format_yaml(name)}: category}}"
+                f"{cells.quoted(is_match)}: its cells look like {kind}, and are read as categories without an order. "
+                f"To order them, write dates such as 2024-03-31, or numbers; to keep texts: {cells.as_category}"
             )
-            return Finding(name, message, is_fault=False)
-    return None
+            return [cells.note(message)]
+    return []
 
 
 def _are_seasons(texts: Sequence[str]) -> bool:

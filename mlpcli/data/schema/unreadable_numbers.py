@@ -3,15 +3,12 @@
 import re
 import unicodedata
 
-import numpy as np
-
-from mlpcli.data.reading.faults import format_yaml, join_names, quote_text
+from mlpcli.data.reading.faults import format_yaml, join_names
 from mlpcli.data.schema.cells import parse_numbers
 from mlpcli.data.schema.findings import FEW_TEXTS, Finding, TextCounts
 from mlpcli.data.schema.number_formats import CURRENCIES, IDENTIFIER, MIN_FRACTION, MIN_SAMPLE_FRACTION
 from mlpcli.data.schema.spelling import BLANKS, MINUS, is_code
 
-_SAMPLE_SIZE = 1000
 # Error values of spreadsheets in exported files.
 SHEET_ERRORS = frozenset(
     (
@@ -60,56 +57,44 @@ _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015")
 _ASCII = str.maketrans({**dict.fromkeys(_DASHES, "-"), "\u066b": ".", "\u066c": ","})
 
 
-def find_unreadable_numbers(name: str, cells: TextCounts) -> Finding | None:
+def find_unreadable_numbers(cells: TextCounts) -> Finding | None:
     """A finding for texts that look like numbers, a fault if there are many; None for other texts."""
-    texts = cells.texts
-    sample = texts[:: max(1, len(texts) // _SAMPLE_SIZE)]
-    if sum(_describe(message) is not None for message in sample) < MIN_SAMPLE_FRACTION * len(sample) or all(
-        map(IDENTIFIER.fullmatch, sample)
-    ):
+    texts, sample = cells.texts, cells.sample
+    n_like_numbers = sum(_describe(text) is not None for text in sample)
+    if n_like_numbers < MIN_SAMPLE_FRACTION * len(sample) or all(map(IDENTIFIER.fullmatch, sample)):
         return None
-    descriptions = [_describe(message) for message in texts]
-    is_number = np.asarray([description is not None for description in descriptions], np.bool_)
+    described = {text: description for text in texts if (description := _describe(text)) is not None}
+    is_number = cells.mask(described.__contains__)
     if cells.counts[is_number].sum() < MIN_FRACTION * cells.n_cells:
         return None
-    units = sorted({description[1] for description in descriptions if description is not None})
-    notations = dict.fromkeys(
-        notation for description in descriptions if description is not None for notation in description[0]
-    )
+    units = sorted({unit for _, unit in described.values()})
+    notations = dict.fromkeys(notation for text_notations, _ in described.values() for notation in text_notations)
     if len(units) > 1:
-        is_marked = np.asarray(
-            [description is not None and bool(description[1]) for description in descriptions], np.bool_
-        )
+        is_marked = cells.mask(lambda text: text in described and described[text][1])
         problem = f"in several units ({join_names([repr(unit) if unit else 'none' for unit in units], 6)})"
     elif notations:
-        is_marked = np.asarray(
-            [description is not None and bool(description[0]) for description in descriptions], np.bool_
-        )
+        is_marked = cells.mask(lambda text: text in described and described[text][0])
         problem = f"written with {' and '.join(notations)}"
     else:
         is_marked, problem = is_number & parse_numbers(texts)[1], "written in several ways"
     remedy = " in one unit" if len(units) > 1 else ""
     message = (
-        f"{cells.location(is_marked)}: column {name}: {quote_text(texts[cells.first_index(is_marked)])}: "
-        f"its cells look like numbers {problem}. Write plain numbers{remedy}, or leave the column out: "
-        f"data.drop: [{format_yaml(name)}]; to keep texts: data.columns: {{{format_yaml(name)}: category}}"
+        f"{cells.quoted(is_marked)}: its cells look like numbers {problem}. Write plain numbers{remedy}, or leave the "
+        f"column out: data.drop: [{format_yaml(cells.name)}]; to keep texts: {cells.as_category}"
     )
-    return Finding(name, message, is_fault=len(texts) > FEW_TEXTS)
+    return Finding(cells.name, message, is_fault=len(texts) > FEW_TEXTS)
 
 
-def find_sheet_errors(name: str, cells: TextCounts) -> Finding | None:
+def find_sheet_errors(cells: TextCounts) -> Finding | None:
     """The fault of a column with spreadsheet errors."""
-    is_error = np.asarray([message in SHEET_ERRORS for message in cells.texts], np.bool_)
+    is_error = cells.mask(SHEET_ERRORS.__contains__)
     if not is_error.any():
         return None
-    n_errors = int(cells.counts[is_error].sum())
     message = (
-        f"{cells.location(is_error)}: column {name}: {quote_text(cells.texts[cells.first_index(is_error)])} "
-        f"is a spreadsheet error{'' if n_errors == 1 else f', one of {n_errors} such cells'}.\n"
-        f"Correct the formula, or name missing values: data.missing; if these are texts: "
-        f"data.columns: {{{format_yaml(name)}: category}}"
+        f"{cells.quoted(is_error)} is a spreadsheet error{cells.one_of(is_error)}.\n"
+        f"Correct the formula, or name missing values: data.missing; if these are texts: {cells.as_category}"
     )
-    return Finding(name, message, is_fault=True, is_of_labels=True)
+    return Finding(cells.name, message, is_fault=True, is_of_labels=True)
 
 
 def _describe(text: str) -> tuple[tuple[str, ...], str] | None:

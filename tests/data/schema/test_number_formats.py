@@ -52,7 +52,7 @@ def test_numbers_in_disguise_are_recognised(texts, format, delimiter):
     assert disguise is not None
     assert disguise.format == NumberFormat(**format)
     assert disguise.fraction == 1
-    assert not disguise.is_ambiguous
+    assert not disguise.alternatives
     assert not parse_numbers([disguise.example], disguise.format)[1][0]
     assert parse_numbers([disguise.example])[1][0]
 
@@ -109,7 +109,7 @@ def test_names_and_other_texts_with_digits_are_not(texts):
 )
 def test_three_digits_behind_every_sign_are_ambiguous(texts, delimiter, format, alternative):
     disguise = counts(texts, delimiter)
-    assert disguise.is_ambiguous
+    assert disguise.alternatives
     assert disguise.format == NumberFormat(**format)
     assert disguise.alternatives == (NumberFormat(**alternative),)
 
@@ -119,7 +119,7 @@ def test_digits_before_an_exponent_are_not_grouped(number):
     for texts in ([number, "8,100e+02"], [number, "7,409"]):
         disguise = counts(texts)
         assert disguise.format == NumberFormat(decimal=",")
-        assert not disguise.is_ambiguous
+        assert not disguise.alternatives
     assert counts(["7,409", "1.2e5", "3"]).format == NumberFormat(thousands=",")
 
 
@@ -162,7 +162,7 @@ def test_numbers_written_in_a_format_are_parsed_by_the_detected_format(format, n
     read, is_unknown = parse_numbers(texts, disguise.format)
     assert not is_unknown.any()
     assert read.tolist() == [float(number) for number in numbers]
-    assert not disguise.is_ambiguous
+    assert not disguise.alternatives
 
 
 @given(st.lists(st.text("0123456789.,' $%()-kg", max_size=8).map(str.strip), unique=True, max_size=8))
