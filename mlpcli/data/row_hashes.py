@@ -24,7 +24,7 @@ def row_hashes(table: Table, names: Sequence[str], rows: Rows | None = None) -> 
     The collision probability of two rows is 2^-64.
     """
     if isinstance(table.columns, RemoteColumns):
-        return table.columns.row_hashes(names, rows)
+        return table.columns.shards.row_hashes([table.columns.schemas[name] for name in names], rows)
     n_rows = table.n_rows if rows is None else len(rows)
     hashes = np.zeros(n_rows, np.uint64)
     for name in names:

@@ -215,16 +215,17 @@ def _training_values(column: NumericColumn, is_sorted: bool, is_copied: bool) ->
 
 def _sketch_of(table: Table, schema: ColumnSchema, rows: Rows | None) -> ColumnSketch | None:
     """The sketch of a remote numeric column that should not be fetched."""
-    if rows is None or schema.role not in ("number", "date") or not isinstance(table.columns, RemoteColumns):
+    columns, is_numeric = table.columns, schema.role in ("number", "date")
+    if rows is None or not (is_numeric and isinstance(columns, RemoteColumns) and columns.shards.is_sketched):
         return None
-    return table.columns.sketch(schema, rows)
+    return columns.shards.sketch(schema, rows)
 
 
 def _missing_hash(table: Table, is_missing: NDArray[np.bool_], rows: Rows | None) -> bytes:
     """Hash of the missing mask, comparable with that of a sketched column."""
     if rows is None or not isinstance(table.columns, RemoteColumns):
         return np.packbits(is_missing).tobytes()
-    return table.columns.missing_hash(is_missing, rows)
+    return table.columns.shards.missing_hash(is_missing, rows)
 
 
 def _refuse_empty(table: Table, name: str, is_empty: bool) -> None:

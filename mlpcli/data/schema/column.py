@@ -7,14 +7,13 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.column_sketch import ColumnSketch
 from mlpcli.data.reading.faults import escape_text, quote_text
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import boolean_values, canonical_texts, marker_numbers, missing_mask, parse_numbers
 from mlpcli.data.schema.dates import date_texts, parse_dates
 from mlpcli.data.schema.spelling import PLAIN, NumberFormat, number_text
 from mlpcli.data.store import PAGE_WATCHER
-from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Rows, Table, code_dtype
+from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table, code_dtype
 from mlpcli.errors import DataError
 from mlpcli.options import Setting, options
 
@@ -200,57 +199,18 @@ def not_a_date_error(where: str, schema: ColumnSchema, text: str) -> DataError:
     )
 
 
-class CastRemoteColumns(RemoteColumns):
-    """Remote columns that are cast when they are fetched; fetching raises DataError for an invalid cell."""
-
-    def __init__(self, table: Table, schemas: Sequence[ColumnSchema]) -> None:
-        super().__init__([schema.name for schema in schemas])
-        self._table, self._schemas = table, {schema.name: schema for schema in schemas}
-
-    def fetch(self, name: str) -> Column:
-        """Fetch and cast a column; raises DataError with the location of an invalid cell."""
-        return cast(self._table.columns[name], self._schemas[name], self._table)
-
-    def inputs(self, preprocessor: Any, rows: Rows, dtype: Any) -> tuple[Any, Any]:
-        """Transform rows in the processes that hold them, as `RemoteColumns.inputs`."""
-        return self._remote.inputs(preprocessor, rows, dtype)
-
-    def row_hashes(self, columns: Sequence[str], rows: Rows | None) -> NDArray[np.uint64]:
-        """Hashes of rows (None: all) over the cast columns of these names."""
-        return self._remote.row_hashes([self._schemas[name] for name in columns], rows)
-
-    def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
-        """Sketch a column as `RemoteColumns.sketch`; raises DataError with the location of an invalid cell."""
-        return self._remote.sketch(schema, rows)
-
-    def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
-        """Hash the mask of missing cells as `RemoteColumns.missing_hash`."""
-        return self._remote.missing_hash(is_missing, rows)
-
-    @property
-    def is_sketched(self) -> bool:
-        """Whether numeric columns should be sketched instead of fetched."""
-        return self._remote.is_sketched
-
-    @property
-    def rank_error(self) -> float:
-        """Upper bound on the rank error of sketched quantiles, as a fraction of the rows."""
-        return self._remote.rank_error
-
-    @property
-    def _remote(self) -> RemoteColumns:
-        columns = self._table.columns
-        assert isinstance(columns, RemoteColumns)
-        return columns
-
-
 def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
     """Cast the columns of these schemas; raises DataError with the location of an invalid cell.
 
     Remote columns are cast, and raise, when they are fetched.
     """
     if isinstance(table.columns, RemoteColumns):
-        return table.with_columns(CastRemoteColumns(table, schemas))
+        by_name = {schema.name: schema for schema in schemas}
+
+        def fetch(name: str) -> Column:
+            return cast(table.columns[name], by_name[name], table)
+
+        return table.with_columns(RemoteColumns(table.columns.shards, fetch, list(by_name), by_name))
     columns: dict[str, Column] = {}
     for schema in schemas:
         columns[schema.name] = cast(table.columns[schema.name], schema, table)

@@ -88,10 +88,10 @@ def infer_schema(
 
 def _column_to_inspect(table: Table, name: str, options: ColumnOptions) -> Column:
     """The column; for remote numbers a sample, unless all distinct values are needed."""
-    columns = table.columns
+    columns, sample = table.columns, None
     if isinstance(columns, RemoteColumns) and options.role not in ("boolean", "category"):
-        return columns.sample(name)
-    return columns[name]
+        sample = columns.shards.sample(name)
+    return columns[name] if sample is None else sample
 
 
 def _infer(

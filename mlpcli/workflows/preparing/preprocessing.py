@@ -80,7 +80,7 @@ def fit_preprocessing(
     preprocessor, reference = _fit_preprocessor(loaded, training_table, target, target_state, rows, weights)
     networks = build_networks(loaded, preprocessor, target, loss, output_activation)
     columns = training_table.table.columns
-    rank_error = columns.rank_error if isinstance(columns, RemoteColumns) else 0.0
+    rank_error = columns.shards.rank_error if isinstance(columns, RemoteColumns) else 0.0
     return FittedPreprocessing(target, target_state, preprocessor, reference, networks, rank_error)
 
 

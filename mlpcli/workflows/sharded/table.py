@@ -26,7 +26,7 @@ from mlpcli.data.reading.shards import (
     mixed_columns,
 )
 from mlpcli.data.reading.sources import find_sources, sha256_together
-from mlpcli.data.remote_columns import RemoteColumns
+from mlpcli.data.remote_columns import RemoteColumns, Shards
 from mlpcli.data.schema.column import ColumnSchema
 from mlpcli.data.table import Column, NumericColumn, Rows, Table, TableFormat, row_dtype
 from mlpcli.progress import report_progress
@@ -59,8 +59,8 @@ def table_on_cluster(cluster: ClusterAddress, loaded: LoadedConfig, note: Callab
         pool = ShardPool(client, TrainingShard, lambda shard: arguments[shard], n_shards, note)
         report_progress("stage", "reading", 0)
         table = read_shards(pool, files, loaded.config.data.train)
-        assert isinstance(table.columns, ShardedColumns)
-        table.columns.sketches = must_sketch(loaded, table.n_rows)
+        assert isinstance(table.columns, RemoteColumns)
+        table.columns.shards.is_sketched = must_sketch(loaded, table.n_rows)
         yield table
 
 
@@ -88,15 +88,15 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     notes = {number: file_notes for summary in summaries for number, file_notes in summary.notes.items()}
     read_columns = mixed.union(*(summary.kinds for summary in summaries))
     rows = global_rows(summaries)
-    kinds = merge_kinds(summaries, mixed)
-    columns = ShardedColumns(pool, [name for name in names if name in read_columns], rows, names, format, kinds)
+    shards = ShardedRows(pool, rows, names, format, merge_kinds(summaries, mixed))
+    columns = RemoteColumns(shards, shards.column, [name for name in names if name in read_columns])
     return Table(
         columns,
         sum(map(len, rows)),
         files.name,
         names,
         format,
-        columns.where,
+        shards.where,
         sha256_together([hashes[number] for number in sorted(hashes)]),
         tuple(dict.fromkeys(note for number in sorted(notes) for note in notes[number])),
         spellings=merge_spellings(summaries),
@@ -113,40 +113,36 @@ def _hashes(summaries: Sequence[ShardSummary], files: TableFiles) -> dict[int, s
     return hashes
 
 
-class ShardedColumns(RemoteColumns):
-    """The columns of a table on shards; `rows` has the row numbers in the table of each shard.
+class ShardedRows(Shards):
+    """The rows of a table on shards; `rows` has the row numbers in the table of each shard.
 
-    `kinds` has a column with a few cells for each column, of the same kind. With `sketches`, numeric columns are
-    sketched, not fetched.
+    `kinds` has a column with a few cells for each column, of the same kind.
     """
 
     def __init__(
         self,
         pool: "ShardPool",
-        names: Sequence[str],
         rows: Sequence[Rows],
         column_names: tuple[str, ...],
         format: TableFormat,
         kinds: Mapping[str, Column],
     ) -> None:
-        super().__init__(names)
-        self._pool, self._rows, self._column_names, self._format = pool, rows, column_names, format
-        self.kinds, self.sketches = kinds, False
-        self._n_inputs, self._rank_error, self._selected = 0, 0.0, np.zeros(0, np.int64)
+        self._pool, self._rows, self._column_names, self._format, self._kinds = pool, rows, column_names, format, kinds
+        self._n_inputs, self._selected = 0, np.zeros(0, np.int64)
         n_rows = sum(map(len, rows))
         self._shard_of = np.empty(n_rows, np.min_scalar_type(pool.n_shards))
         self._row_in_shard = np.empty(n_rows, row_dtype(n_rows))
         for shard, shard_rows in enumerate(rows):
             self._shard_of[shard_rows], self._row_in_shard[shard_rows] = shard, np.arange(len(shard_rows))
 
-    def fetch(self, name: str) -> Column:
-        """See `RemoteColumns`."""
+    def column(self, name: str) -> Column:
+        """Fetch a column, all rows, as it was read."""
         return merge_column(self._pool.call("column", lambda shard: (name,)), self._rows, name)
 
-    def sample(self, name: str) -> Column:
-        """See `RemoteColumns`."""
-        kind = self.kinds.get(name)
-        return kind if isinstance(kind, NumericColumn) else self[name]
+    def sample(self, name: str) -> Column | None:
+        """See `Shards`."""
+        kind = self._kinds.get(name)
+        return kind if isinstance(kind, NumericColumn) else None
 
     def where(self, row: int) -> str:
         """File and line of a row, for messages."""
@@ -154,41 +150,29 @@ class ShardedColumns(RemoteColumns):
         (location,) = self._pool.call("where", lambda _: (row_in_shard,), [shard])
         return str(location)
 
-    def row_hashes(self, columns: Sequence[ColumnSchema], rows: Rows | None) -> NDArray[np.uint64]:
-        """See `RemoteColumns`."""
+    def row_hashes(self, schemas: Sequence[ColumnSchema], rows: Rows | None) -> NDArray[np.uint64]:
+        """See `Shards`."""
         self._select(np.arange(len(self._shard_of)) if rows is None else rows)
-        hashes_by_shard = self._pool.call("row_hashes", lambda shard: (columns, self._format, self._column_names))
+        hashes_by_shard = self._pool.call("row_hashes", lambda shard: (schemas, self._format, self._column_names))
         hashes = np.empty(len(self._selected), np.uint64)
         for shard, shard_hashes in enumerate(hashes_by_shard):
             hashes[self._positions(self._selected, shard)] = shard_hashes
         return hashes
 
-    def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch | None:
-        """See `RemoteColumns`."""
-        if not self.sketches:
-            return None
+    def sketch(self, schema: ColumnSchema, rows: Rows) -> ColumnSketch:
+        """See `Shards`."""
         self._select(rows)
         sketch = merge_sketches(self._pool.call("sketch", lambda shard: (schema, self._format, self._column_names)))
-        self._rank_error = max(self._rank_error, sketch.error / max(sketch.n_known, 1))
+        self.rank_error = max(self.rank_error, sketch.error / max(sketch.n_known, 1))
         return sketch
 
     def missing_hash(self, is_missing: NDArray[np.bool_], rows: Rows) -> bytes:
-        """See `RemoteColumns`."""
+        """See `Shards`."""
         positions = [self._positions(rows, shard) for shard in range(self._pool.n_shards)]
         return b"".join(hash_missing(is_missing[shard_positions]) for shard_positions in positions)
 
-    @property
-    def is_sketched(self) -> bool:
-        """See `RemoteColumns`."""
-        return self.sketches
-
-    @property
-    def rank_error(self) -> float:
-        """See `RemoteColumns`."""
-        return self._rank_error
-
     def inputs(self, preprocessor: Preprocessor, rows: Rows, dtype: Any) -> tuple[Any, TransformCounts]:
-        """See `RemoteColumns`."""
+        """See `Shards`."""
         self._n_inputs += 1
         split, rows_by_shard, format = f"split-{self._n_inputs}", self._rows_by_shard(rows), self._format
         counts = self._pool.broadcast(

@@ -245,7 +245,7 @@ def test_an_invalid_cell_is_reported_as_on_one_machine(penguins):
 
 def sketched_table(loaded, n_shards):
     table = sharded_table(loaded, n_shards)[0]
-    table.columns.sketches = True
+    table.columns.shards.is_sketched = True
     return table
 
 

@@ -114,7 +114,7 @@ def transform_rows(
     The inputs are in memory, or on disk if the table is; those of remote columns are a proxy.
     """
     if isinstance(table.columns, RemoteColumns):
-        return table.columns.inputs(preprocessor, rows, dtype)
+        return table.columns.shards.inputs(preprocessor, rows, dtype)
     shape = (len(rows), len(preprocessor.feature_names))
     if table.n_buckets == 1:
         X: NDArray[np.floating] = np.zeros(shape, dtype)

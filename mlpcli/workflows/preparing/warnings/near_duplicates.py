@@ -83,7 +83,8 @@ def age_notes(training_table: TrainingTable, train: Rows, name: str, table: Tabl
 
     Sketched columns are not compared.
     """
-    if isinstance(training_table.table.columns, RemoteColumns) and training_table.table.columns.is_sketched:
+    columns = training_table.table.columns
+    if isinstance(columns, RemoteColumns) and columns.shards.is_sketched:
         return []
     return [
         f"{table.name}: the {name} rows are older than the training rows, by {schema.name}: their scores do not apply "

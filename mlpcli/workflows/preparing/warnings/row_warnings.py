@@ -61,7 +61,7 @@ def column_notes(table: Table, features: Sequence[Feature], options: Mapping[str
     are skipped.
     """
     notes = []
-    is_sketched = isinstance(table.columns, RemoteColumns) and table.columns.is_sketched
+    is_sketched = isinstance(table.columns, RemoteColumns) and table.columns.shards.is_sketched
     for feature in features:
         if is_sketched and feature.is_numeric:
             continue
