@@ -1,6 +1,5 @@
 """The reader of CSV files: pandas' C parser parses batches of complete rows, in any thread."""
 
-import io
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -11,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlpcli.data.reading.csv import records
+from mlpcli.data.reading.csv.digits import MAX_DIGITS, parse_digits
 from mlpcli.data.reading.csv.encoding import Digest, TextBlocks
-from mlpcli.data.reading.csv.records import RowBatches, TextBatch, has_leading_blanks, leading_zero_columns
+from mlpcli.data.reading.csv.frames import parse_frame
+from mlpcli.data.reading.csv.records import RowBatches, TextBatch, leading_zero_columns
 from mlpcli.data.reading.csv.sniff import find_dialect
 from mlpcli.data.reading.csv.thousands import PointThousands
 from mlpcli.data.reading.reader import Batch, Request
@@ -31,9 +32,6 @@ from mlpcli.data.table import (
 )
 from mlpcli.errors import DataError
 
-# Before 3.1, pandas' default conversion sometimes differs from the nearest float64 in the last digit.
-IS_EXACT = tuple(int(number) for number in pd.__version__.split(".")[:2]) >= (3, 1)
-PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
 # pandas with pyarrow infers text columns as Arrow strings, which takes half the time of Python objects.
 INFERS_TEXTS = getattr(pd.Series(["text"]).dtype, "storage", "") == "pyarrow"
 # Numeric columns with more distinct cells in the sample cannot be labels.
@@ -84,7 +82,9 @@ class CsvReader:
         self._text_columns = {
             index for index, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._has_texts(cells)
         }
-
+        # Whether all cells may be small integers, until a batch has others.
+        cells = {cell for row in self._dialect.sample for cell in row}
+        self._are_digits = all(len(cell) <= MAX_DIGITS and cell.isdecimal() for cell in cells)
         # Text columns that need an explicit object dtype, as pandas inferred another type in a batch.
         self._object_columns: frozenset[int] = frozenset()
         # Columns with too many distinct numbers for labels; their original texts are not read, to save time.
@@ -153,15 +153,17 @@ class CsvReader:
             index for index in wanted if index in self._text_columns or request.wants_as_written(self.names[index])
         }
         # If no column is wanted, one is read nevertheless, as `_read_frame` checks the number of rows.
-        parsed = self._parse(batch, wanted or [0], texts)
+        integers = None if texts else self._parse_integers(batch, wanted)
+        parsed = self._parse(batch, wanted or [0], texts) if integers is None else integers
         last_column = parsed.get(len(self.names) - 1)
         if not batch.is_verified and last_column is not None and _has_missing(last_column):
             rows.check(batch)
         numbers = {index: column.values for index, column in parsed.items() if isinstance(column, NumericColumn)}
         text_columns = {index for index, values in numbers.items() if values.dtype.kind not in "iuf"}
-        text_columns |= self._code_columns(
-            batch, {index: values for index, values in numbers.items() if index not in text_columns}
-        )
+        if integers is None:
+            text_columns |= self._code_columns(
+                batch, {index: values for index, values in numbers.items() if index not in text_columns}
+            )
         if text_columns:
             parsed |= self._parse(batch, sorted(text_columns), text_columns)
             self._text_columns |= text_columns
@@ -218,6 +220,15 @@ class CsvReader:
                 code_columns.add(index)
         return code_columns
 
+    def _parse_integers(self, batch: TextBatch, indices: Sequence[int]) -> dict[int, Column] | None:
+        """Parse columns of a table whose cells are all small integers; None if it has other cells."""
+        values = parse_digits(batch.text, batch.n_rows, len(self.names)) if self._are_digits else None
+        if values is None:
+            self._are_digits = False
+            return None
+        rows = values.T if len(indices) == len(self.names) else values.T[list(indices)]
+        return dict(zip(indices, map(NumericColumn, downcast_rows(rows)), strict=True))
+
     def _parse(self, batch: TextBatch, indices: Sequence[int], texts: Collection[int]) -> dict[int, Column]:
         """Parse columns, those in `texts` as texts. Values of the others are not numeric if a cell is not."""
         objects = self._object_columns.intersection(texts) if INFERS_TEXTS else frozenset(texts)
@@ -240,31 +251,11 @@ class CsvReader:
     def _read_frame(
         self, batch: TextBatch, indices: Sequence[int], texts: Collection[int], objects: Collection[int]
     ) -> pd.DataFrame:
-        """Parse columns with pandas, those in `objects` without type inference.
-
-        Options make pandas keep all lines and recognize only our missing markers. Columns are selected by index, which
-        is faster than by name.
-        """
         markers: Any = {index: [""] if index in texts else self._missing_markers for index in indices}
+        missing = markers if texts else self._missing_markers
         try:
-            frame: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]  # of options that are not literals
-                io.BytesIO(batch.text),
-                sep=self._dialect.delimiter,
-                header=None,
-                names=range(len(self.names)),
-                usecols=list(indices),  # even if it is all columns: then pandas accepts long rows, which we report
-                index_col=False,
-                dtype={index: object for index in indices if index in objects}
-                or None,  # {} would build the frame column by column
-                na_values=markers if texts else self._missing_markers,
-                keep_default_na=False,
-                skip_blank_lines=False,
-                skipinitialspace=self._dialect.delimiter != " "
-                and has_leading_blanks(batch.text, self._dialect.delimiter),
-                low_memory=False,
-                engine="c",
-                decimal=self._number_format.decimal,
-                **PRECISION,
+            frame = parse_frame(
+                batch.text, self._dialect.delimiter, len(self.names), self._number_format, indices, objects, missing
             )
         except pd.errors.ParserError as error:
             raise DataError(f"{self.name}: cannot be read ({error}).") from error
