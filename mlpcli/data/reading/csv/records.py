@@ -26,8 +26,7 @@ from mlpcli.errors import DataError
 
 QUOTE = ord('"')
 BATCH_SIZE = 1 << 21
-
-LEADING_ZERO = re.compile(r"[ \t+-]*0[0-9]")
+LEADING_ZERO = re.compile(r"[ \t+-]*0[0-9](?![:/-])")
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def has_leading_blanks(text: bytes, delimiter: str) -> bool:
 
 
 def _positions_before_zeros(data: NDArray[np.uint8], delimiter: int) -> NDArray[np.intp]:
-    """Positions of bytes that can precede a number and are followed by 0 and another digit."""
+    """Positions of bytes that can precede a number and are followed by 0 and another digit, unless it is a time."""
     matches = [np.zeros(0, np.intp)]
     for start in range(0, len(data), BYTES_PER_CHUNK):
         chunk = data[start : start + BYTES_PER_CHUNK + 2]
@@ -202,14 +201,16 @@ def _positions_before_zeros(data: NDArray[np.uint8], delimiter: int) -> NDArray[
             if is_match.any():
                 matches.append(np.flatnonzero(is_match) + start)
     positions: NDArray[np.intp] = np.concatenate(matches)
-    is_digit: NDArray[np.bool_] = data[positions + 2] - ord("0") < 10  # other bytes wrap around to more than 9
-    return np.compress(is_digit, positions)
+    positions = positions[data[positions + 2] - ord("0") < 10]  # other bytes wrap around to more than 9
+    for byte in b":/-".replace(bytes([delimiter]), b""):
+        positions = positions[data[positions + 3] != byte]
+    return positions
 
 
 def leading_zero_columns(text: bytes, delimiter: str, n_fields: int) -> set[int]:
     """Indices of the columns with a cell that begins with 0 and another digit, after blanks, a quote or a sign.
 
-    `text` consists of complete rows of `n_fields` fields.
+    Times and dates (07:30) are no numbers, and do not count. `text` has complete rows of `n_fields` fields.
     """
     data = np.frombuffer(text, np.uint8)
     positions = _positions_before_zeros(data, ord(delimiter))
