@@ -10,22 +10,24 @@ from mlpcli.data.schema.spelling import NumberFormat
 # Before 3.1, pandas' default conversion sometimes differs from the nearest float64 in the last digit.
 IS_EXACT = tuple(int(number) for number in pd.__version__.split(".")[:2]) >= (3, 1)
 PRECISION = {} if IS_EXACT else {"float_precision": "round_trip"}
+# pandas allocates 16 bytes for each byte of a piece, and grows its buffers with each.
+PIECE_SIZE = 1 << 20
 
 
-class _WholeText:
-    """A file whose first read returns all of its text, however little is asked for.
+class _Pieces:
+    """A file whose reads return a text in pieces of PIECE_SIZE, however little is asked for.
 
-    pandas then allocates its buffers once. It would decode the bytes of an `io.BytesIO`, and encode them again.
+    pandas would decode the bytes of an `io.BytesIO`, and encode them again.
     """
 
     def __init__(self, text: bytes) -> None:
-        self._unread = [text]
+        self._pieces = (text[start : start + PIECE_SIZE] for start in range(0, len(text), PIECE_SIZE))
 
     def read(self, size: int = -1) -> bytes:
-        return self._unread.pop() if self._unread else b""
+        return next(self._pieces, b"")
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._unread)
+        return self._pieces
 
 
 def parse_frame(
@@ -44,7 +46,7 @@ def parse_frame(
     pandas.errors.ParserError.
     """
     frame: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]  # of options that are not literals
-        _WholeText(text),
+        _Pieces(text),
         sep=delimiter,
         header=None,
         names=range(n_fields),

@@ -172,7 +172,7 @@ def _read_head(text: TextBlocks, n_skipped: int) -> bytes:
     while len(head) <= MAX_ROW_SIZE << 20 and (block := text.read()):
         head += block
         start = _line_offset(head, n_skipped)
-        is_enough = len(head) - start >= SAMPLE_SIZE and head.count(b"\n") >= n_skipped + 3
+        is_enough = len(head) - start >= SAMPLE_SIZE and text.n_lines >= n_skipped + 3
         if is_enough and any(
             next(split_rows(head[start:], delimiter)).problem != "open quote" for delimiter in DELIMITERS
         ):
