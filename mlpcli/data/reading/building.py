@@ -1,7 +1,6 @@
 """Concatenation of row batches into the columns of a table, in memory or on disk."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +23,11 @@ from mlpcli.data.table import (
 )
 
 # Columns stay in memory up to this size in bytes plus one byte per cell, a quarter of their size as float32 inputs.
+# The first rows of larger ones stay there until all are read, as writing them twice would take longer.
 MEMORY_LIMIT = 1 << 24
 # Columns with more distinct texts than this cannot be labels or keys, so that no more texts of numbers are collected.
 MAX_SPELLINGS = 10_000
-# Bytes of columns per write to disk.
+# Bytes of further rows per write to disk.
 FLUSH_SIZE = 1 << 23
 
 
@@ -46,13 +46,17 @@ class StoreOptions:
 
 
 class _ColumnBuffer:
-    """A column under construction: arrays in memory, segments on disk; its first non-missing cell decides its kind."""
+    """A column under construction: its first rows in memory, segments on disk, and rows not yet written there.
+
+    Its first non-missing cell decides its kind.
+    """
 
     def __init__(self) -> None:
         self.role: Role | None = None
         self.cell_type: CellType | None = None
-        self.arrays: list[NDArray[Any]] = []
+        self.first_arrays: list[NDArray[Any]] = []
         self.segments: list[Segment] = []
+        self.arrays: list[NDArray[Any]] = []
         self.level_codes: dict[str, int] | None = None  # of texts
         self._has_kind, self._n_missing = False, 0
 
@@ -121,7 +125,7 @@ class ColumnBuilder:
         self._options = options
         self._buffers: dict[str, _ColumnBuffer] = {}
         self._spill: SpillFile | None = None
-        self._n_unflushed = 0
+        self._is_large, self._n_unflushed = False, 0
 
     def add(self, columns: Mapping[str, Column], n_rows: int, spellings: Mapping[str, tuple[str, ...]] = {}) -> None:
         """Append rows."""
@@ -137,8 +141,9 @@ class ColumnBuilder:
                 self._n_unflushed += buffer.arrays[-1].nbytes if buffer.arrays else 0
             else:
                 self.mixed.add(name)
-                buffer.arrays, buffer.segments = [], []
-        if self._options is not None and self._n_unflushed > self._flush_limit():
+                buffer.first_arrays, buffer.segments, buffer.arrays = [], [], []
+        limit = FLUSH_SIZE if self._is_large else MEMORY_LIMIT + self.n_rows * len(self._buffers)
+        if self._options is not None and self._n_unflushed > limit:
             self._flush()
 
     @property
@@ -158,9 +163,8 @@ class ColumnBuilder:
         """One column of all rows, in source order."""
         buffer = self._buffers[name]
         buffer.end()
-        if self._spill is not None:
-            self._flush()
-            return buffer.column(self._spill.read(buffer.segments, _dtype(buffer)))
+        if self._is_large:
+            return buffer.column(self._join(buffer))
         buffer.arrays = [_concatenate(buffer.arrays)]
         return buffer.column(buffer.arrays[0])
 
@@ -169,36 +173,39 @@ class ColumnBuilder:
         for buffer in self._buffers.values():
             buffer.end()
         buffers = {name: buffer for name, buffer in self._buffers.items() if name not in self.mixed}
-        if self._spill is None:
+        if not self._is_large:
             arrays = {name: _concatenate(buffer.arrays) for name, buffer in buffers.items()}
             if order is not None:
                 arrays = {name: gather(array, order) for name, array in arrays.items()}
             return {name: buffer.column(arrays[name]) for name, buffer in buffers.items()}
-        self._flush()
         sizes = {name: self.n_rows * _dtype(buffer).itemsize for name, buffer in buffers.items()}
         folder = self._options.folder if self._options is not None else None
-        with closing(self._spill):
-            mapped = MappedFile(folder, sum(map(align_up, sizes.values())))
-            columns: dict[str, Column] = {}
-            for name, buffer in buffers.items():
-                values = self._spill.read(buffer.segments, _dtype(buffer))
-                columns[name] = buffer.column(mapped.write(values, order))
-            mapped.close()
-            PAGE_WATCHER.release()
+        mapped = MappedFile(folder, sum(map(align_up, sizes.values())))
+        columns: dict[str, Column] = {}
+        for name, buffer in buffers.items():
+            columns[name] = buffer.column(mapped.write(self._join(buffer), order))
+            buffer.first_arrays = buffer.arrays = []
+        mapped.close()
+        if self._spill is not None:
+            self._spill.close()
+        PAGE_WATCHER.release()
         return columns
 
-    def _flush_limit(self) -> int:
-        if self._spill is not None:
-            return FLUSH_SIZE
-        return MEMORY_LIMIT + self.n_rows * len(self._buffers)
-
     def _flush(self) -> None:
-        self._spill = self._spill or SpillFile(self._options.folder if self._options else None)
+        """Write the rows that are in memory to disk, except the first time."""
+        if self._is_large and self._spill is None:
+            self._spill = SpillFile(self._options.folder if self._options else None)
         for buffer in self._buffers.values():
-            if buffer.arrays:
+            if self._spill is None:
+                buffer.first_arrays = buffer.arrays
+            elif buffer.arrays:
                 buffer.segments.append(self._spill.append(_concatenate(buffer.arrays)))
-                buffer.arrays = []
-        self._n_unflushed = 0
+            buffer.arrays = []
+        self._is_large, self._n_unflushed = True, 0
+
+    def _join(self, buffer: _ColumnBuffer) -> NDArray[Any]:
+        spilled = [self._spill.read(buffer.segments, _dtype(buffer))] if self._spill and buffer.segments else []
+        return _concatenate(buffer.first_arrays + spilled + buffer.arrays)
 
 
 class BuiltColumns(Mapping[str, Column]):
@@ -243,5 +250,6 @@ def _concatenate(arrays: "list[NDArray[Any]]") -> NDArray[Any]:
 
 
 def _dtype(buffer: _ColumnBuffer) -> "np.dtype[np.generic]":
-    dtypes = [segment.dtype for segment in buffer.segments] + [array.dtype for array in buffer.arrays]
+    dtypes = [array.dtype for array in buffer.first_arrays + buffer.arrays]
+    dtypes += [segment.dtype for segment in buffer.segments]
     return np.result_type(*dtypes) if dtypes else np.dtype(np.float64)

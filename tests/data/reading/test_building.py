@@ -45,20 +45,30 @@ def expected(rows):
     return {"n": [None if number != number else number for number in numbers], "t": list(texts)}
 
 
-@pytest.mark.parametrize("is_large", [False, True])
+# The sizes above which columns go to disk, and above which rows are written there before all are read.
+SIZES = {"in memory": (1 << 24, 1 << 23), "at the end": (-1_000_000, 1 << 23), "batch by batch": (-1_000_000, -1)}
+
+
+def set_sizes(patch, when):
+    for name, size in zip(("MEMORY_LIMIT", "FLUSH_SIZE"), SIZES[when], strict=True):
+        patch.setattr(building, name, size)
+
+
+@pytest.mark.parametrize("when", SIZES)
 @given(rows=rows, cuts=cuts)
-def test_columns_are_the_same_however_the_rows_are_cut_and_wherever_they_lie(is_large, rows, cuts):
+def test_columns_are_the_same_however_the_rows_are_cut_and_wherever_they_lie(when, rows, cuts):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "MEMORY_LIMIT", -1_000_000 if is_large else 1 << 24)
+        set_sizes(patch, when)
         columns, order = built(rows, cuts, StoreOptions())
     assert order is None
     assert {name: cells_of(column) for name, column in columns.items()} == expected(rows)
 
 
+@pytest.mark.parametrize("when", SIZES)
 @given(rows=rows, cuts=cuts, n_buckets=st.integers(2, 5), seed=st.integers(0, 99))
-def test_rows_in_buckets_are_all_the_rows_each_once_with_its_number(rows, cuts, n_buckets, seed):
+def test_rows_in_buckets_are_all_the_rows_each_once_with_its_number(when, rows, cuts, n_buckets, seed):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "MEMORY_LIMIT", -1_000_000)
+        set_sizes(patch, when)
         columns, order = built(rows, cuts, StoreOptions(), n_buckets, seed)
         again, same = built(rows, [], StoreOptions(), n_buckets, seed)
     assert sorted(order.tolist()) == list(range(len(rows)))
@@ -67,11 +77,11 @@ def test_rows_in_buckets_are_all_the_rows_each_once_with_its_number(rows, cuts, 
         assert cells_of(columns[name]) == cells_of(again[name]) == [cells[row] for row in order.tolist()]
 
 
-@pytest.mark.parametrize("is_large", [False, True])
+@pytest.mark.parametrize("when", SIZES)
 @given(rows=rows, cuts=cuts)
-def test_a_column_can_be_looked_at_before_all_are_built(is_large, rows, cuts):
+def test_a_column_can_be_looked_at_before_all_are_built(when, rows, cuts):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "MEMORY_LIMIT", -1_000_000 if is_large else 1 << 24)
+        set_sizes(patch, when)
         builder = ColumnBuilder(StoreOptions())
         for columns, n_rows in batches(rows, cuts):
             builder.add(columns, n_rows)
