@@ -151,6 +151,15 @@ EXPERIMENTS: dict[str, Experiment] = {
             "learnt at the whole rate": ("model.learn_slopes=true", "training.rates.slopes=1"),
         },
     ),
+    "many-classes": Experiment(
+        ("kr-vs-k-large", "vocab-large", "fars-large"),
+        {
+            "4 members, 48 epochs": _members(4, 48),
+            "8 members, 24 epochs": _members(8, 24),
+            "8 members, 48 epochs": _members(8, 48),
+            "8 members of 192, 48 epochs": _members(8, 48) + _width(192),
+        },
+    ),
     "activations": Experiment(
         ("vowel", "segment", "satimage", "vehicle", "phoneme"),
         {name: (f"model.activation={name}", "model.learn_slopes=false") for name in ("selu", "mish")},

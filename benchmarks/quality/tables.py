@@ -202,6 +202,8 @@ SOURCES: dict[str, Source] = {
     "doctor-large": classes(rdata, "rwm5yr", "outwork", "id", most=LARGE_ROWS),
     "vietnam-large": classes(rdata, "VietNamI", "insurance", most=LARGE_ROWS),
     "kr-vs-k-large": classes(common, "multiclass_classification.kr_vs_k", most=LARGE_ROWS),
+    "fars-large": classes(common, "multiclass_classification.fars", most=LARGE_ROWS),
+    "vocab-large": classes(rdata, "Vocab", "vocabulary", most=LARGE_ROWS),
     "budget-food-large": numbers(rdata, "BudgetFood", "wfood", most=LARGE_ROWS),
     "movies-large": numbers(
         rdata, "movies", "rating", "title", *(f"r{number}" for number in range(1, 11)), most=LARGE_ROWS

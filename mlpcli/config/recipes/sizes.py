@@ -22,6 +22,8 @@ FEWEST_VALIDATION_ROWS = 97
 FAST_FOLDS = 5
 # This many classes need wider layers, and parametric activations.
 MANY_CLASSES = 8
+# From so many rows on, eight members of such layers take too long.
+MANY_CLASSES_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -137,14 +139,14 @@ def _strong_pace(summary: TableSummary) -> tuple[int, int, int, int]:
 
     Two members that were not trained on a row are needed to estimate the score of their mean: a single member overfits
     earlier than the mean, and would choose too few epochs. From 10,000 rows on eight members in a third of the epochs
-    take as long as four, and score better with few classes; many classes need the epochs (docs/quality.md). For numbers
-    of few rows, the rows that eight folds add to each member are worth more than the second held-out member, and a
-    fifth cycle is trained only where the fourth was an improvement.
+    take as long as four, and score better with few classes; many classes need the epochs too, in twice the time up to
+    20,000 rows (docs/quality.md). For numbers of few rows, the rows that eight folds add to each member are worth more
+    than the second held-out member, and a fifth cycle is trained only where the fourth was an improvement.
     """
     n = summary.n_rows
     if summary.has_few_numbers:
         return 8, 8, 96, 5
-    if n < LARGE_ROWS:
+    if n < LARGE_ROWS or (summary.has_many_classes and n < MANY_CLASSES_ROWS):
         return 8, 4, 48, 4
     if summary.is_large and n < 100_000:
         return 8, 4, 16, 4

@@ -148,9 +148,10 @@ def test_members_are_dealt_evenly_over_folds(n_rows):
         recipe = cheaper(recipe, TableSummary("classification", n_rows))
 
 
-@pytest.mark.parametrize("n_rows", [3000, 30_000, 99_999])
-def test_two_members_have_not_seen_a_row_so_that_their_mean_chooses_the_epoch(n_rows):
-    recipe = choose_recipe("strong", TableSummary("regression", n_rows, n_continuous=3))
+@pytest.mark.parametrize(("n_rows", "n_classes"), [(3000, 0), (30_000, 0), (99_999, 0), (3000, 8), (19_999, 26)])
+def test_two_members_have_not_seen_a_row_so_that_their_mean_chooses_the_epoch(n_rows, n_classes):
+    summary = TableSummary("classification" if n_classes else "regression", n_rows, n_classes, n_continuous=3)
+    recipe = choose_recipe("strong", summary)
     assert recipe.members >= 2 * recipe.folds
 
 
