@@ -21,7 +21,7 @@ from mlpcli.cli.main import app, run
 from mlpcli.data.features.scaling import MissingPolicy, Scaler
 from mlpcli.evaluation.metrics.registry import METRICS
 from mlpcli.nn.activations import ACTIVATIONS
-from mlpcli.nn.initializers import VARIANCE_SCALINGS
+from mlpcli.nn.initializers import BY_FAN_NAMES
 from mlpcli.nn.losses import Loss
 from mlpcli.nn.optimizers import Optimizer
 from mlpcli.nn.schedules import Schedule
@@ -306,7 +306,7 @@ def names_of(union):
     ("page", "names"),
     [
         ("config.md", ACTIVATIONS),
-        ("config.md", VARIANCE_SCALINGS),
+        ("config.md", BY_FAN_NAMES),
         ("config.md", names_of(Loss)),
         ("config.md", names_of(Optimizer)),
         ("config.md", names_of(Schedule)),

@@ -19,7 +19,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "772cef4cc11c63f8"
+SOURCES = "4012cae790897643"
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)

@@ -50,10 +50,11 @@ class Chain(Layer):
             by_layer[int(index)][rest] = tensor
         return tuple(layer.unflatten(views) for layer, views in zip(self.layers, by_layer, strict=True))
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
-        for layer, layer_params in zip(self.layers, params, strict=True):
-            x = layer.init(layer_params, rng, x)
-        return x
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
+        for layer, own in zip(self.layers, params, strict=True):
+            layer.init(own, rng, x)
+            if x is not None:
+                x = layer.forward(x, own, layer.buffers(x.shape[1], Allocator(len(x), x.dtype, False), needs_dx=False))
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         buffers = []
@@ -63,8 +64,8 @@ class Chain(Layer):
         return tuple(buffers)
 
     def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
-        for layer, layer_params, layer_buffers in zip(self.layers, params, buffers, strict=True):
-            x = layer.forward(x, layer_params, layer_buffers, noise)
+        for layer, own, own_buffers in zip(self.layers, params, buffers, strict=True):
+            x = layer.forward(x, own, own_buffers, noise)
         return x
 
     def backward(self, delta: Array, params: Tensors, gradient: Tensors, buffers: Buffers) -> Array | None:
@@ -81,10 +82,6 @@ class Residual(Chain):
     """x + layers(x), of the same width (He et al. 2016)."""
 
     name: Literal["residual"] = "residual"
-
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
-        y = super().init(params, rng, x)
-        return None if x is None or y is None else x + y
 
     def n_out(self, n_in: int) -> int:
         if (width := super().n_out(n_in)) != n_in:

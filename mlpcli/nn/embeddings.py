@@ -92,13 +92,12 @@ class PeriodicEmbedding(Layer):
         shapes = {"frequency": (n, k), "phase": (n, k), "mixing": (n, m, k), "offset": (n, m)}
         return {name: Tensor(shape, "periodic") for name, shape in shapes.items()}
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
         bound = 1.0 / sqrt(self.frequencies)
         params["frequency"][...] = rng.normal(0.0, self.sigma, params["frequency"].shape)
         params["phase"][...] = rng.uniform(-pi, pi, params["phase"].shape)
         for name in ("mixing", "offset"):
             params[name][...] = rng.uniform(-bound, bound, params[name].shape)
-        return super().init(params, rng, x)
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         h, n = allocate(self.n_out(n_in)), len(self.columns)
@@ -166,9 +165,8 @@ class CategoryEmbedding(Layer):
     def tensors(self, n_in: int) -> dict[str, Tensor]:
         return {"table": Tensor((sum(stop - start for start, stop in self.spans), self.size), "embedding")}
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
         params["table"][...] = rng.normal(size=params["table"].shape)
-        return super().init(params, rng, x)
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         return {"h": allocate(self.n_out(n_in)), "dx": allocate(n_in) if needs_dx else None}

@@ -1,6 +1,9 @@
 """An ensemble of networks with averaged outputs; a single network is an ensemble of one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import iadd
 from typing import Any
 
 import numpy as np
@@ -49,10 +52,9 @@ class Ensemble:
 
     def tensors(self) -> dict[str, Array]:
         """Every tensor by its name in files: W1, b1, W2; with several members m1.W1."""
-        prefixes = member_prefixes(len(self.networks))
         return {
             prefix + name: tensor
-            for prefix, network, flat in zip(prefixes, self.networks, self.flats, strict=True)
+            for prefix, network, flat in self._members()
             for name, tensor in network.named_views(flat).items()
         }
 
@@ -60,9 +62,7 @@ class Ensemble:
         """The mean outputs (n_rows, n_out) for inputs `X` (n_rows, n_in)."""
         if len(self.networks) == 1:
             return predict(self.first, self.flats[0], X)
-        total = self._weighted_outputs(0, X)
-        for member in range(1, len(self.networks)):
-            total += self._weighted_outputs(member, X)
+        total: Array = reduce(iadd, (self._weighted_outputs(member, X) for member in range(len(self.networks))))
         total /= sum(self.member_counts)
         return total
 
@@ -93,46 +93,17 @@ class Ensemble:
 
     def hidden_activations(self, X: Array) -> dict[str, Array]:
         """Activations (n_rows, width) of hidden layers for `X` (n_rows, n_in): h1, h2; m1.h1 with several members."""
-        prefixes = member_prefixes(len(self.networks))
         return {
             f"{prefix}h{number}": a
-            for prefix, network, flat in zip(prefixes, self.networks, self.flats, strict=True)
+            for prefix, network, flat in self._members()
             for number, a in enumerate(hidden_activations(network, flat, X), start=1)
         }
 
     def merged(self) -> "Ensemble":
         """A copy with linear layers merged."""
-        pairs = [merge_linear(network, flat) for network, flat in zip(self.networks, self.flats, strict=True)]
-        return Ensemble(tuple(network for network, _ in pairs), tuple(flat for _, flat in pairs), self.counts)
+        networks, flats = zip(*(merge_linear(network, flat) for _, network, flat in self._members()), strict=True)
+        return Ensemble(networks, flats, self.counts)
 
-
-class MeanLogits:
-    """Logits of the mean output of several networks: the inverse of the output activation at the mean, in float64.
-
-    Accumulates logarithms by `logaddexp`, which small probabilities do not underflow.
-    """
-
-    OUTPUTS = ("softmax", "sigmoid", "exp")
-
-    def __init__(self, output: str, n_rows: int, n_out: int) -> None:
-        self._output = output
-        self._logs = np.full((2 if output == "sigmoid" else 1, n_rows, n_out), -np.inf)
-
-    def add(self, rows: Any, z: Array) -> None:
-        """Add the logits `z` (n, n_out) of a network for these rows."""
-        z = z.astype(np.float64)
-        if self._output == "softmax":
-            z -= z.max(axis=1, keepdims=True)
-            logs = [z - np.log(np.exp(z).sum(axis=1, keepdims=True))]
-        elif self._output == "sigmoid":
-            logs = [-np.logaddexp(0.0, -z), -np.logaddexp(0.0, z)]  # of p and 1 - p
-        else:
-            logs = [z]
-        for total, log in zip(self._logs, logs, strict=True):
-            total[rows] = np.logaddexp(total[rows], log)
-
-    def mean(self, rows: Any, n_networks: int) -> Array:
-        """The logits (n, n_out) of the mean for these rows, after `n_networks` calls of `add` for them."""
-        below = self._logs[1, rows] if self._output == "sigmoid" else np.log(n_networks)
-        z: Array = self._logs[0, rows] - below
-        return z
+    def _members(self) -> Iterator[tuple[str, Network, Array]]:
+        """The prefix of the names, the network and the flat vector of each member."""
+        return zip(member_prefixes(len(self.networks)), self.networks, self.flats, strict=True)

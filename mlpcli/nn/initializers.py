@@ -4,8 +4,8 @@ Glorot & Bengio 2010 (fan_in + fan_out), He et al. 2015 (fan_in, gain 2), LeCun 
 start at 0 unless `bias_scale` is set or the initializer is data-driven.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from math import sqrt
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +18,9 @@ Array = NDArray[np.floating[Any]]
 SMALLEST_DEVIATION = 1e-6
 
 
-@dataclass(frozen=True)
-class VarianceScaling:
-    """Weights with variance `gain / fan`; fan is `n_in`, or the mean of `n_in` and `n_out`."""
-
-    gain: float
-    averages_fans: bool
-    is_normal: bool
-
-    def scale(self, n_in: int, n_out: int) -> float:
-        """Standard deviation of a weight."""
-        fan = (n_in + n_out) / 2 if self.averages_fans else n_in
-        return float(np.sqrt(self.gain / fan))
+ByFanName = Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"]
+InitializerName = Literal["auto", ByFanName]
+BY_FAN_NAMES: tuple[str, ...] = get_args(ByFanName)
 
 
 @options
@@ -67,27 +58,17 @@ class DataDriven:
 class ByFan:
     """The initializer of that name, with options for the biases and the last layer."""
 
-    name: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"] = (
-        "lecun_normal"
-    )
+    name: ByFanName = "lecun_normal"
     bias_scale: Annotated[float, Setting("Standard deviation of the hidden biases; 0: they start at 0.", ge=0)] = 0.0
     zero_last: Annotated[bool, Setting("The last layer starts at 0: all rows have the same output at first.")] = False
 
+    def deviation(self, n_in: int, n_out: int) -> float:
+        """Standard deviation of a weight."""
+        variances = {"glorot": 2 / (n_in + n_out), "he": 2 / n_in, "lecun": 1 / n_in}
+        return 0.0 if self.zero_last else sqrt(variances[self.name.split("_")[0]])
+
 
 Initializer = Normal | Uniform | ByFan | DataDriven
-
-InitializerName = Literal[
-    "auto", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"
-]
-
-VARIANCE_SCALINGS: dict[str, VarianceScaling] = {
-    "glorot_uniform": VarianceScaling(gain=1.0, averages_fans=True, is_normal=False),
-    "glorot_normal": VarianceScaling(gain=1.0, averages_fans=True, is_normal=True),
-    "he_uniform": VarianceScaling(gain=2.0, averages_fans=False, is_normal=False),
-    "he_normal": VarianceScaling(gain=2.0, averages_fans=False, is_normal=True),
-    "lecun_uniform": VarianceScaling(gain=1.0, averages_fans=False, is_normal=False),
-    "lecun_normal": VarianceScaling(gain=1.0, averages_fans=False, is_normal=True),
-}
 
 
 def initialize(initializer: Initializer, W: Array, b: Array | None, rng: np.random.Generator, x: Array | None) -> None:
@@ -95,9 +76,8 @@ def initialize(initializer: Initializer, W: Array, b: Array | None, rng: np.rand
     biases = np.empty(0, W.dtype) if b is None else b
     match initializer:
         case ByFan():
-            scaling = VARIANCE_SCALINGS[initializer.name]
-            sigma = 0.0 if initializer.zero_last else scaling.scale(n_in=W.shape[1], n_out=W.shape[0])
-            W[...] = _sample(rng, W.shape, sigma if scaling.is_normal else sigma * np.sqrt(3.0), scaling.is_normal)
+            sigma, is_normal = initializer.deviation(n_in=W.shape[1], n_out=W.shape[0]), "normal" in initializer.name
+            W[...] = _sample(rng, W.shape, sigma if is_normal else sigma * sqrt(3.0), is_normal)
             biases[...] = _sample(rng, biases.shape, initializer.bias_scale, is_normal=True)
         case DataDriven():
             if x is None:

@@ -90,12 +90,8 @@ class Layer:
         """`params` or `gradient` as `forward` and `backward` take them, from views by name."""
         return tensors
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
-        """Initialize the parameters in place; returns the layer's output if rows `x` (n_rows, n_in) are given."""
-        if x is None:
-            return None
-        n_rows, n_in = x.shape
-        return self.forward(x, params, self.buffers(n_in, Allocator(n_rows, x.dtype, False), needs_dx=False))
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
+        """Initialize the parameters in place; `x` (n_rows, n_in) are inputs for data-driven initializers."""
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         """Arrays for batches of one size; `needs_dx` if a layer below has parameters to train."""
@@ -126,9 +122,8 @@ class Dense(Layer):
         weights = {"W": Tensor((self.width, n_in), "weights")}
         return weights | ({"b": Tensor((self.width,), "biases")} if self.has_bias else {})
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
         initialize(self.start, params["W"], params["b"] if self.has_bias else None, rng, x)
-        return super().init(params, rng, x)
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         z = allocate(self.width)
@@ -171,10 +166,9 @@ class Activation(Layer):
     def tensors(self, n_in: int) -> dict[str, Tensor]:
         return {"slope": Tensor((n_in,), "slopes")} if self.is_learnt else {}
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
         if self.is_learnt:
             params["slope"][...] = 1.0
-        return super().init(params, rng, x)
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         return {"a": allocate(n_in), "residual": allocate(n_in), "derivative": allocate(n_in) if needs_dx else None}
@@ -232,9 +226,8 @@ class LayerNorm(Layer):
     def tensors(self, n_in: int) -> dict[str, Tensor]:
         return {"gain": Tensor((n_in,), "norm"), "shift": Tensor((n_in,), "biases")}
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
         params["gain"][...], params["shift"][...] = 1.0, 0.0
-        return super().init(params, rng, x)
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         return {name: allocate(n_in) for name in ("y", "normalized")} | {name: allocate(1) for name in ("mean", "rstd")}
@@ -289,10 +282,13 @@ class Dropout(Layer):
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         if not allocate.is_training:
             return {}
-        rows = np.arange(allocate.n_rows, dtype=np.uint32) * np.uint32(GOLDEN_RATIO)
-        salts = neuron_salts(self.stream, n_in)[:, None]
-        bits = np.empty((2, n_in, allocate.n_rows), np.uint32)
-        return {"h": allocate(n_in), "mask": allocate(n_in), "seeds": rows ^ salts, "salts": salts, "bits": bits}
+        return {
+            "h": allocate(n_in),
+            "mask": allocate(n_in),
+            "positions": np.arange(allocate.n_rows, dtype=np.uint32),
+            "salts": neuron_salts(self.stream, n_in)[:, None],
+            "bits": np.empty((2, n_in, allocate.n_rows), np.uint32),
+        }
 
     def forward(self, x: Array, params: Tensors, buffers: Buffers, noise: Noise | None = None) -> Array:
         buffers["is_on"] = noise is not None
@@ -300,15 +296,9 @@ class Dropout(Layer):
             return x
         mask, (bits, scratch) = buffers["mask"], buffers["bits"]
         threshold = dropout_threshold(self.fixed_point_rate, noise.factor)
-        if noise.positions is None:
-            np.bitwise_xor(buffers["seeds"], np.uint32(noise.key), out=bits)
-        else:
-            np.bitwise_xor(noise.positions * np.uint32(GOLDEN_RATIO), buffers["salts"], out=bits)
-            bits ^= np.uint32(noise.key)
-        for shift, multiplier in HASH_ROUNDS:
-            np.right_shift(bits, np.uint32(shift), out=scratch)
-            bits ^= scratch
-            bits *= np.uint32(multiplier)
+        positions = buffers["positions"] if noise.positions is None else noise.positions
+        np.bitwise_xor(positions * np.uint32(GOLDEN_RATIO), buffers["salts"] ^ np.uint32(noise.key), out=bits)
+        _hash(bits, scratch)
         np.greater_equal(bits, np.uint32(threshold << 16), out=mask.T)
         mask *= 1.0 / (1.0 - threshold / 65536.0)
         h: Array = np.multiply(x, mask, out=buffers["h"])
@@ -329,9 +319,8 @@ class InputScale(Layer):
     def tensors(self, n_in: int) -> dict[str, Tensor]:
         return {"scale": Tensor((n_in,), "scale")}
 
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> Array | None:
+    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
         params["scale"][...] = 1.0
-        return super().init(params, rng, x)
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         return {"h": allocate(n_in)}
@@ -355,7 +344,12 @@ def dropout_threshold(fixed_point_rate: int, factor: float) -> int:
 def neuron_salts(stream: int, width: int) -> NDArray[np.uint32]:
     """A salt per neuron (width,), by which their dropout is independent."""
     bits = np.arange(width, dtype=np.uint32) + np.uint32(stream * 0x85EBCA6B & 0xFFFFFFFF)
-    for shift, multiplier in HASH_ROUNDS:
-        bits ^= bits >> np.uint32(shift)
-        bits *= np.uint32(multiplier)
+    _hash(bits, np.empty_like(bits))
     return bits
+
+
+def _hash(bits: NDArray[np.uint32], scratch: NDArray[np.uint32]) -> None:
+    for shift, multiplier in HASH_ROUNDS:
+        np.right_shift(bits, np.uint32(shift), out=scratch)
+        bits ^= scratch
+        bits *= np.uint32(multiplier)

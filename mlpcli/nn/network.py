@@ -130,11 +130,10 @@ def _dense_layers(layers: tuple[AnyLayer, ...], output: str) -> list[tuple[Dense
 
 
 class Predictor:
-    """Forward passes of a network on batches of up to `n_rows` rows, in buffers that are reused."""
+    """Forward passes of a network, in buffers that are reused for batches of the same size."""
 
-    def __init__(self, network: Network, flat: Array, n_rows: int) -> None:
-        self.network, self.n_rows, self._dtype = network, n_rows, flat.dtype
-        self._params = network.unflatten(flat)
+    def __init__(self, network: Network, flat: Array) -> None:
+        self.network, self._params, self._dtype = network, network.unflatten(flat), flat.dtype
         self._buffers: dict[int, Any] = {}
 
     def logits(self, x: Array) -> Array:
@@ -151,12 +150,6 @@ class Predictor:
         if n_rows not in self._buffers:
             self._buffers[n_rows] = self.network.buffers(n_rows, self._dtype, is_training=False)
         return self._buffers[n_rows]
-
-    def batches(self, X: Array) -> Iterator[tuple[slice, Array]]:
-        """Slices of the rows of `X` (n_rows, n_in), each with its logits."""
-        for start in range(0, len(X), self.n_rows):
-            rows = slice(start, min(start + self.n_rows, len(X)))
-            yield rows, self.logits(X[rows])
 
 
 def predict(network: Network, flat: Array, X: Array) -> Array:
@@ -188,7 +181,7 @@ def _padded_batches(network: Network, flat: Array, X: Array) -> Iterator[tuple[s
     """
     n_fitting = min(MAX_BATCH_ROWS, MAX_BATCH_VALUES // max(network.chain.widths(network.n_in)))
     n = max(BLAS_TILE_ROWS, n_fitting // BLAS_TILE_ROWS * BLAS_TILE_ROWS)
-    predictor = Predictor(network, flat, n)
+    predictor = Predictor(network, flat)
     # Inputs far outside the training data may overflow inside the network; the caller checks the outputs.
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(X), n):

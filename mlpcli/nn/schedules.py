@@ -13,16 +13,8 @@ from mlpcli.options import Setting, options
 Warmup = Annotated[float, Setting("Epochs of linear warm-up from 0.", ge=0)]
 
 
-class BaseSchedule:
-    """Interface of a schedule."""
-
-    def factor(self, epoch: float, epochs: float) -> float:
-        """Factor of the learning rate at `epoch` of `epochs`, both counted from the end of the warm-up."""
-        raise NotImplementedError
-
-
 @options
-class Constant(BaseSchedule):
+class Constant:
     """The same rate throughout."""
 
     name: Literal["constant"] = "constant"
@@ -33,7 +25,7 @@ class Constant(BaseSchedule):
 
 
 @options
-class Step(BaseSchedule):
+class Step:
     """The rate is multiplied by `gamma` every `every` epochs."""
 
     name: Literal["step"] = "step"
@@ -46,7 +38,7 @@ class Step(BaseSchedule):
 
 
 @options
-class Exponential(BaseSchedule):
+class Exponential:
     """The rate decays continuously by the factor `gamma` per epoch."""
 
     name: Literal["exponential"] = "exponential"
@@ -58,7 +50,7 @@ class Exponential(BaseSchedule):
 
 
 @options
-class Cosine(BaseSchedule):
+class Cosine:
     """Cosine decay from the full rate to the fraction `final` of it (Loshchilov & Hutter 2017, no restarts)."""
 
     name: Literal["cosine"] = "cosine"
@@ -66,11 +58,11 @@ class Cosine(BaseSchedule):
     warmup: Warmup = 0.0
 
     def factor(self, epoch: float, epochs: float) -> float:
-        return self.final + (1.0 - self.final) * 0.5 * (1.0 + cos(pi * min(epoch / epochs, 1.0)))
+        return _half_cosine(1.0, self.final, min(epoch / epochs, 1.0))
 
 
 @options
-class OneCycle(BaseSchedule):
+class OneCycle:
     """Rises to the full rate and falls again, both along half a cosine (Smith & Topin 2018)."""
 
     name: Literal["one_cycle"] = "one_cycle"
@@ -87,7 +79,7 @@ class OneCycle(BaseSchedule):
 
 
 @options
-class FlatCos(BaseSchedule):
+class FlatCos:
     """The full rate for the fraction `flat` of the training, then cosine decay to 0 (Holzmüller et al. 2024)."""
 
     name: Literal["flat_cos"] = "flat_cos"
@@ -100,7 +92,7 @@ class FlatCos(BaseSchedule):
 
 
 @options
-class CosLog(BaseSchedule):
+class CosLog:
     """Cosine cycles from 0 to the full rate and back, of doubling length (coslog4 of Holzmüller et al. 2024)."""
 
     name: Literal["coslog"] = "coslog"

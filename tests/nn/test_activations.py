@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mlpcli.nn.activations import ACTIVATIONS, softmax
-from mlpcli.nn.initializers import VARIANCE_SCALINGS
+from mlpcli.nn.initializers import BY_FAN_NAMES
 
 OF_ONE_NUMBER = list(ACTIVATIONS)
 BOUNDED_OR_LINEAR = [name for name in ACTIVATIONS if name != "exp"]
@@ -167,4 +167,4 @@ def test_softmax_gives_fractions_that_a_shift_does_not_change():
 
 
 def test_auto_names_an_initializer_that_exists():
-    assert {activation.initializer for activation in ACTIVATIONS.values()} <= set(VARIANCE_SCALINGS)
+    assert {activation.initializer for activation in ACTIVATIONS.values()} <= set(BY_FAN_NAMES)

@@ -6,7 +6,7 @@ import pytest
 from mlpcli.nn import initializers
 from mlpcli.nn.activations import ACTIVATIONS
 from mlpcli.nn.build import HiddenSpec, perceptron
-from mlpcli.nn.initializers import VARIANCE_SCALINGS, ByFan, DataDriven, Normal, Uniform
+from mlpcli.nn.initializers import BY_FAN_NAMES, ByFan, DataDriven, Normal, Uniform
 from mlpcli.nn.network import Network, predict
 
 N_IN, N_OUT = 400, 100
@@ -30,7 +30,7 @@ def network_of(sizes, activation, output, start, seed=0, X=None):
     return network, flat, network.named_views(flat)
 
 
-@pytest.mark.parametrize("name", VARIANCE_SCALINGS)
+@pytest.mark.parametrize("name", BY_FAN_NAMES)
 def test_the_variance_is_the_one_of_the_paper(name):
     W, b = initialize(name)
     assert W.var() == pytest.approx(VARIANCES[name.split("_")[0]], rel=0.03)
@@ -38,7 +38,7 @@ def test_the_variance_is_the_one_of_the_paper(name):
     np.testing.assert_array_equal(b, 0.0)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANCE_SCALINGS if name.endswith("uniform")])
+@pytest.mark.parametrize("name", [name for name in BY_FAN_NAMES if name.endswith("uniform")])
 def test_a_uniform_draw_fills_its_interval_evenly(name):
     W, _ = initialize(name)
     limit = np.sqrt(3 * VARIANCES[name.split("_")[0]])
@@ -46,7 +46,7 @@ def test_a_uniform_draw_fills_its_interval_evenly(name):
     assert (np.abs(W) < limit / 2).mean() == pytest.approx(0.5, abs=0.02)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANCE_SCALINGS if name.endswith("normal")])
+@pytest.mark.parametrize("name", [name for name in BY_FAN_NAMES if name.endswith("normal")])
 def test_a_normal_draw_has_the_tails_of_a_normal_distribution(name):
     W, _ = initialize(name)
     assert (np.abs(W) > 2 * W.std()).mean() == pytest.approx(0.0455, abs=0.005)
@@ -71,7 +71,7 @@ def test_biases_start_at_zero_unless_asked_for(initializer):
     np.testing.assert_array_equal(initialize(initializer)[1], 0.0)
 
 
-@pytest.mark.parametrize("initializer", [*VARIANCE_SCALINGS, Normal(bias_scale=1.0), Uniform(bias_scale=1.0)])
+@pytest.mark.parametrize("initializer", [*BY_FAN_NAMES, Normal(bias_scale=1.0), Uniform(bias_scale=1.0)])
 def test_the_seed_decides_every_number(initializer):
     W, b = initialize(initializer, seed=1)
     again, b_again = initialize(initializer, seed=1)
@@ -113,7 +113,7 @@ def test_a_signal_neither_dies_nor_explodes_in_a_deep_network(activation):
     assert 0.1 < np.sqrt(np.square(a).mean()) < 3.0
 
 
-@pytest.mark.parametrize("name", VARIANCE_SCALINGS)
+@pytest.mark.parametrize("name", BY_FAN_NAMES)
 def test_a_name_with_options_draws_the_weights_of_the_name_alone(name):
     W, b = initialize(ByFan(name=name))
     np.testing.assert_array_equal(W, initialize(name)[0])

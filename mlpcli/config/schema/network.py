@@ -7,7 +7,7 @@ from pydantic import Discriminator
 
 from mlpcli.config.schema.distribution import Distribution
 from mlpcli.config.schema.shorthand import COUNTED, named, named_or_text
-from mlpcli.nn.initializers import VARIANCE_SCALINGS, Initializer, InitializerName
+from mlpcli.nn.initializers import BY_FAN_NAMES, Initializer, InitializerName
 from mlpcli.options import Setting, options
 
 HiddenActivation = Literal[
@@ -119,7 +119,7 @@ class ModelConfig:
     ] = "auto"
     initializer: Annotated[
         InitializerName | Annotated[Initializer, Discriminator("name")],
-        named_or_text("auto", *VARIANCE_SCALINGS),
+        named_or_text("auto", *BY_FAN_NAMES),
         Setting("Initialization of the weights; auto depends on the activation."),
     ] = "auto"
     output_bias: Annotated[

@@ -4,7 +4,7 @@ import pytest
 
 from mlpcli.config.schema.network import HiddenActivation, OutputActivation
 from mlpcli.nn.activations import ACTIVATIONS, OUTPUT_ACTIVATIONS
-from mlpcli.nn.initializers import VARIANCE_SCALINGS, InitializerName
+from mlpcli.nn.initializers import BY_FAN_NAMES, InitializerName
 from mlpcli.nn.losses import Loss
 from mlpcli.workflows.preparing.resolution import DEFAULT_LOSSES, TASK_LOSSES
 
@@ -16,11 +16,11 @@ def test_every_activation_can_be_chosen_where_it_belongs():
 
 
 def test_every_initializer_can_be_chosen():
-    assert set(get_args(InitializerName)) == {"auto", *VARIANCE_SCALINGS}
+    assert set(get_args(InitializerName)) == {"auto", *BY_FAN_NAMES}
 
 
 def test_what_auto_chooses_exists():
-    assert {activation.initializer for activation in ACTIVATIONS.values()} <= set(VARIANCE_SCALINGS)
+    assert {activation.initializer for activation in ACTIVATIONS.values()} <= set(BY_FAN_NAMES)
     assert {loss.canonical_activation for loss in get_args(Loss)} <= set(OUTPUT_ACTIVATIONS)
 
 
