@@ -45,7 +45,7 @@ class ThreadGroup(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A network as a table of instructions.
+    """A network as a table of instructions, with the memory that it needs for a batch.
 
     Small layers are split into `n_blocks` blocks of rows, large ones into chunks of neurons, see `division`.
 
@@ -54,7 +54,9 @@ class Program(NamedTuple):
     last of its neurons (or columns), first and last of its updates; `tile_ranks` (n_tiles,) are the ranks of their
     threads. `updates` (n_updates, 3) are start, stop and parameter group of a range of the flat vector,
     `groups` (n_groups, 5) the `ParameterGroup.factors`. `salts` are those of dropout, `columns` the numeric columns of
-    periodic embeddings. `logits` and `delta` are the panels of z and d cost / d z, `output` the output activation.
+    periodic embeddings. `logits` and `delta` are the panels of z and d cost / d z, `output` the output activation,
+    `y` (n_out x batch_size,) the targets. `row_values` (5, batch_size) has losses, 3 rows for softmax, and row weights.
+    `squares` (n_tiles,) are the squared norms of the gradient of each tile.
     """
 
     ops: Any
@@ -68,9 +70,13 @@ class Program(NamedTuple):
     rows: FloatArray
     logits: int
     delta: int
+    n_in: int
     n_out: int
     output: int
     n_blocks: int
+    y: FloatArray
+    row_values: FloatArray
+    squares: FloatArray
 
 
 class Data(NamedTuple):
@@ -103,29 +109,27 @@ class Steps(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """Code and hyperparameters of the update rule, and the largest gradient norm, 0 for no clipping."""
+    """Code and hyperparameters of the update rule; the largest gradient norm, 0 for no clipping; its state.
+
+    The gradient (0 between steps), two state arrays and the average are (n_parameters,), or empty if there is none.
+    """
 
     code: int
     hyperparameters: FloatArray
     clip: float
-
-
-class State(NamedTuple):
-    """All parameters, their gradient (0 between steps), two state arrays and the average: (n_parameters,), or empty."""
-
-    flat: FloatArray
+    smallest_normal: Any
     gradient: FloatArray
     first: FloatArray
     second: FloatArray
     average: FloatArray
 
 
-class Scratch(NamedTuple):
-    """Targets of a batch `y` (n_out x batch_size,); `row_values` (5, batch_size): losses, 3 for softmax, weights.
+class Training(NamedTuple):
+    """All that the calls of `epoch.run_steps` for a member share; `flat` are its parameters (n_parameters,)."""
 
-    `squares` (n_tiles,) are the squared norms of the gradient of each tile.
-    """
-
-    y: FloatArray
-    row_values: FloatArray
-    squares: FloatArray
+    threads: ThreadGroup
+    blas: Blas
+    program: Program
+    data: Data
+    flat: FloatArray
+    optimizer: Optimizer

@@ -4,6 +4,7 @@ Constants are cast to the dtype of the arguments, otherwise Numba computes in fl
 Division follows NumPy: Python's check for a zero divisor prevents vectorization.
 """
 
+import math
 from math import factorial
 
 import numpy as np
@@ -19,56 +20,74 @@ LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.693145751953125  # ln 2 = high + low (Cody-Waite): high has few bits, so that k * high is exact
 LN2_LOW = 1.42860682030941723212e-6
 
-
 # Coefficients of Taylor series to the precision of the dtype, from the highest power: exp(r) - 1 = r + r^2 p(r) for
 # |r| <= ln(2) / 2, and atanh(s) / s = p(s^2) for s^2 <= 1 / 9.
 EXP32, EXP64 = (tuple(1.0 / factorial(k) for k in range(highest, 1, -1)) for highest in (7, 13))
 ATANH32, ATANH64 = (tuple(1.0 / k for k in range(highest, 0, -2)) for highest in (15, 33))
+# sin(t) / t = p(t^2) and cos(t) = p(t^2) for |t| <= pi / 2.
+SIN32, COS32 = (tuple((-1) ** (k // 2) / factorial(k) for k in range(highest, -1, -2)) for highest in (11, 12))
 
 
 def _polynomial(coefficients):
     """The compiled polynomial of these coefficients, by Horner's rule."""
+    first, rest = coefficients[0], coefficients[1:]
 
     @njit(fastmath=FUSED, **INTERNAL)
     def evaluate(x, dtype):
-        q = dtype(0.0)
-        for c in coefficients:
+        q = dtype(first)
+        for c in rest:
             q = q * x + dtype(c)
         return q
 
     return evaluate
 
 
-_exp32, _exp64, _atanh32, _atanh64 = (_polynomial(one) for one in (EXP32, EXP64, ATANH32, ATANH64))
+def _by_precision(single, double):
+    """A function of `(x, dtype)` for compiled code: `single` for float32, `double` for float64."""
+
+    def function(x, dtype):
+        raise NotImplementedError("is called by compiled code only")
+
+    @overload(function, jit_options={"fastmath": FUSED, "error_model": "numpy"})
+    def implementation(x, dtype):
+        is_single = dtype.instance_type == float32
+        return (lambda x, dtype: single(x, dtype)) if is_single else (lambda x, dtype: double(x, dtype))
+
+    return function
 
 
-def _exp_terms(r, dtype):
-    """The polynomial of EXP32 or EXP64."""
+@njit(fastmath=FUSED, **INTERNAL)
+def _power_of_two32(k, dtype):
+    return np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-def _atanh_terms(t, dtype):
-    """The polynomial of ATANH32 or ATANH64."""
+@njit(fastmath=FUSED, **INTERNAL)
+def _power_of_two64(k, dtype):
+    return np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64)
 
 
-def _power_of_two(k):
-    """2**k for an integral float `k`."""
+@njit(fastmath=FUSED, **INTERNAL)
+def _cos_sin32(at, dtype):
+    # t = turns in [-1/2, 1/2] times pi: cos = 1 - 2 s^2, sin = 2 s c, with s and c the sine and cosine of t.
+    x, frequency, phase = at
+    u = x * frequency + phase * dtype(0.5 / math.pi)
+    t = (u - np.floor(u + dtype(0.5))) * dtype(math.pi)
+    s, c = _sin32(t * t, dtype) * t, _cos32(t * t, dtype)
+    return dtype(1.0) - dtype(2.0) * s * s, dtype(2.0) * s * c
 
 
-@overload(_exp_terms, jit_options={"fastmath": FUSED, "error_model": "numpy"})
-def _exp_terms_of(r, dtype):
-    return (lambda r, dtype: _exp32(r, dtype)) if r == float32 else (lambda r, dtype: _exp64(r, dtype))
+@njit(fastmath=FUSED, **INTERNAL)
+def _cos_sin64(at, dtype):
+    x, frequency, phase = at
+    angle = (2.0 * math.pi) * x * frequency + phase
+    return math.cos(angle), math.sin(angle)
 
 
-@overload(_atanh_terms, jit_options={"fastmath": FUSED, "error_model": "numpy"})
-def _atanh_terms_of(t, dtype):
-    return (lambda t, dtype: _atanh32(t, dtype)) if t == float32 else (lambda t, dtype: _atanh64(t, dtype))
-
-
-@overload(_power_of_two)
-def _power_of_two_of(k):
-    if k == float32:
-        return lambda k: np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return lambda k: np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64)
+_sin32, _cos32 = _polynomial(SIN32), _polynomial(COS32)
+_exp_terms = _by_precision(_polynomial(EXP32), _polynomial(EXP64))
+_atanh_terms = _by_precision(_polynomial(ATANH32), _polynomial(ATANH64))
+_power_of_two = _by_precision(_power_of_two32, _power_of_two64)  # 2**k for an integral float k
+cos_sin = _by_precision(_cos_sin32, _cos_sin64)  # of 2 pi x frequency + phase, for at = (x, frequency, phase)
 
 
 @njit(fastmath=FUSED, **INTERNAL)
@@ -77,7 +96,7 @@ def exp_parts(x, dtype):
     k = np.floor(x * dtype(LOG2_E) + dtype(0.5))
     r = (x - k * dtype(LN2_HIGH)) - k * dtype(LN2_LOW)
     # NaN has no integral part; it propagates through r.
-    return _power_of_two(k if x == x else dtype(0.0)), _exp_terms(r, dtype) * r * r + r
+    return _power_of_two(k if x == x else dtype(0.0), dtype), _exp_terms(r, dtype) * r * r + r
 
 
 @njit(fastmath=FUSED, **INTERNAL)

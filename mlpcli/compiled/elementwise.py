@@ -6,13 +6,13 @@ LLVM vectorizes the loops. Constants are cast to the dtype of the arrays, otherw
 import math
 
 import numpy as np
-from numba import float32, njit
-from numba.extending import overload
+from numba import njit
 
 from mlpcli.compiled import codes
 from mlpcli.compiled.codes import INTERNAL
 from mlpcli.compiled.elementary import (
     FUSED,
+    cos_sin,
     exp,
     expm1_of_negative,
     log1p_of_exp,
@@ -173,41 +173,11 @@ def add_product(a, b, out):
         out[r] += a[r] * b[r]
 
 
-def cos_sin(x, frequency, phase, cos, sin):
+@njit(fastmath=FUSED, **INTERNAL)
+def waves(x, frequency, phase, cos, sin):
     """Write cos and sin of 2 pi x frequency + phase."""
-
-
-@overload(cos_sin, jit_options={"fastmath": FUSED, "error_model": "numpy"})
-def _cos_sin_of(x, frequency, phase, cos, sin):
-    return _cos_sin32 if x.dtype == float32 else _cos_sin64
-
-
-def _cos_sin32(x, frequency, phase, cos, sin):
-    # t = turns in [-1/2, 1/2]: cos = 1 - 2 s^2, sin = 2 s c, with s and c the Taylor series of sin and cos of pi t.
-    f, p, one, two = frequency, phase * np.float32(0.15915494309189535), np.float32(1.0), np.float32(2.0)
     for r in range(x.size):
-        u = x[r] * f + p
-        t = (u - np.floor(u + np.float32(0.5))) * np.float32(math.pi)
-        q = t * t
-        s = np.float32(-2.5052108385441720e-08) * q + np.float32(2.7557319223985893e-06)
-        s = s * q + np.float32(-1.9841269841269841e-04)
-        s = s * q + np.float32(8.3333333333333333e-03)
-        s = s * q + np.float32(-1.6666666666666667e-01)
-        s = (s * q + one) * t
-        c = np.float32(2.0876756987868099e-09) * q + np.float32(-2.7557319223985888e-07)
-        c = c * q + np.float32(2.4801587301587302e-05)
-        c = c * q + np.float32(-1.3888888888888889e-03)
-        c = c * q + np.float32(4.1666666666666664e-02)
-        c = c * q + np.float32(-0.5)
-        c = c * q + one
-        cos[r] = one - two * s * s
-        sin[r] = two * s * c
-
-
-def _cos_sin64(x, frequency, phase, cos, sin):
-    for r in range(x.size):
-        angle = (2.0 * math.pi) * x[r] * frequency + phase
-        cos[r], sin[r] = math.cos(angle), math.sin(angle)
+        cos[r], sin[r] = cos_sin((x[r], frequency, phase), x.dtype.type)
 
 
 @njit(fastmath=FUSED, **INTERNAL)

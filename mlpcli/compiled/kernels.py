@@ -35,43 +35,44 @@ def panel(workspace, start, width, n):
 
 
 @njit(**INTERNAL)
-def take(rows, stride, first, width, n, y, batch_range):
+def take(op, program, n, y, batch_range):
     """Columns of the gathered rows, transposed into a panel."""
+    rows, first, stride = program.rows, op.first, program.n_in
     for start in range(batch_range[0], batch_range[1], TRANSPOSED_ROWS):
         stop = min(start + TRANSPOSED_ROWS, batch_range[1])
-        for i in range(width):
+        for i in range(op.n_in):
             for r in range(start, stop):
                 y[i * n + r] = rows[r * stride + first + i]
 
 
 @njit(**INTERNAL)
-def operand(op, program, stride, n, start):
+def operand(op, program, n, start):
     """Input of a matrix product from row `start` on: the array, whether it is row-major, and its leading dimension."""
     if op.x < 0:
-        return program.rows[op.first + start * stride :], True, stride
+        return program.rows[op.first + start * program.n_in :], True, program.n_in
     return program.workspace[op.x * n + start :], False, n
 
 
 @njit(**INTERNAL)
-def forward(op, blas, program, stride, flat, n, neurons, batch_range, key, factor):
-    """Compute the output of `neurons` for `batch_range`; `stride` is the width of a gathered row."""
+def forward(op, blas, program, flat, n, neurons, batch_range, key, factor):
+    """Compute the output of `neurons` for `batch_range`."""
     code, n_in, n_out, workspace = op.code, op.n_in, op.n_out, program.workspace
     (first, last), (start, stop) = neurons, batch_range
     x, y = panel(workspace, max(op.x, 0), n_in, n), panel(workspace, op.y, n_out, n)
     if code == codes.DENSE:
-        source, is_row_major, step = operand(op, program, stride, n, start)
+        source, is_row_major, step = operand(op, program, n, start)
         W, own = flat[op.p0 + first * n_in :], y[first * n + start :]
         gemm(blas, False, is_row_major, last - first, stop - start, n_in, W, n_in, source, step, own, n)
         if op.p1 >= 0:
             for j in range(first, last):
                 elementwise.add_scalar(y[j * n + start : j * n + stop], flat[op.p1 + j])
     elif code == codes.EMBED:
-        source, is_row_major, step = operand(op, program, stride, n, start)
+        source, is_row_major, step = operand(op, program, n, start)
         gemm(blas, True, is_row_major, n_out, stop - start, n_in, flat[op.p0 :], n_out, source, step, y[start:], n)
     elif code == codes.PERIODIC:
         _periodic(op, blas, program, flat, x, y, n, batch_range)
     elif code == codes.TAKE:
-        take(program.rows, stride, op.first, n_in, n, y, batch_range)
+        take(op, program, n, y, batch_range)
     elif code == codes.NORM:
         _normalize(op, workspace, flat, x, y, n, batch_range)
     else:
@@ -110,7 +111,7 @@ def _periodic(op, blas, program, flat, x, y, n, batch_range):
         cos, sin = panel(workspace, op.saved + i * k, k, n), panel(workspace, op.saved + (count + i) * k, k, n)
         for c in range(k):
             at = i * k + c
-            elementwise.cos_sin(
+            elementwise.waves(
                 own,
                 flat[op.p0 + at],
                 flat[op.p1 + at],
@@ -206,7 +207,7 @@ def _normalize_backward(op, workspace, flat, dx, dy, n, batch_range):
 
 
 @njit(**INTERNAL)
-def fill_gradient(op, blas, program, stride, flat, grad, n, first, last):
+def fill_gradient(op, blas, program, flat, grad, n, first, last):
     """Compute the gradient of the tensors of an instruction for its neurons `first` to `last`, over all rows.
 
     `grad` is 0: a product that adds to it is faster than one that overwrites it, which OpenBLAS does in two passes.
@@ -214,14 +215,14 @@ def fill_gradient(op, blas, program, stride, flat, grad, n, first, last):
     code, n_in, n_out, workspace = op.code, op.n_in, op.n_out, program.workspace
     x, dy = panel(workspace, max(op.x, 0), n_in, n), panel(workspace, max(op.dy, 0), n_out, n)
     if code == codes.DENSE:
-        source, is_row_major, step = operand(op, program, stride, n, 0)
+        source, is_row_major, step = operand(op, program, n, 0)
         own, dW = dy[first * n :], grad[op.p0 + first * n_in :]
         gemm(blas, False, not is_row_major, last - first, n_in, n, own, n, source, step, dW, n_in, True)
         if op.p1 >= 0:
             for j in range(first, last):
                 grad[op.p1 + j] = elementwise.sum_of(dy[j * n : (j + 1) * n])
     elif code == codes.EMBED:
-        source, is_row_major, step = operand(op, program, stride, n, 0)
+        source, is_row_major, step = operand(op, program, n, 0)
         gemm(blas, is_row_major, True, n_in, n_out, n, source, step, dy, n, grad[op.p0 :], n_out)
     elif code == codes.PERIODIC:
         _periodic_gradient(op, blas, program, flat, grad, x, dy, n, first, last)

@@ -239,9 +239,13 @@ def assemble(
         _aligned(batch_size * network.n_in, dtype),
         logits.start,
         logits.delta,
+        network.n_in,
         logits.width,
         OUTPUTS[type(loss)],
         n_blocks,
+        np.empty(logits.width * batch_size, dtype),
+        np.empty((5, batch_size), dtype),
+        np.zeros(len(tiles)),
     )
 
 

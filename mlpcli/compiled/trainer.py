@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mlpcli.compiled.arguments import Data, Optimizer, Scratch, State, Steps, ThreadGroup
+from mlpcli.compiled.arguments import Data, Optimizer, Steps, ThreadGroup, Training
 from mlpcli.compiled.blas import find_blas, find_sleep
 from mlpcli.compiled.codes import CACHE_LINE
 from mlpcli.compiled.division import max_threads
@@ -22,17 +22,7 @@ from mlpcli.nn.optimizers import SGD
 from mlpcli.nn.schedules import Constant
 from mlpcli.nn.steps import UpdateSpec
 from mlpcli.training.dataset import Dataset
-from mlpcli.training.member import (
-    EpochResult,
-    Member,
-    MemberState,
-    NonFiniteLoss,
-    TrainingSpec,
-    step_keys,
-    step_values,
-)
-from mlpcli.training.rows import shuffle_rows
-from mlpcli.training.seeding import rng_of
+from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLoss, TrainingSpec, draw_epoch
 
 Array = NDArray[np.floating[Any]]
 
@@ -53,44 +43,27 @@ class CompiledTrainer:
     ) -> None:
         dtype, batch_size = state.flat.dtype, min(spec.batch_size, member.n_rows)
         self.member, self.spec, self.state = member, spec, state
-        self._batch_size, self._n_steps = batch_size, member.n_steps(spec)
-        self._blas = find_blas(dtype)
         if n_threads is not None:
             n_threads = max(1, min(n_threads, max_threads(member.network, batch_size)))
         self._threads = ThreadGroup(n_threads or 1, np.zeros(2 * CACHE_LINE, np.int64), find_sleep())
-        self._program = assemble(member.network, spec.loss, spec.update, batch_size, dtype, n_threads)
-        self._data = _data(dataset)
-        n_tiles = len(self._program.tiles)
-        self._scratch = Scratch(
-            np.empty(dataset.n_out * batch_size, dtype), np.empty((5, batch_size), dtype), np.zeros(n_tiles)
-        )
-        code, hyperparameters = rule_hyperparameters(spec.update.optimizer)
-        self._optimizer = Optimizer(code, hyperparameters, float(spec.update.gradient_clip or 0.0))
-        empty = np.empty(0, dtype)
-        arrays = [state.optimizer[name] for name in spec.update.optimizer.state_names]
-        first, second = (*arrays, empty, empty)[:2]
-        average = state.optimizer.get("average", empty)
-        self._state = State(state.flat, np.zeros_like(state.flat), first, second, average)
-        self._smallest_normal = dtype.type(np.finfo(dtype).tiny)
+        program = assemble(member.network, spec.loss, spec.update, batch_size, dtype, n_threads)
+        optimizer = _optimizer(spec.update, state)
+        self._training = Training(self._threads, find_blas(dtype), program, _data(dataset), state.flat, optimizer)
         self._steps_per_call = 1  # adapted to CALL_SECONDS
         no_values, no_keys = np.empty((0, 6)), np.empty(0, np.uint32)
-        self._call(0, Steps(0, 0, batch_size, np.empty(0, np.int64), no_values, no_keys, 0), 0.0)
+        run_steps(0, self._training, Steps(0, 0, batch_size, np.empty(0, np.int64), no_values, no_keys, 0), 0.0)
 
     def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
         """See `Trainer`."""
-        spec, n_steps, member = self.spec, self._n_steps, self.member
-        rng = rng_of(spec.seed, "order", epoch, member.number)
-        order = shuffle_rows(member.rows, rng, int64_limit=member.n_rows, chunk_rows=spec.chunk_rows).astype(
-            np.int64, copy=False
-        )
-        keys, values = step_keys(spec, epoch, member.number, n_steps), step_values(spec, epoch, n_steps)
-        total, step = 0.0, 0
+        order, values, keys = draw_epoch(self.member, self.spec, epoch)
+        n_steps, batch_size, total, step = len(values), self.spec.batch_size, 0.0, 0
+        order = order.astype(np.int64, copy=False)
         with ThreadPoolExecutor(max(1, self._threads.n_threads - 1), "step") as threads:
             while step < n_steps:
                 if must_stop():
                     return EpochResult(total / len(order), float(values[max(step - 1, 0), 0]), is_complete=False)
                 after, started = min(step + self._steps_per_call, n_steps), perf_counter()
-                steps = Steps(step, after, self._batch_size, order, values, keys, epoch * n_steps)
+                steps = Steps(step, after, batch_size, order, values, keys, epoch * n_steps)
                 total, fault = self._run_steps(threads, steps, total)
                 if fault >= 0:
                     raise NonFiniteLoss(epoch + 1, "training")
@@ -105,20 +78,14 @@ class CompiledTrainer:
 
         def run(rank: int) -> tuple[float, int]:
             with self._releasing():
-                return self._call(rank, steps, total)
+                result: tuple[float, int] = run_steps(rank, self._training, steps, total)
+                return result
 
         with self._releasing():  # an interrupt may arrive before this thread starts
             others = [threads.submit(run, rank) for rank in range(1, self._threads.n_threads)]
             result = run(0)
             for other in others:
                 other.result()
-        return result
-
-    def _call(self, rank: int, steps: Steps, total: float) -> tuple[float, int]:
-        result: tuple[float, int] = run_steps(
-            rank, self._threads, self._blas, self._program, self._data, steps, self._optimizer, self._state,
-            self._scratch, self._smallest_normal, total,
-        )  # fmt: skip
         return result
 
     @contextmanager
@@ -142,6 +109,16 @@ def compile_steps(dtype: DTypeLike) -> None:
     spec = TrainingSpec(SquaredError(), UpdateSpec(optimizer=SGD()), Constant(), batch_size=1, epochs=1)
     member, rows = Member(0, network, 1), np.zeros((1, 1), dtype)
     CompiledTrainer(member, Dataset(rows, rows), spec, member.init(spec, dtype, None))
+
+
+def _optimizer(update: UpdateSpec, state: MemberState) -> Optimizer:
+    empty, smallest_normal = state.flat[:0], state.flat.dtype.type(np.finfo(state.flat.dtype).tiny)
+    first, second, *_ = *(state.optimizer[name] for name in update.optimizer.state_names), empty, empty
+    code, hyperparameters = rule_hyperparameters(update.optimizer)
+    return Optimizer(
+        code, hyperparameters, float(update.gradient_clip or 0.0), smallest_normal, np.zeros_like(state.flat), first,
+        second, state.optimizer.get("average", empty),
+    )  # fmt: skip
 
 
 def _data(dataset: Dataset) -> Data:

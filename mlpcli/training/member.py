@@ -152,6 +152,13 @@ def step_keys(spec: TrainingSpec, epoch: int, member: int, n_steps: int) -> NDAr
     return rng_of(spec.seed, "dropout", epoch, member).integers(1 << 32, size=n_steps, dtype=np.uint32)
 
 
+def draw_epoch(member: Member, spec: TrainingSpec, epoch: int) -> tuple[Rows, Values, NDArray[np.uint32]]:
+    """The member's rows in the order of an epoch, and the `step_values` and `step_keys` of its steps."""
+    order = shuffle_rows(member.rows, rng_of(spec.seed, "order", epoch, member.number), chunk_rows=spec.chunk_rows)
+    n_steps = math.ceil(len(order) / spec.batch_size)
+    return order, step_values(spec, epoch, n_steps), step_keys(spec, epoch, member.number, n_steps)
+
+
 class Trainer(Protocol):
     """Runs epochs of one member, and updates its `state` in place."""
 
@@ -171,7 +178,7 @@ class NumpyTrainer:
         self, member: Member, dataset: Dataset, spec: TrainingSpec, state: MemberState, n_threads: int = 1
     ) -> None:
         self.member, self.spec, self.state = member, spec, state
-        self._n_steps, gradient = member.n_steps(spec), np.empty_like(state.flat)
+        gradient = np.empty_like(state.flat)
         self._batch = Batch(dataset, min(spec.batch_size, member.n_rows), state.flat.dtype)
         self._products = SharedProducts(n_threads)
         self._loss_and_gradient = LossAndGradient(member.network, spec.loss, state.flat, gradient, self._products)
@@ -183,18 +190,17 @@ class NumpyTrainer:
             return self._run(epoch, must_stop)
 
     def _run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
-        spec, n_steps, number = self.spec, self._n_steps, self.member.number
-        order = shuffle_rows(self.member.rows, rng_of(spec.seed, "order", epoch, number), chunk_rows=spec.chunk_rows)
-        keys, total, values = step_keys(spec, epoch, number, n_steps).tolist(), 0.0, None
-        for step, row in enumerate(step_values(spec, epoch, n_steps).tolist()):
+        batch_size, (order, all_values, keys) = self.spec.batch_size, draw_epoch(self.member, self.spec, epoch)
+        total, values = 0.0, None
+        for step, (row, key) in enumerate(zip(all_values.tolist(), keys.tolist(), strict=True)):
             values = StepValues(*row)
             if must_stop():
                 return EpochResult(total / len(order), values.learning_rate, is_complete=False)
-            rows = order[step * spec.batch_size : (step + 1) * spec.batch_size]
-            loss = self._loss_and_gradient(*self._batch.gather(rows), Noise(keys[step], values.dropout_factor))
+            rows = order[step * batch_size : (step + 1) * batch_size]
+            loss = self._loss_and_gradient(*self._batch.gather(rows), Noise(key, values.dropout_factor))
             if not math.isfinite(loss):
                 raise NonFiniteLoss(epoch + 1, "training")
-            self._step(epoch * n_steps + step + 1, values)
+            self._step(epoch * len(keys) + step + 1, values)
             self.state.n_steps += 1
             total += loss * len(rows)
         return EpochResult(total / len(order), values.learning_rate if values else 0.0)
