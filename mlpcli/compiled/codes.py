@@ -20,5 +20,5 @@ ACTIVATION_CODES = {
     "identity": IDENTITY, "relu": RELU, "leaky_relu": LEAKY_RELU, "sigmoid": SIGMOID, "tanh": TANH, "elu": ELU,
     "selu": SELU, "softplus": SOFTPLUS, "silu": SILU, "gelu": GELU, "mish": MISH,
 }  # fmt: skip
-# Update rules: SGD; Adam and AdamW; RMSprop and Adagrad.
-MOMENTUM_RULE, ADAM_RULE, ROOT_RULE = range(3)
+# Update rules, see `program.RULES`; ROOT divides by the root of a sum of squared gradients.
+SGD, MOMENTUM, NESTEROV, ADAM, ROOT, ROOT_MOMENTUM = range(6)

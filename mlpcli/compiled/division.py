@@ -41,10 +41,11 @@ def blocks_per_step(network: Network, batch_size: int) -> int:
 
 def max_threads(network: Network, batch_size: int) -> int:
     """Most threads that can share a step."""
-    shapes = [placed.tensor.shape for placed in network.tensors if placed.tensor.group == "weights"]
     if not is_shared(network, batch_size):
         return 1
-    return max(blocks_per_step(network, batch_size), *(_dense_chunks(n_in, n_out) for n_out, n_in in shapes))
+    return max(
+        blocks_per_step(network, batch_size), *(_dense_chunks(n_in, n_out) for n_out, n_in in network.weight_shapes)
+    )
 
 
 def assign_chunks(ops: list[dict[str, int]]) -> None:

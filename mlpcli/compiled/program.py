@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.compiled import codes
-from mlpcli.compiled.arguments import INSTRUCTION, Program
+from mlpcli.compiled.arguments import FIELDS, INSTRUCTION, Program
 from mlpcli.compiled.division import assign_chunks, blocks_per_step, is_shared, tile_bounds, tile_ranks
 from mlpcli.nn.chain import Residual
-from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding
+from mlpcli.nn.embeddings import CategoryEmbedding, ColumnMask, PeriodicEmbedding, Span, span_slices
 from mlpcli.nn.layers import Activation, Dense, Dropout, InputScale, Layer, LayerNorm, neuron_salts
 from mlpcli.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
 from mlpcli.nn.network import Network
@@ -83,10 +83,9 @@ def _dense(layer: Dense, x: Value, path: str, build: Builder) -> Value:
 def _activation(layer: Activation, x: Value, path: str, build: Builder) -> Value:
     if layer.function not in codes.ACTIVATION_CODES:
         raise NotSupported(f"activation {layer.function}")
+    code, keys = (codes.PARAMETRIC, (f"{path}slope",)) if layer.is_learnt else (codes.ACTIVATION, ())
     saved, option = build.allocate(2 * x.width), codes.ACTIVATION_CODES[layer.function]
-    if layer.is_learnt:
-        return build.elementwise(codes.PARAMETRIC, x, (f"{path}slope",), saved=saved, option=option)
-    return build.elementwise(codes.ACTIVATION, x, saved=saved, option=option)
+    return build.elementwise(code, x, keys, saved=saved, option=option)
 
 
 def _dropout(layer: Dropout, x: Value, path: str, build: Builder) -> Value:
@@ -107,15 +106,10 @@ def _column_mask(layer: ColumnMask, x: Value, path: str, build: Builder) -> Valu
     if x.start != IN_BATCH:
         raise NotSupported("a column mask after other layers")
     if len(layer.spans) == 1:
-        ((start, stop),) = layer.spans
-        return x._replace(width=stop - start, first=x.first + start)
+        return _columns_of(x, *layer.spans[0])
     width = layer.n_out(x.width)
     y = Value(width, build.allocate(width), -1)
-    neuron = y.start
-    for start, stop in layer.spans:
-        own = stop - start
-        build.emit(codes.TAKE, x._replace(width=own, first=x.first + start), Value(own, neuron, -1))
-        neuron += own
+    _copy_columns(x, layer.spans, y, build)
     return y
 
 
@@ -134,17 +128,11 @@ def _periodic_embedding(layer: PeriodicEmbedding, x: Value, path: str, build: Bu
 def _category_embedding(layer: CategoryEmbedding, x: Value, path: str, build: Builder) -> Value:
     width = layer.n_out(x.width)
     y = Value(width, build.allocate(width), build.allocate(width))
-    end = 0
-    for start, stop in layer.passthrough_spans(x.width):
-        own, part = _columns_of(x, start, stop), _columns_of(y, end, end + stop - start)
-        build.emit(codes.TAKE if x.start == IN_BATCH else codes.COPY, own, part)
-        end += stop - start
-    row = build.offsets[f"{path}table"]
-    for start, stop in layer.spans:
-        own, part = _columns_of(x, start, stop), _columns_of(y, end, end + layer.size)
-        build.emit(codes.EMBED, own, part, (f"{path}table",), p0=row)
-        row += (stop - start) * layer.size
-        end += layer.size
+    _copy_columns(x, layer.passthrough_spans(x.width), y, build)
+    key = f"{path}table"
+    for target, rows, (start, stop) in layer.embedding_slices(x.width):
+        own, part = _columns_of(x, start, stop), _columns_of(y, target.start, target.stop)
+        build.emit(codes.EMBED, own, part, (key,), p0=build.offsets[key] + rows.start * layer.size)
     return y
 
 
@@ -158,6 +146,13 @@ def _residual(layer: Residual, x: Value, path: str, build: Builder) -> Value:
     total = build.emit(codes.ADD, y, Value(x.width, build.allocate(x.width), build.allocate(x.width)), saved=x.start)
     build.ops[number]["saved"] = total.delta
     return total
+
+
+def _copy_columns(x: Value, spans: tuple[Span, ...], y: Value, build: Builder) -> None:
+    """Copy spans of columns of x, one after the other, to the first columns of y."""
+    for target, source in span_slices(spans):
+        own, part = _columns_of(x, source.start, source.stop), _columns_of(y, target.start, target.stop)
+        build.emit(codes.TAKE if x.start == IN_BATCH else codes.COPY, own, part)
 
 
 def _columns_of(value: Value, start: int, stop: int) -> Value:
@@ -176,15 +171,19 @@ LOWERINGS: dict[type[Layer], Lowering] = {
 }  # fmt: skip
 # Losses with their canonical output activation.
 OUTPUTS = {CrossEntropy: codes.SOFTMAX, BinaryCrossEntropy: codes.SIGMOID, SquaredError: codes.IDENTITY}
-# Code of an update rule, and its hyperparameters: (momentum, nesterov, 0), (beta1, beta2, 0), or (decay, weight of the
-# squared gradient, momentum).
-RULES: dict[type[UpdateRule], tuple[int, Callable[[Any], tuple[float, ...]]]] = {
-    SGD: (codes.MOMENTUM_RULE, lambda rule: (rule.momentum, float(rule.nesterov), 0.0)),
-    Adam: (codes.ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
-    AdamW: (codes.ADAM_RULE, lambda rule: (rule.beta1, rule.beta2, 0.0)),
-    RMSprop: (codes.ROOT_RULE, lambda rule: (rule.decay, 1.0 - rule.decay, rule.momentum)),
-    Adagrad: (codes.ROOT_RULE, lambda rule: (1.0, 1.0, 0.0)),
-}
+# Code of an update rule, and its three hyperparameters: momentum; beta1, beta2; or decay rate, weight of the squared
+# gradient, momentum.
+RULES: dict[type[UpdateRule], Callable[[Any], tuple[int, float, float, float]]] = {
+    SGD: lambda one: (
+        codes.NESTEROV if one.nesterov else codes.MOMENTUM if one.momentum else codes.SGD, one.momentum, 0.0, 0.0
+    ),
+    Adam: lambda one: (codes.ADAM, one.beta1, one.beta2, 0.0),
+    AdamW: lambda one: (codes.ADAM, one.beta1, one.beta2, 0.0),
+    RMSprop: lambda one: (
+        codes.ROOT_MOMENTUM if one.momentum else codes.ROOT, one.decay, 1.0 - one.decay, one.momentum
+    ),
+    Adagrad: lambda one: (codes.ROOT, 1.0, 1.0, 0.0),
+}  # fmt: skip
 
 
 def lower(layer: Layer, x: Value, path: str, build: Builder) -> Value:
@@ -209,8 +208,8 @@ def rule_hyperparameters(rule: UpdateRule) -> tuple[int, NDArray[np.float64]]:
     """Code and hyperparameters of an update rule, see RULES; raises NotSupported."""
     if type(rule) not in RULES:
         raise NotSupported(f"the optimizer {type(rule).__name__.lower()}")
-    code, hyperparameters = RULES[type(rule)]
-    return code, np.array(hyperparameters(rule))
+    code, *hyperparameters = RULES[type(rule)](rule)
+    return code, np.array(hyperparameters)
 
 
 def assemble(
@@ -221,10 +220,7 @@ def assemble(
     n_blocks = 1 if n_threads is None else blocks_per_step(network, batch_size)
     if n_threads is not None and is_shared(network, batch_size):
         assign_chunks(build.ops)
-    ops = np.zeros(len(build.ops), INSTRUCTION)
-    for number, op in enumerate(build.ops):
-        for name, value in op.items():
-            ops[number][name] = value
+    ops = np.array([tuple(op.get(name, 0) for name in FIELDS) for op in build.ops], INSTRUCTION)
     groups = parameter_groups(network, spec)
     tiles, updates = _tiles(build, network, groups, n_blocks)
     return Program(

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numba.core.event import Listener, install_listener
 from numpy.typing import DTypeLike, NDArray
 
 from mlpcli.compiled.arguments import Data, Optimizer, Steps, ThreadGroup, Training
@@ -109,6 +110,26 @@ def compile_steps(dtype: DTypeLike) -> None:
     spec = TrainingSpec(SquaredError(), UpdateSpec(optimizer=SGD()), Constant(), batch_size=1, epochs=1)
     member, rows = Member(0, network, 1), np.zeros((1, 1), dtype)
     CompiledTrainer(member, Dataset(rows, rows), spec, member.init(spec, dtype, None))
+
+
+def on_compilation(callback: Callable[[], object]) -> AbstractContextManager[object]:
+    """Context in which `callback` is called once, if Numba compiles, for 10 to 20 seconds; not if the cache has it."""
+    context: AbstractContextManager[object] = install_listener("numba:compile", _FirstCompilation(callback))
+    return context
+
+
+class _FirstCompilation(Listener):
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self._callback, self._was_called = callback, False
+
+    def on_start(self, event: Any) -> None:
+        """Called for each function, nested ones included."""
+        if not self._was_called:
+            self._was_called = True
+            self._callback()
+
+    def on_end(self, event: Any) -> None:
+        """Required by the interface."""
 
 
 def _optimizer(update: UpdateSpec, state: MemberState) -> Optimizer:

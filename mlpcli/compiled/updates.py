@@ -9,53 +9,58 @@ from mlpcli.compiled.elementary import FUSED
 from mlpcli.compiled.elementwise import copy
 
 
-@njit(fastmath=FUSED, **INTERNAL)
-def _sgd(w, g, v, momentum, is_nesterov, rate, coupled, shrink):
-    zero = g.dtype.type(0.0)
-    if momentum == 0:
-        for j in range(w.size):
-            w[j] = shrink * w[j] - rate * (g[j] + coupled * w[j])
-            g[j] = zero
-    elif is_nesterov:
+def _with_direction(direction):
+    """Compile an update by `direction(j, d, first, second, a, b, c, epsilon)`, `d` being element j of the gradient.
+
+    `first` and `second` are the arrays of the state; `a`, `b` and `c` the hyperparameters, see `program.RULES`.
+    """
+    direction = njit(fastmath=FUSED, **INTERNAL)(direction)
+
+    @njit(fastmath=FUSED, **INTERNAL)
+    def update_range(w, g, rate, coupled, shrink, first, second, a, b, c, epsilon):
         for j in range(w.size):
             d = g[j] + coupled * w[j]
-            v[j] = momentum * v[j] + d
-            w[j] = shrink * w[j] - rate * (momentum * v[j] + d)
-            g[j] = zero
-    else:
-        for j in range(w.size):
-            v[j] = momentum * v[j] + (g[j] + coupled * w[j])
-            w[j] = shrink * w[j] - rate * v[j]
-            g[j] = zero
+            w[j] = shrink * w[j] - rate * direction(j, d, first, second, a, b, c, epsilon)
+            g[j] = g.dtype.type(0.0)
+
+    return update_range
 
 
-@njit(fastmath=FUSED, **INTERNAL)
-def _adam(w, g, m, v, beta1, beta2, epsilon, rate, coupled, shrink):
-    zero = g.dtype.type(0.0)
-    for j in range(w.size):
-        d = g[j] + coupled * w[j]
-        m[j] = beta1 * m[j] + d
-        v[j] = beta2 * v[j] + d * d
-        w[j] = shrink * w[j] - rate * (m[j] / (np.sqrt(v[j]) + epsilon))
-        g[j] = zero
+@_with_direction
+def _sgd(j, d, first, second, a, b, c, epsilon):
+    return d
 
 
-@njit(fastmath=FUSED, **INTERNAL)
-def _root_mean_square(w, g, v, u, decay, increment, momentum, epsilon, rate, coupled, shrink):
-    zero = g.dtype.type(0.0)
-    if momentum == 0:
-        for j in range(w.size):
-            d = g[j] + coupled * w[j]
-            v[j] = decay * v[j] + increment * (d * d)
-            w[j] = shrink * w[j] - rate * (d / (np.sqrt(v[j]) + epsilon))
-            g[j] = zero
-    else:
-        for j in range(w.size):
-            d = g[j] + coupled * w[j]
-            v[j] = decay * v[j] + increment * (d * d)
-            u[j] = momentum * u[j] + d / (np.sqrt(v[j]) + epsilon)
-            w[j] = shrink * w[j] - rate * u[j]
-            g[j] = zero
+@_with_direction
+def _momentum(j, d, first, second, a, b, c, epsilon):
+    first[j] = a * first[j] + d
+    return first[j]
+
+
+@_with_direction
+def _nesterov(j, d, first, second, a, b, c, epsilon):
+    first[j] = a * first[j] + d
+    return a * first[j] + d
+
+
+@_with_direction
+def _adam(j, d, first, second, a, b, c, epsilon):
+    first[j] = a * first[j] + d
+    second[j] = b * second[j] + d * d
+    return first[j] / (np.sqrt(second[j]) + epsilon)
+
+
+@_with_direction
+def _root(j, d, first, second, a, b, c, epsilon):
+    first[j] = a * first[j] + b * (d * d)
+    return d / (np.sqrt(first[j]) + epsilon)
+
+
+@_with_direction
+def _root_momentum(j, d, first, second, a, b, c, epsilon):
+    first[j] = a * first[j] + b * (d * d)
+    second[j] = c * second[j] + d / (np.sqrt(first[j]) + epsilon)
+    return second[j]
 
 
 @njit(fastmath=FUSED, **INTERNAL)
@@ -75,19 +80,25 @@ def _flush_denormals(values, smallest_normal):
 def update(code, hyperparameters, values, group, w, g, first, second, average, is_flush_step, smallest_normal):
     """Update a range of the flat vector and reset its gradient to 0; arrays that an optimizer does not have are empty.
 
-    `hyperparameters` are those of `program.RULES`, `group` the `ParameterGroup.factors`, `values` the `StepValues`.
+    `group` are the `ParameterGroup.factors`, `values` the `StepValues`.
     """
     dtype = w.dtype.type
-    rate = dtype(values[0] * group[0] * values[3])
-    epsilon = dtype(values[4] * group[1])
     coupled, shrink = dtype(group[2] * values[1]), dtype(1.0 - values[0] * group[3] * values[1])
+    rate, epsilon = dtype(values[0] * group[0] * values[3]), dtype(values[4] * group[1])
     a, b, c = dtype(hyperparameters[0]), dtype(hyperparameters[1]), dtype(hyperparameters[2])
-    if code == codes.MOMENTUM_RULE:
-        _sgd(w, g, first, a, b > 0, rate, coupled, shrink)
-    elif code == codes.ADAM_RULE:
-        _adam(w, g, first, second, a, b, epsilon, rate, coupled, shrink)
+    arguments = (w, g, rate, coupled, shrink, first, second, a, b, c, epsilon)
+    if code == codes.SGD:
+        _sgd(*arguments)
+    elif code == codes.MOMENTUM:
+        _momentum(*arguments)
+    elif code == codes.NESTEROV:
+        _nesterov(*arguments)
+    elif code == codes.ADAM:
+        _adam(*arguments)
+    elif code == codes.ROOT:
+        _root(*arguments)
     else:
-        _root_mean_square(w, g, first, second, a, b, c, epsilon, rate, coupled, shrink)
+        _root_momentum(*arguments)
     if average.size:
         if values[2] >= 1.0:
             copy(w, average)

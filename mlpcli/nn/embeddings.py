@@ -1,5 +1,6 @@
 """Input layers: column masks, and embeddings of numeric columns and of categories."""
 
+from itertools import pairwise
 from math import pi, sqrt
 from typing import Annotated, Literal
 
@@ -76,11 +77,7 @@ class PeriodicEmbedding(Layer):
     sigma: Annotated[float, Setting("Standard deviation of the initial frequencies.", gt=0)] = 0.1
 
     def __post_init__(self) -> None:
-        if (
-            not self.columns
-            or self.columns[0] < 0
-            or any(a >= b for a, b in zip(self.columns, self.columns[1:], strict=False))
-        ):
+        if not self.columns or self.columns[0] < 0 or any(a >= b for a, b in pairwise(self.columns)):
             raise ValueError("columns must rise")
 
     def n_out(self, n_in: int) -> int:

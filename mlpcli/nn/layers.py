@@ -7,7 +7,7 @@ does not change; None if no layer below has parameters. Neither allocates memory
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ Tensors = Any  # name -> view of the flat vector; for a chain, a tuple with one 
 Buffers = Any  # the result of `Layer.buffers`
 MatMul = Callable[..., Any]  # called as np.matmul(A, B, out=C)
 Group = Literal["weights", "biases", "scale", "slopes", "norm", "periodic", "embedding"]
-GROUPS: tuple[Group, ...] = ("weights", "biases", "scale", "slopes", "norm", "periodic", "embedding")
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 # More than any memory holds; a larger number comes from a damaged file.
 MAX_SIZE = 1 << 40

@@ -75,6 +75,11 @@ class Network:
         return self.tensors[-1].span.stop if self.tensors else 0
 
     @property
+    def weight_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """(n_out, n_in) of every weight matrix."""
+        return tuple(item.tensor.shape for item in self.tensors if item.tensor.group == "weights")
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """(n, N, ..., M): the number of inputs, and of neurons of each dense layer."""
         return (self.n_in, *(layer.width for layer, _ in self.dense_layers))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController, threadpool_info
+from threadpoolctl import ThreadpoolController
 
 from mlpcli.machine import available_cores
 from mlpcli.nn.network import Network
@@ -88,14 +88,12 @@ def member_threads(n_members: int, work: int) -> int:
 
 def product_threads(network: Network, batch_size: int) -> int:
     """Most threads that can share the largest product of a step of the NumPy engine."""
-    weights = [prod(one.tensor.shape) for one in network.tensors if one.tensor.group == "weights"]
-    return product_chunks(max(weights, default=0) * batch_size)
+    return product_chunks(max(map(prod, network.weight_shapes), default=0) * batch_size)
 
 
 def step_work(network: Network, batch_size: int) -> int:
     """Multiply-adds of the matrix products of a step: three per weight and row."""
-    weights = sum(prod(one.tensor.shape) for one in network.tensors if one.tensor.group == "weights")
-    return 3 * weights * batch_size
+    return 3 * sum(map(prod, network.weight_shapes)) * batch_size
 
 
 def blas_threads(n_threads: int) -> AbstractContextManager[object]:
@@ -114,7 +112,6 @@ def blas_name() -> str:
     """The BLAS libraries of this process, with version and architecture: `openblas 0.3.29 (Haswell)`."""
     names = [
         f"{info.get('internal_api')} {info.get('version') or '?'} ({info.get('architecture') or '?'})"
-        for info in threadpool_info()
-        if info.get("user_api") == "blas"
+        for info in blas_libraries().info()
     ]
     return ", ".join(dict.fromkeys(names)) or "unknown"

@@ -39,7 +39,7 @@ def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> A
     if choice.name != "compiled":
         return nullcontext()
     with _numba_works():
-        from mlpcli.compiled.notify import on_compilation
+        from mlpcli.compiled.trainer import on_compilation
 
     def say() -> None:
         note(COMPILING)
