@@ -21,7 +21,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "6cbf7284bd9dceb2"
+SOURCES = "c805ca4edf76fa6b"
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)

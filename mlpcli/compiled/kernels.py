@@ -59,16 +59,14 @@ def forward(op, blas, program, flat, n, neurons, batch_range, key, factor):
     code, n_in, n_out, workspace = op.code, op.n_in, op.n_out, program.workspace
     (first, last), (start, stop) = neurons, batch_range
     x, y = panel(workspace, max(op.x, 0), n_in, n), panel(workspace, op.y, n_out, n)
-    if code == codes.DENSE:
+    if code == codes.DENSE or code == codes.EMBED:  # W (n_out, n_in), or a table (n_in, n_out) without biases
+        is_table = code == codes.EMBED
         source, is_row_major, step = operand(op, program, n, start)
-        W, own = flat[op.p0 + first * n_in :], y[first * n + start :]
-        gemm(blas, False, is_row_major, last - first, stop - start, n_in, W, n_in, source, step, own, n)
+        W, lda, own = flat[op.p0 + first * n_in :], n_out if is_table else n_in, y[first * n + start :]
+        gemm(blas, is_table, is_row_major, last - first, stop - start, n_in, W, lda, source, step, own, n)
         if op.p1 >= 0:
             for j in range(first, last):
                 elementwise.add_scalar(y[j * n + start : j * n + stop], flat[op.p1 + j])
-    elif code == codes.EMBED:
-        source, is_row_major, step = operand(op, program, n, start)
-        gemm(blas, True, is_row_major, n_out, stop - start, n_in, flat[op.p0 :], n_out, source, step, y[start:], n)
     elif code == codes.PERIODIC:
         _periodic(op, blas, program, flat, x, y, n, batch_range)
     elif code == codes.TAKE:
@@ -110,14 +108,8 @@ def _periodic(op, blas, program, flat, x, y, n, batch_range):
         own = x[column * n + start : column * n + stop]
         cos, sin = panel(workspace, op.saved + i * k, k, n), panel(workspace, op.saved + (count + i) * k, k, n)
         for c in range(k):
-            at = i * k + c
-            elementwise.waves(
-                own,
-                flat[op.p0 + at],
-                flat[op.p1 + at],
-                cos[c * n + start : c * n + stop],
-                sin[c * n + start : c * n + stop],
-            )
+            at, begin, end = i * k + c, c * n + start, c * n + stop
+            elementwise.waves(own, flat[op.p0 + at], flat[op.p1 + at], cos[begin:end], sin[begin:end])
         v = y[(n_in + i * m) * n : (n_in + (i + 1) * m) * n]
         gemm(blas, False, False, m, stop - start, k, flat[op.p2 + i * m * k :], k, cos[start:], n, v[start:], n)
         for c in range(m):
@@ -160,12 +152,10 @@ def backward(op, blas, program, flat, n, neurons, batch_range):
     if op.dx < 0 or code == codes.TAKE:
         return
     dx, dy = panel(workspace, op.dx, n_in, n), panel(workspace, op.dy, n_out, n)
-    if code == codes.DENSE:
-        W, own = flat[op.p0 + first :], dx[first * n + start :]
-        gemm(blas, True, False, last - first, stop - start, n_out, W, n_in, dy[start:], n, own, n)
-        return
-    if code == codes.EMBED:
-        gemm(blas, False, False, n_in, stop - start, n_out, flat[op.p0 :], n_out, dy[start:], n, dx[start:], n)
+    if code == codes.DENSE or code == codes.EMBED:
+        is_table = code == codes.EMBED
+        W, lda, own = flat[op.p0 + first :], n_out if is_table else n_in, dx[first * n + start :]
+        gemm(blas, not is_table, False, last - first, stop - start, n_out, W, lda, dy[start:], n, own, n)
         return
     if code == codes.NORM:
         _normalize_backward(op, workspace, flat, dx, dy, n, batch_range)
@@ -194,11 +184,10 @@ def _normalize_backward(op, workspace, flat, dx, dy, n, batch_range):
     mean[start:stop] = dtype(0.0)
     along[start:stop] = dtype(0.0)
     for j in range(width):
-        elementwise.scale(flat[op.p0 + j], dy[j * n + start : j * n + stop], dx[j * n + start : j * n + stop])
-        elementwise.add(mean[start:stop], dx[j * n + start : j * n + stop], mean[start:stop])
-        elementwise.add_product(
-            dx[j * n + start : j * n + stop], normal[j * n + start : j * n + stop], along[start:stop]
-        )
+        i, e = j * n + start, j * n + stop
+        elementwise.scale(flat[op.p0 + j], dy[i:e], dx[i:e])
+        elementwise.add(mean[start:stop], dx[i:e], mean[start:stop])
+        elementwise.add_product(dx[i:e], normal[i:e], along[start:stop])
     over = dtype(1.0 / width)
     for j in range(width):
         line, out = normal[j * n : (j + 1) * n], dx[j * n : (j + 1) * n]
