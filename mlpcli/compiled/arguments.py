@@ -19,13 +19,6 @@ FIELDS = (
 INSTRUCTION = np.dtype([(name, np.int64) for name in FIELDS])
 
 
-class Sleep(NamedTuple):
-    """The address of a function by which a thread yields its core, and its argument."""
-
-    address: int
-    duration: int
-
-
 class Blas(NamedTuple):
     """The address of cblas gemm for the dtype, 0 for none, and whether its integers have 64 bits (ILP64)."""
 
@@ -37,11 +30,12 @@ class ThreadGroup(NamedTuple):
     """The threads that share a step.
 
     `counters` (2 x CACHE_LINE,): item 0 counts arrivals at barriers, item CACHE_LINE is 1 after a thread failed.
+    `sleep` is the address of a function by which a thread yields its core.
     """
 
     n_threads: int
     counters: IntArray
-    sleep: Sleep
+    sleep: int
 
 
 class Program(NamedTuple):

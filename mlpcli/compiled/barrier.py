@@ -30,5 +30,5 @@ def wait_at_barrier(thread_group):
             return False
         spins += 1
         if spins > MAX_SPINS:
-            call_sleep(thread_group.sleep.address, thread_group.sleep.duration)
+            call_sleep(thread_group.sleep)
     return True

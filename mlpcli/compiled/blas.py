@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 from threadpoolctl import threadpool_info
 
-from mlpcli.compiled.arguments import Blas, Sleep
+from mlpcli.compiled.arguments import Blas
 from mlpcli.compiled.codes import NO_TRANS, ROW_MAJOR
 
-NO_BLAS, NO_SLEEP = Blas(0, False), Sleep(0, 0)
+NO_BLAS, NO_SLEEP = Blas(0, False), 0
 # Names of gemm, and whether its integers have 64 bits (ILP64): in NumPy's wheels, in older wheels, in other builds.
 NAMES = {"scipy_cblas_{}gemm64_": True, "cblas_{}gemm64_": True, "scipy_cblas_{}gemm": False, "cblas_{}gemm": False}
 
@@ -34,11 +34,10 @@ def _find_blas(dtype: str) -> Blas:
 
 
 @cache
-def find_sleep() -> Sleep:
-    """The function by which a thread yields its core: sched_yield, on Windows Sleep(0); else `NO_SLEEP`."""
+def find_sleep() -> int:
+    """The address of a function by which a thread yields its core, called with 0; `NO_SLEEP` if there is none."""
     library, name = (None, "sched_yield") if os.name == "posix" else ("kernel32", "Sleep")
-    address = _address(_function(library, name))
-    return Sleep(address, 0) if address else NO_SLEEP
+    return _address(_function(library, name))
 
 
 def _numpy_blas() -> str | None:

@@ -5,9 +5,8 @@ Numba compiles a function again for each combination of argument types, of which
 array are types of their own.
 
 Numba invalidates its cache only when the file of the cached function changes. `SOURCES` is a digest of all files that
-it is compiled from: after a change to one of them, write the new digest here (a test says which it is). A cache that
-names a class which is no longer in `arguments` cannot be read at all: then move `run_steps` to another line too, which
-is part of the cache's name.
+it is compiled from: after a change to one of them, write the new digest here (a test says which it is). It is part of
+the cache's name too, since a cache that names a class which is no longer in `arguments` cannot be read at all.
 """
 
 import math
@@ -21,10 +20,16 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "c805ca4edf76fa6b"
+SOURCES = "ae99c94ae76c46b5"
+
+
+def _named_by_sources(function):
+    function.__qualname__ += f"_{SOURCES}"
+    return function
 
 
 @njit(cache=True, nogil=True, **UNCOUNTED)
+@_named_by_sources
 def run_steps(rank, training, steps, total):
     """Run one thread's work of the given steps; all threads of the group must call it concurrently.
 

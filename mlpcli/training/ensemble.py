@@ -81,21 +81,27 @@ class Evaluator:
         return total / count
 
     def _evaluate_mean(self, flats: Sequence[Array]) -> float:
-        first, (outputs,), total = self.networks[0], self._outputs, 0.0
-        has_logits = first.output == self.loss.canonical_activation and first.output in MeanLogits.OUTPUTS
-        means = MeanLogits(first.output, *outputs.shape) if has_logits else None
+        """The loss of the mean outputs, of their logits if possible.
+
+        These are log a, or log a - log(1 - a): logarithms are added up by `logaddexp`, which small probabilities do not
+        underflow.
+        """
+        first, (outputs,), n, total = self.networks[0], self._outputs, len(self.networks), 0.0
+        is_canonical = first.output == self.loss.canonical_activation
+        n_logs = {"softmax": 1, "exp": 1, "sigmoid": 2}.get(first.output, 0) if is_canonical else 0
+        logs = np.full((n_logs, *outputs.shape), -np.inf)
         outputs[...] = 0.0
         for network, flat in zip(self.networks, flats, strict=True):
             for rows, z in self._logits(network, flat):
                 outputs[rows] += network.outputs(z)
-                if means is not None:
-                    means.add(rows, z)
-        outputs /= len(self.networks)
+                if n_logs:
+                    logs[:, rows] = np.logaddexp(logs[:, rows], _log_outputs(first.output, z))
+        outputs /= n
         for rows in _batches(len(outputs)):
-            if means is None:
-                total += self._weighted_sum(self.loss.values(outputs[rows], self.dataset.targets(rows)), rows)
+            if n_logs:
+                total += self._total_loss(first, logs[0, rows] - (logs[1, rows] if n_logs == 2 else np.log(n)), rows)
             else:
-                total += self._total_loss(first, means.mean(rows, len(self.networks)), rows)
+                total += self._weighted_sum(self.loss.values(outputs[rows], self.dataset.targets(rows)), rows)
         return total / len(outputs)
 
     def _logits(
@@ -123,33 +129,12 @@ def _batches(n_rows: int) -> Iterator[slice]:
         yield slice(start, min(start + EVALUATION_ROWS, n_rows))
 
 
-class MeanLogits:
-    """Logits of the mean output of several networks: the inverse of the output activation at the mean, in float64.
-
-    Accumulates logarithms by `logaddexp`, which small probabilities do not underflow.
-    """
-
-    OUTPUTS = ("softmax", "sigmoid", "exp")
-
-    def __init__(self, output: str, n_rows: int, n_out: int) -> None:
-        self._output = output
-        self._logs = np.full((2 if output == "sigmoid" else 1, n_rows, n_out), -np.inf)
-
-    def add(self, rows: Any, z: Array) -> None:
-        """Add the logits `z` (n, n_out) of a network for these rows."""
-        z = z.astype(np.float64)
-        if self._output == "softmax":
-            z -= z.max(axis=1, keepdims=True)
-            logs = [z - np.log(np.exp(z).sum(axis=1, keepdims=True))]
-        elif self._output == "sigmoid":
-            logs = [-np.logaddexp(0.0, -z), -np.logaddexp(0.0, z)]  # of p and 1 - p
-        else:
-            logs = [z]
-        for total, log in zip(self._logs, logs, strict=True):
-            total[rows] = np.logaddexp(total[rows], log)
-
-    def mean(self, rows: Any, n_networks: int) -> Array:
-        """The logits (n, n_out) of the mean for these rows, after `n_networks` calls of `add` for them."""
-        below = self._logs[1, rows] if self._output == "sigmoid" else np.log(n_networks)
-        z: Array = self._logs[0, rows] - below
-        return z
+def _log_outputs(output: str, z: Array) -> Array:
+    """log a (1, n, n_out) of a softmax or exp, or log a and log(1 - a) (2, n, n_out) of a sigmoid, in float64."""
+    z = z.astype(np.float64)
+    if output == "sigmoid":
+        return np.stack([-np.logaddexp(0.0, -z), -np.logaddexp(0.0, z)])
+    if output == "softmax":
+        z -= z.max(axis=1, keepdims=True)
+        z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return z[None]

@@ -1,6 +1,7 @@
 """Numba forgets compiled code when the file that is called has changed: that file knows all others."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,14 @@ def digest():
 def test_the_file_of_the_compiled_function_changes_with_those_that_it_is_made_of():
     epoch = (PACKAGE / "compiled/epoch.py").read_text("utf-8")
     assert f'SOURCES = "{digest()}"' in epoch, f'write SOURCES = "{digest()}"'
+
+
+def test_a_cache_of_other_sources_is_not_opened():
+    """It may name classes that are gone: then it cannot be read."""
+    pytest.importorskip("numba")
+    from mlpcli.compiled.epoch import SOURCES, run_steps
+
+    assert SOURCES in Path(run_steps._cache._cache_file._index_path).name
 
 
 def test_no_compiled_function_counts_references_to_arrays():
