@@ -128,8 +128,7 @@ def _normalize(op, workspace, flat, x, y, n, batch_range):
     rstd[start:stop] = dtype(0.0)
     for j in range(width):
         elementwise.add(mean[start:stop], x[j * n + start : j * n + stop], mean[start:stop])
-    for r in range(start, stop):
-        mean[r] *= over
+    elementwise.scale(over, mean[start:stop], mean[start:stop])
     for j in range(width):
         line, source = normal[j * n : (j + 1) * n], x[j * n : (j + 1) * n]
         for r in range(start, stop):

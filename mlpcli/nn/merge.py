@@ -50,14 +50,18 @@ def merge_linear(network: Network, flat: Array) -> tuple[Network, Array]:
 
     Products are computed in float64. An embedding is kept if table and weights have fewer numbers than their product.
     """
-    params, indices, widths = list(network.unflatten(flat)), _mergeable(network), network.chain.widths(network.n_in)
+    params, indices, widths = network.unflatten(flat), _mergeable(network), network.chain.widths(network.n_in)
+    weights = dict[str, Matrix]()  # those that change, by key
     for i in indices:
-        dense = next(above for above in range(i, len(params)) if above not in indices)
-        W, layer = params[dense]["W"].astype(np.float64), network.layers[i]
-        params[dense] = params[dense] | {"W": MERGES[type(layer)](layer, params[i], W, widths[i])}
+        dense, layer = next(above for above in range(i, len(params)) if above not in indices), network.layers[i]
+        key = f"{dense}.W"
+        W = weights[key] if key in weights else params[dense]["W"].astype(np.float64)
+        weights[key] = MERGES[type(layer)](layer, params[i], W, widths[i])
     result = merged(network)
     vector = np.empty(result.n_parameters, flat.dtype)
-    _copy(tuple(tensors for i, tensors in enumerate(params) if i not in indices), result.unflatten(vector))
+    kept = (item for item in network.tensors if int(item.key.partition(".")[0]) not in indices)
+    for item, new in zip(kept, result.tensors, strict=True):
+        vector[new.span] = weights[item.key].ravel() if item.key in weights else flat[item.span]
     return result, vector
 
 
@@ -93,13 +97,3 @@ def scale_logits(network: Network, flat: Array, factor: float) -> None:
 def shift_logits(network: Network, flat: Array, shift: NDArray[np.float64]) -> None:
     """Add `shift` (n_out,) to the logits, in place."""
     network.unflatten(flat)[-1]["b"] += shift.astype(flat.dtype)
-
-
-def _copy(source: Tensors, target: Tensors) -> None:
-    """Copy tensors into views of the same structure."""
-    for tensors, views in zip(source, target, strict=True):
-        if isinstance(views, tuple):
-            _copy(tensors, views)
-        else:
-            for name, view in views.items():
-                view[...] = tensors[name]

@@ -47,7 +47,6 @@ class Batch:
         self._X = np.empty((max_rows, dataset.X.shape[1]), dtype)
         # Feature-major, as the logits, so that losses read both in memory order.
         self._y = np.empty((dataset.n_out, max_rows), dtype)
-        self._codes = np.empty(max_rows, np.int64 if dataset.class_targets is None else dataset.y.dtype)
         self._weights = None if dataset.weights is None else np.empty(max_rows, dtype)
 
     def gather(self, rows: Rows) -> tuple[Array, Array, Array | None]:
@@ -62,8 +61,7 @@ class Batch:
         if dataset.class_targets is None:
             y[...] = dataset.y.take(rows, axis=0, mode="clip")
         else:
-            codes = dataset.y.take(rows, out=self._codes[:n], mode="clip")
-            y[...] = dataset.class_targets.take(codes, axis=0, mode="clip")
+            y[...] = dataset.class_targets.take(dataset.y.take(rows, mode="clip"), axis=0, mode="clip")
         if weights is not None and dataset.weights is not None:
             weights = dataset.weights.take(rows, out=weights[:n], mode="clip")
         return X, y, weights
