@@ -20,7 +20,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "e46c043bff3a97d9"
+SOURCES = "47938b285630caf2"
 
 
 def _named_by_sources(function):

@@ -87,14 +87,14 @@ def update(code, hyperparameters, values, group, w, g, first, second, average, i
     rate, epsilon = dtype(values[0] * group[0] * values[3]), dtype(values[4] * group[1])
     a, b, c = dtype(hyperparameters[0]), dtype(hyperparameters[1]), dtype(hyperparameters[2])
     arguments = (w, g, rate, coupled, shrink, first, second, a, b, c, epsilon)
-    if code == codes.SGD:
-        _sgd(*arguments)
+    if code == codes.ADAM:
+        _adam(*arguments)
     elif code == codes.MOMENTUM:
         _momentum(*arguments)
     elif code == codes.NESTEROV:
         _nesterov(*arguments)
-    elif code == codes.ADAM:
-        _adam(*arguments)
+    elif code == codes.SGD:
+        _sgd(*arguments)
     elif code == codes.ROOT:
         _root(*arguments)
     else:

@@ -61,7 +61,8 @@ class Batch:
         if dataset.class_targets is None:
             y[...] = dataset.y.take(rows, axis=0, mode="clip")
         else:
-            y[...] = dataset.class_targets.take(dataset.y.take(rows, mode="clip"), axis=0, mode="clip")
+            codes = dataset.y.take(rows, mode="clip")
+            y[...] = dataset.class_targets.take(codes, axis=0, mode="clip")
         if weights is not None and dataset.weights is not None:
             weights = dataset.weights.take(rows, out=weights[:n], mode="clip")
         return X, y, weights
