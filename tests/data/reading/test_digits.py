@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,37 +10,47 @@ from mlpcli.data.reading.csv.digits import parse_digits
 from mlpcli.data.reading.read import read_table
 
 NUMBERS = st.one_of(st.integers(0, 9), st.integers(0, 9999))
-# Cells that are close to numbers of a few digits.
-CELLS = st.one_of(st.integers(0, 100_000).map(str), st.text("0123456789", max_size=6))
+CELLS = st.one_of(NUMBERS.map(str), st.integers(0, 10**10).map(str), st.text("0123456789", max_size=6))
 
 
-def with_chunks_of(size, text, n_rows, n_fields):
+def parsed(text, n_rows, n_fields, size=1 << 17, fraction=1.0):
+    """The numbers of the columns; None if they are not parsed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digits, "BYTES_PER_CHUNK", size)
-        return parse_digits(text, n_rows, n_fields)
+        patch.setattr(digits, "MAX_FRACTION", fraction)
+        integers = parse_digits(text.encode(), n_rows, n_fields)
+        return integers and [column.values.tolist() for column in integers.columns(list(range(n_fields)))]
 
 
 @given(st.integers(1, 5).flatmap(lambda n: st.lists(st.tuples(*[NUMBERS] * n), min_size=1)), st.integers(1, 40))
 def test_small_integers_are_parsed_in_chunks_of_any_size(rows, size):
-    text = "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
-    np.testing.assert_array_equal(with_chunks_of(size, text, len(rows), len(rows[0])), rows)
+    text = "".join(",".join(map(str, row)) + "\n" for row in rows)
+    assert parsed(text, len(rows), len(rows[0]), size, fraction=0.0) == list(map(list, zip(*rows, strict=True)))
 
 
 @given(st.lists(st.lists(CELLS, min_size=1, max_size=3), min_size=1), st.integers(1, 3), st.integers(1, 40))
-def test_only_rows_of_the_right_width_with_small_integers_as_python_writes_them_are_parsed(rows, n_fields, size):
+def test_only_rows_of_the_right_width_are_parsed_with_integers_as_python_writes_them_or_nothing(rows, n_fields, size):
     text = "".join(";".join(row) + "\n" for row in rows)
-    # The caller has counted lines and delimiters.
-    n_delimiters = text.count(";")
-    if n_delimiters != len(rows) * (n_fields - 1):
+    if text.count(";") != len(rows) * (n_fields - 1):  # which the caller counts
         return
     is_plain = all(
-        len(row) == n_fields and all(cell and str(int(cell)) == cell and len(cell) <= 4 for cell in row) for row in rows
+        len(row) == n_fields and all(not cell or (str(int(cell)) == cell and len(cell) <= 9) for cell in row)
+        for row in rows
     )
-    parsed = with_chunks_of(size, text.encode(), len(rows), n_fields)
-    assert (parsed is not None) == is_plain
+    columns = parsed(text, len(rows), n_fields, size)
+    assert (columns is not None) == is_plain
+    if columns is not None:
+        expected = [[int(cell) if cell else math.nan for cell in column] for column in zip(*rows, strict=True)]
+        np.testing.assert_array_equal(columns, expected)
 
 
-OTHER = ["-1", "+1", " 1", "1 ", "1.0", "1e3", '"1"', "x", "NA", "", "٣", "007", "12345", "1:2"]
+def test_many_large_or_missing_cells_are_not_parsed():
+    assert parsed("12345,1\n" * 3, 3, 2, fraction=0.4) is None
+    assert parsed(",1\n" * 3, 3, 2, fraction=0.4) is None
+    assert parsed("1" * 5000 + "\n", 1, 1) is None
+
+
+OTHER = ["-1", "+1", " 1", "1 ", "1.0", "1e3", '"1"', "x", "NA", "", "٣", "007", "12345", "1234567890", "1:2"]
 
 
 @pytest.mark.parametrize("cell", OTHER)

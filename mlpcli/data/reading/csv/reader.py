@@ -82,8 +82,8 @@ class CsvReader:
         self._text_columns = {
             index for index, cells in enumerate(zip(*self._dialect.sample, strict=False)) if self._has_texts(cells)
         }
-        # Whether all cells may be small integers, until a batch has others.
-        cells = {cell for row in self._dialect.sample for cell in row}
+        # Whether all cells may be integers, until a batch has others.
+        cells = {cell for row in self._dialect.sample for cell in row if cell}
         self._are_digits = all(len(cell) <= MAX_DIGITS and cell.isdecimal() for cell in cells)
         # Text columns that need an explicit object dtype, as pandas inferred another type in a batch.
         self._object_columns: frozenset[int] = frozenset()
@@ -184,7 +184,8 @@ class CsvReader:
 
     def _look_for_thousands(self, batch: TextBatch, columns: dict[int, Column]) -> None:
         assert self._thousands is not None
-        ambiguous = [index for index, column in columns.items() if self._thousands.needs_texts(index, column)]
+        points = b"." in batch.text
+        ambiguous = [index for index, column in columns.items() if self._thousands.needs_texts(index, column, points)]
         texts = self._parse(batch, ambiguous, ambiguous) if ambiguous else {}
         for index, column in (columns | texts).items():
             self._thousands.add_texts(index, column, batch.first_row)
@@ -220,14 +221,11 @@ class CsvReader:
                 code_columns.add(index)
         return code_columns
 
-    def _parse_integers(self, batch: TextBatch, indices: Sequence[int]) -> dict[int, Column] | None:
-        """Parse columns of a table whose cells are all small integers; None if it has other cells."""
-        values = parse_digits(batch.text, batch.n_rows, len(self.names)) if self._are_digits else None
-        if values is None:
-            self._are_digits = False
-            return None
-        rows = values.T if len(indices) == len(self.names) else values.T[list(indices)]
-        return dict(zip(indices, map(NumericColumn, downcast_rows(rows)), strict=True))
+    def _parse_integers(self, batch: TextBatch, indices: list[int]) -> dict[int, Column] | None:
+        """Parse columns of a table whose cells are integers, most of them small; None if it has other cells."""
+        integers = parse_digits(batch.text, batch.n_rows, len(self.names)) if self._are_digits else None
+        self._are_digits = integers is not None
+        return None if integers is None else dict(zip(indices, integers.columns(indices), strict=True))
 
     def _parse(self, batch: TextBatch, indices: Sequence[int], texts: Collection[int]) -> dict[int, Column]:
         """Parse columns, those in `texts` as texts. Values of the others are not numeric if a cell is not."""

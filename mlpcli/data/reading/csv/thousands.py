@@ -31,8 +31,11 @@ class PointThousands:
             if count_point_groups(distinct, [1] * len(distinct)) is not None:
                 self._counts[index] = (0, 0)
 
-    def needs_texts(self, index: int, column: Column) -> bool:
-        """Whether the texts of a batch of a column are needed (`add_texts`); otherwise its numbers are counted here."""
+    def needs_texts(self, index: int, column: Column, has_points: bool) -> bool:
+        """Whether the texts of a batch of a column are needed (`add_texts`); otherwise its numbers are counted here.
+
+        Without points (`has_points`) they are not.
+        """
         if index not in self._counts or not isinstance(column, NumericColumn):
             return False
         values = column.values
@@ -43,7 +46,7 @@ class PointThousands:
         is_small = not len(values) or bool(values.max() < 1000 and values.min() > -1000)
         if not is_small or (values.dtype.kind == "f" and (np.round(values * 1000) / 1000 != values).any()):
             self._drop(index)
-        elif values.dtype.kind == "f":
+        elif values.dtype.kind == "f" and has_points:
             return True
         else:
             self._add(index, 0, int(np.count_nonzero(values)))
