@@ -20,7 +20,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "47938b285630caf2"
+SOURCES = "e3e985341700c727"
 
 
 def _named_by_sources(function):

@@ -34,10 +34,11 @@ EPSILON = 1e-5  # added to the variance in layer normalization; torch's default
 
 @dataclass(frozen=True)
 class Tensor:
-    """Shape and parameter group of an array of parameters."""
+    """Shape and parameter group of an array of parameters, and their initial value unless `Layer.init` draws it."""
 
     shape: tuple[int, ...]
     group: Group
+    start: float = 0.0
 
     @property
     def fan_in(self) -> int:
@@ -91,7 +92,7 @@ class Layer:
         return tensors
 
     def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
-        """Initialize the parameters in place; `x` (n_rows, n_in) are inputs for data-driven initializers."""
+        """Draw initial parameters in place; `x` (n_rows, n_in) are inputs for data-driven initializers."""
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         """Arrays for batches of one size; `needs_dx` if a layer below has parameters to train."""
@@ -164,11 +165,7 @@ class Activation(Layer):
             raise ValueError(f"no activation {self.function[:40]!r}")
 
     def tensors(self, n_in: int) -> dict[str, Tensor]:
-        return {"slope": Tensor((n_in,), "slopes")} if self.is_learnt else {}
-
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
-        if self.is_learnt:
-            params["slope"][...] = 1.0
+        return {"slope": Tensor((n_in,), "slopes", start=1.0)} if self.is_learnt else {}
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         return {"a": allocate(n_in), "residual": allocate(n_in), "derivative": allocate(n_in) if needs_dx else None}
@@ -224,10 +221,7 @@ class LayerNorm(Layer):
     name: Literal["layer_norm"] = "layer_norm"
 
     def tensors(self, n_in: int) -> dict[str, Tensor]:
-        return {"gain": Tensor((n_in,), "norm"), "shift": Tensor((n_in,), "biases")}
-
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
-        params["gain"][...], params["shift"][...] = 1.0, 0.0
+        return {"gain": Tensor((n_in,), "norm", start=1.0), "shift": Tensor((n_in,), "biases")}
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         return {name: allocate(n_in) for name in ("y", "normalized")} | {name: allocate(1) for name in ("mean", "rstd")}
@@ -317,10 +311,7 @@ class InputScale(Layer):
     name: Literal["input_scale"] = "input_scale"
 
     def tensors(self, n_in: int) -> dict[str, Tensor]:
-        return {"scale": Tensor((n_in,), "scale")}
-
-    def init(self, params: Tensors, rng: np.random.Generator, x: Array | None) -> None:
-        params["scale"][...] = 1.0
+        return {"scale": Tensor((n_in,), "scale", start=1.0)}
 
     def buffers(self, n_in: int, allocate: Allocator, needs_dx: bool) -> Buffers:
         return {"h": allocate(n_in)}

@@ -100,6 +100,8 @@ class Network:
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32, x: Array | None = None) -> Array:
         """Initial parameters (n_parameters,); data-driven initializers need training rows `x` (n_rows, n_in)."""
         flat = np.empty(self.n_parameters, dtype)
+        for item in self.tensors:
+            flat[item.span] = item.tensor.start
         self.chain.init(self.unflatten(flat), rng, x)
         return flat
 
