@@ -146,37 +146,59 @@ def map_tables(
         written=None if texts is None else frozenset(texts),
         kept=None if kept is None else frozenset(kept),
     )
-    first: Reader | None = None
+    files = open_files(
+        find_sources(source), format, {*(wanted or ()), *(kept or ())}, _numbers(only), for_training=False
+    )
     reported: set[str] = set()
+    first: Reader | None = None
     has_rows = False
-    for number, file_source in enumerate(find_sources(source)):
-        if only is not None and number not in (0, only):
-            continue
-        stats = stat_files([file_source])
-        with closing(
-            open_reader(
-                file_source, with_header_of_first(format, first), {*(wanted or ()), *(kept or ())}, finds_codes=False
-            )
-        ) as reader:
-            first = first or reader
-            check_columns(reader, first)
-            if only not in (None, number):  # it was opened only for its format
-                continue
-            for n_rows, result in prefetch_map(partial(_process_batch, work, reported), reader.batches(request)):
-                has_rows = has_rows or n_rows > 0
-                yield result
-        refuse_changed_files(stats)
+    for _, reader, _ in files:
+        first = first or reader
+        for n_rows, result in prefetch_map(partial(_process_batch, work, reported), reader.batches(request)):
+            has_rows = has_rows or n_rows > 0
+            yield result
     if not has_rows and first is not None:
         yield work(_empty_table(first, request))
 
 
-def open_reader(
-    source: Source,
+def _numbers(only: int | None) -> frozenset[int] | None:
+    return None if only is None else frozenset((only,))
+
+
+def open_files(
+    sources: Sequence[Source],
     format: TableFormat,
-    configured: Collection[str] = (),
-    digest: Digest | None = None,
-    finds_codes: bool = True,
-) -> Reader:
+    configured: Collection[str],
+    numbers: Collection[int] | None = None,
+    for_training: bool = True,
+) -> Iterator[tuple[int, Reader, "hashlib._Hash"]]:
+    """Open the files of a table, or those with these numbers, in turn: each is closed when the next one is requested.
+
+    All have a header exactly if the first file has one, and its columns. The digest hashes the uncompressed bytes if
+    `for_training`; that of CSV is complete when all batches have been read. Raises DataError for a file with other
+    columns, or that was changed while it was open.
+    """
+    first: Reader | None = None
+    for number, source in enumerate(sources):
+        is_requested = numbers is None or number in numbers
+        if not is_requested and number:
+            continue
+        digest, stats = hashlib.sha256(), stat_files([source])
+        file_format = format if first is None else replace(format, header=first.format.header)
+        with closing(open_reader(source, file_format, configured, digest if for_training else None)) as reader:
+            first = first or reader
+            _check_columns(reader, first)
+            if not is_requested:  # it was opened only for its format
+                continue
+            if for_training and not isinstance(reader, CsvReader):
+                with closing(open_source(source)) as stored:
+                    for chunk in stored.chunks():
+                        digest.update(chunk)
+            yield number, reader, digest
+        refuse_changed_files(stats)
+
+
+def open_reader(source: Source, format: TableFormat, configured: Collection[str], digest: Digest | None) -> Reader:
     """The reader for the format of a file, detected from its content."""
     match detect_kind(source):
         case "parquet" | "arrow":
@@ -186,7 +208,7 @@ def open_reader(
         case "jsonl":
             return JsonLinesReader(source, format)
         case _:
-            return CsvReader(source, format, configured, digest, finds_codes)
+            return CsvReader(source, format, configured, digest, finds_codes=digest is not None)
 
 
 def _read_all(
@@ -201,35 +223,15 @@ def _read_all(
 
     Returns the closed readers, and the number of rows and the hash of the uncompressed bytes of each.
     """
-    readers: list[Reader] = []
-    n_rows: list[int] = []
-    digests: list[str] = []
-    first: Reader | None = None
-    for number, source in enumerate(sources):
-        if only is not None and number not in (0, only):
-            continue
-        digest = hashlib.sha256()
-        with closing(open_reader(source, with_header_of_first(format, first), configured, digest)) as reader:
-            first = first or reader
-            check_columns(reader, first)
-            if only not in (None, number):  # it was opened only for its format
-                continue
-            hash_stored_bytes(reader, source, digest)
-            before = builder.n_rows
-            for table in prefetch_map(read_batch, reader.batches(request)):
-                builder.add(table.columns, table.n_rows, table.spellings)
-            readers.append(reader)
-            n_rows.append(builder.n_rows - before)
-            digests.append(digest.hexdigest())
+    readers, n_rows, digests = list[Reader](), list[int](), list[str]()
+    for _, reader, digest in open_files(sources, format, configured, _numbers(only)):
+        before = builder.n_rows
+        for table in prefetch_map(read_batch, reader.batches(request)):
+            builder.add(table.columns, table.n_rows, table.spellings)
+        readers.append(reader)
+        n_rows.append(builder.n_rows - before)
+        digests.append(digest.hexdigest())
     return readers, n_rows, digests
-
-
-def hash_stored_bytes(reader: Reader, source: Source, digest: Digest) -> None:
-    """Update the digest with the stored bytes of a file, unless it is CSV, whose reader does so while reading."""
-    if not isinstance(reader, CsvReader):
-        with closing(open_source(source)) as stored:
-            for chunk in stored.chunks():
-                digest.update(chunk)
 
 
 def _process_batch(work: Callable[[Table], Result], reported: set[str], batch: Batch) -> tuple[int, Result]:
@@ -239,12 +241,7 @@ def _process_batch(work: Callable[[Table], Result], reported: set[str], batch: B
     return table.n_rows, work(replace(table, notes=new_notes))
 
 
-def with_header_of_first(format: TableFormat, first: Reader | None) -> TableFormat:
-    """The requested format, with a header exactly if the first file has one."""
-    return format if first is None else replace(format, header=first.format.header)
-
-
-def check_columns(reader: Reader, first: Reader) -> None:
+def _check_columns(reader: Reader, first: Reader) -> None:
     """Raise DataError if a further file has other columns than the first, in any order, or a header of its own."""
     present, expected = frozenset(reader.names), frozenset(first.names)
     missing = [name for name in first.names if name not in present]

@@ -4,10 +4,8 @@ Whether a column is numeric depends on the whole table: each shard reports the k
 mixed kinds are read again as texts.
 """
 
-import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,10 +14,10 @@ from mlpcli.data.reading import faults
 from mlpcli.data.reading.building import ColumnBuilder, StoreOptions
 from mlpcli.data.reading.faults import table_error
 from mlpcli.data.reading.prefetch import prefetch_map
-from mlpcli.data.reading.read import check_columns, hash_stored_bytes, open_reader, with_header_of_first
+from mlpcli.data.reading.read import open_files
 from mlpcli.data.reading.reader import Reader, Request
 from mlpcli.data.reading.repeated_header import read_batch
-from mlpcli.data.reading.sources import Source, refuse_changed_files, stat_files
+from mlpcli.data.reading.sources import Source
 from mlpcli.data.table import CategoricalColumn, Column, Rows, Table, TableFormat, row_dtype
 
 
@@ -132,21 +130,13 @@ class Shard:
         """Add the rows to the builder, and the number of rows per file to `n_rows`; returns the hash of each file."""
         hashes = dict[int, str]()
         self._pieces, self._readers = [], {}
-        sources, format, configured = self.files.sources, self.files.format, self.files.configured
-        with closing(open_reader(sources[0], format, configured)) as first:
-            pass  # the other files have its format
-        for number in self.rows.files:
-            file_format = format if number == 0 else with_header_of_first(format, first)
-            digest, stats = hashlib.sha256(), stat_files([sources[number]])
-            with closing(open_reader(sources[number], file_format, configured, digest)) as reader:
-                check_columns(reader, first if number else reader)
-                hash_stored_bytes(reader, sources[number], digest)
-                n_rows[number] = 0
-                for table in prefetch_map(read_batch, reader.batches(request)):
-                    self._add(number, n_rows[number], table, builder)
-                    n_rows[number] += table.n_rows
-                self._readers[number], hashes[number] = reader, digest.hexdigest()
-            refuse_changed_files(stats)
+        files = self.files
+        for number, reader, digest in open_files(files.sources, files.format, files.configured, self.rows.files):
+            n_rows[number] = 0
+            for table in prefetch_map(read_batch, reader.batches(request)):
+                self._add(number, n_rows[number], table, builder)
+                n_rows[number] += table.n_rows
+            self._readers[number], hashes[number] = reader, digest.hexdigest()
         return hashes
 
     def _add(self, number: int, first_row: int, table: Table, builder: ColumnBuilder) -> None:
@@ -158,20 +148,16 @@ class Shard:
             self._pieces.append((number, first_row + range_.start, range_.stop - range_.start))
 
 
-def mixed_columns(summaries: Sequence[ShardSummary]) -> frozenset[str]:
-    """Columns of different kinds in different shards, which are read as texts."""
+def merge_summaries(
+    summaries: Sequence[ShardSummary],
+) -> tuple[frozenset[str], dict[str, Column], Mapping[str, tuple[str, ...]]]:
+    """Mixed columns, which are read as texts; one cell of each other column, of its kind in the table; spellings."""
     builder = ColumnBuilder()
     for summary in summaries:
-        builder.add(summary.kinds, 1)
-    return frozenset(builder.mixed).union(*(summary.mixed for summary in summaries))
-
-
-def merge_kinds(summaries: Sequence[ShardSummary], mixed: frozenset[str]) -> dict[str, Column]:
-    """One cell per column except `mixed`, of the kind of the column in the whole table."""
-    builder = ColumnBuilder()
-    for summary in summaries:
-        builder.add({name: kind for name, kind in summary.kinds.items() if name not in mixed}, 1)
-    return builder.build()
+        builder.add(summary.kinds, 1, summary.spellings)
+    mixed = frozenset(builder.mixed).union(*(summary.mixed for summary in summaries))
+    kinds = {name: column for name, column in builder.build().items() if name not in mixed}
+    return mixed, kinds, builder.spellings
 
 
 def global_rows(summaries: Sequence[ShardSummary]) -> list[Rows]:
@@ -217,11 +203,3 @@ def _levels_by_first_row(column: CategoricalColumn) -> CategoricalColumn:
     new_codes[occurring] = np.arange(len(occurring))
     codes = column.translate(new_codes, -1)
     return replace(column, levels=tuple(column.levels[code] for code in occurring), codes=codes)
-
-
-def merge_spellings(summaries: Sequence[ShardSummary]) -> Mapping[str, tuple[str, ...]]:
-    """Spellings of numbers in all shards."""
-    builder = ColumnBuilder()
-    for summary in summaries:
-        builder.add({}, 0, summary.spellings)
-    return builder.spellings

@@ -21,9 +21,7 @@ from mlpcli.data.reading.shards import (
     divide_files,
     global_rows,
     merge_column,
-    merge_kinds,
-    merge_spellings,
-    mixed_columns,
+    merge_summaries,
 )
 from mlpcli.data.reading.sources import find_sources, sha256_together
 from mlpcli.data.remote_columns import RemoteColumns, Shards
@@ -81,14 +79,15 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     expected[:] = [summary.fingerprint for summary in summaries]
     if not any(summary.pieces for summary in summaries):
         raise table_error(files.sources[0].name, None, faults.HEADER_ONLY)
-    if mixed := mixed_columns(summaries):
+    mixed, kinds, spellings = merge_summaries(summaries)
+    if mixed:
         pool.broadcast("texts", "read_again", lambda shard: (mixed,))
     names, format = next(summary.first for summary in summaries if summary.first is not None)
     hashes = _hashes(summaries, files)
     notes = {number: file_notes for summary in summaries for number, file_notes in summary.notes.items()}
     read_columns = mixed.union(*(summary.kinds for summary in summaries))
     rows = global_rows(summaries)
-    shards = ShardedRows(pool, rows, names, format, merge_kinds(summaries, mixed))
+    shards = ShardedRows(pool, rows, names, format, kinds)
     columns = RemoteColumns(shards, shards.column, [name for name in names if name in read_columns])
     return Table(
         columns,
@@ -99,7 +98,7 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
         shards.where,
         sha256_together([hashes[number] for number in sorted(hashes)]),
         tuple(dict.fromkeys(note for number in sorted(notes) for note in notes[number])),
-        spellings=merge_spellings(summaries),
+        spellings=spellings,
     )
 
 
