@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlpcli.cluster.address import ClusterAddress
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reference import Histogram
-from mlpcli.data.writing.table_writers import Writer, as_binary_file, writer_for
+from mlpcli.data.writing.table_writers import Writer, writer_for
 from mlpcli.errors import MlpError
 from mlpcli.machine import keep_freed_memory
 from mlpcli.progress import report_progress
@@ -88,7 +88,7 @@ class _Output:
     def take(self, chunk: Chunk) -> None:
         """Write the next chunk."""
         if not self._is_begun:
-            self._writer.begin(as_binary_file(self._write), chunk.names, chunk.has_header)
+            self._writer.begin(self._write, chunk.names, chunk.has_header)
             self._is_begun = True
         self._writer.write(chunk.rows)
         self.notes |= dict.fromkeys(chunk.notes)

@@ -19,7 +19,7 @@ from mlpcli.data.schema.roles import infer_schema
 from mlpcli.data.split import split_rows
 from mlpcli.data.split_by_key import EXCLUDED, SplitKeys, group_codes, split_by_keys
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table, TableFormat
-from mlpcli.data.writing.table_writers import Writer, as_binary_file, source_cells, take_cells, writer_for
+from mlpcli.data.writing.table_writers import Writer, source_cells, take_cells, writer_for
 from mlpcli.errors import DataError, IndivisibleRows, MlpError, OutputError
 from mlpcli.messages import format_count
 from mlpcli.storage.atomic import AtomicFile
@@ -276,6 +276,6 @@ def _add(writer: Writer, file: AtomicFile | None, chunk: Table, rows: Rows) -> N
     """Write some rows of a chunk; `file` is given for the first chunk, to write the header."""
     names = list(chunk.column_names)
     if file is not None:
-        writer.begin(as_binary_file(file.write), names, chunk.format.header is not False)
+        writer.begin(file.write, names, chunk.format.header is not False)
     if len(rows) or file is not None:
         writer.write(writer.encode(names, [take_cells(source_cells(chunk, name), rows) for name in names]))

@@ -1,6 +1,7 @@
 """Parquet and Arrow (Feather) files, with pyarrow."""
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -16,8 +17,26 @@ from mlpcli.errors import OutputError
 EXACT = 2**53  # float64 does not represent all larger integers
 
 
+class _WriteFunctionFile(io.RawIOBase):
+    """A write function as a file object."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write, self._n_written = write, 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._n_written
+
+    def write(self, data: Any, /) -> int:
+        self._write(bytes(data))
+        self._n_written += len(data)
+        return len(data)
+
+
 class ArrowWriter:
-    """The `Writer` of Parquet and Arrow (Feather) files; a chunk is a row group, missing cells are null.
+    """As `TextWriter`, of Parquet and Arrow (Feather) files; a chunk is a row group, missing cells are null.
 
     Cell lists have no declared type (JSON Lines, workbooks): from the first such chunk on, chunks are spilled to a
     temporary file until the type that fits all of them is known.
@@ -33,9 +52,9 @@ class ArrowWriter:
         self._sizes: list[int] = []
         self._types: dict[str, list[Any]] = {}
 
-    def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
+    def begin(self, write: Callable[[bytes], object], names: Sequence[str], has_header: bool = True) -> None:
         """Start a table with these columns; `has_header` is ignored."""
-        self._file, self._names = file, list(names)
+        self._file, self._names = _WriteFunctionFile(write), list(names)
 
     def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> Any:
         """A record batch, and the names of its columns without a declared type."""
@@ -44,7 +63,7 @@ class ArrowWriter:
         return self._pa.RecordBatch.from_arrays(arrays, names=list(names)), untyped_names
 
     def write(self, chunk: Any) -> None:
-        """Write a chunk, or spill it."""
+        """Write an encoded chunk, or spill it; raises OutputError if a column changes its type."""
         batch, untyped_names = chunk
         if not untyped_names and self._spill is None:
             self._write(batch)

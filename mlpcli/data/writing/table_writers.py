@@ -1,11 +1,10 @@
 """Writing of tables, chunk by chunk, in the format of the file name extension."""
 
 import gzip
-import io
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import PurePath
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -23,24 +22,27 @@ JSON_LINES = (".jsonl", ".ndjson")
 ARROW = (".parquet", ".feather", ".arrow")
 
 
-class Writer(Protocol):
-    """Writes one table into an open binary file: `begin`, then the chunks in order, then `end`.
+class TextWriter:
+    """CSV with a delimiter, or JSON Lines (None); each chunk is a member of a gzip file.
 
-    `is_typed` says whether numbers are distinguished from texts.
+    A table is written by `begin`, then the chunks in order, then `end`. `is_typed` says whether numbers are
+    distinguished from texts.
     """
 
-    @property
-    def is_typed(self) -> bool:
-        """Whether cells have types in the file."""
+    def __init__(self, delimiter: str | None, is_gzip: bool) -> None:
+        self._delimiter, self._is_gzip = delimiter, is_gzip
+        self.is_typed = delimiter is None
 
-    def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
-        """Start the table; `has_header` applies to CSV."""
+    def begin(self, write: Callable[[bytes], object], names: Sequence[str], has_header: bool = True) -> None:
+        """Start the table, whose bytes are passed to `write`; `has_header` applies to CSV."""
+        self.write = write
+        write(self._compress(format_header(names, self._delimiter) if has_header and self._delimiter else ""))
 
-    def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> Any:
+    def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> bytes:
         """Encode a chunk of columns of equal length for `write`; in any thread, also before `begin`."""
-
-    def write(self, chunk: Any) -> None:
-        """Write an encoded chunk; raises OutputError if a column changes its type."""
+        if self._delimiter is None:
+            return self._compress(format_objects(names, columns))
+        return self._compress(format_rows(columns, self._delimiter))
 
     def end(self) -> None:
         """Write the end of the file."""
@@ -48,28 +50,11 @@ class Writer(Protocol):
     def close(self) -> None:
         """Release resources; without `end` before, the file is incomplete."""
 
-
-class _WriteFunctionFile(io.RawIOBase):
-    """A write function as a file object."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write, self._n_written = write, 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._n_written
-
-    def write(self, data: Any, /) -> int:
-        self._write(bytes(data))
-        self._n_written += len(data)
-        return len(data)
+    def _compress(self, text: str) -> bytes:
+        return gzip.compress(text.encode(), 6, mtime=0) if self._is_gzip else text.encode()
 
 
-def as_binary_file(write: Callable[[bytes], object]) -> BinaryIO:
-    """A write function as the file object for `Writer.begin`."""
-    return cast(BinaryIO, _WriteFunctionFile(write))
+Writer = TextWriter | ArrowWriter
 
 
 def source_cells(table: Table, name: str) -> Cells:
@@ -99,42 +84,13 @@ def writer_for(path: str, delimiter: str | None = None) -> Writer:
     suffix = PurePath(uncompressed_name).suffix
     if suffix in DELIMITERS or suffix in JSON_LINES:
         default_delimiter = DELIMITERS.get(suffix)
-        return _TextWriter(default_delimiter and (delimiter or default_delimiter), is_gzip=name != uncompressed_name)
+        return TextWriter(default_delimiter and (delimiter or default_delimiter), is_gzip=name != uncompressed_name)
     if suffix in ARROW and name == uncompressed_name:
         return ArrowWriter(f"-o {escape_path(path)}", is_parquet=suffix == ".parquet")
     raise OutputError(
         f"-o {escape_path(path)}: cannot write {escape_text(PurePath(name).suffix)}; use .csv, .jsonl or .parquet "
         "(or .tsv, .feather, .csv.gz, .jsonl.gz)."
     )
-
-
-class _TextWriter:
-    """CSV with a delimiter, or JSON Lines (None); each chunk is a member of a gzip file."""
-
-    def __init__(self, delimiter: str | None, is_gzip: bool) -> None:
-        self._delimiter, self._is_gzip = delimiter, is_gzip
-        self.is_typed = delimiter is None
-
-    def begin(self, file: BinaryIO, names: Sequence[str], has_header: bool = True) -> None:
-        self._file, self._names = file, list(names)
-        self.write(self._compress(format_header(names, self._delimiter) if has_header and self._delimiter else ""))
-
-    def encode(self, names: Sequence[str], columns: Sequence[Cells]) -> bytes:
-        if self._delimiter is None:
-            return self._compress(format_objects(names, columns))
-        return self._compress(format_rows(columns, self._delimiter))
-
-    def write(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-
-    def end(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def _compress(self, text: str) -> bytes:
-        return gzip.compress(text.encode(), 6, mtime=0) if self._is_gzip else text.encode()
 
 
 def format_objects(names: Sequence[str], columns: Sequence[Cells]) -> str:

@@ -9,7 +9,7 @@ from mlpcli.data.schema.column import as_categorical
 from mlpcli.data.table import Column, Rows, Table
 from mlpcli.data.targets.target import NumberTarget, Target, predicted_labels
 from mlpcli.data.writing.csv import Cells, Labels
-from mlpcli.data.writing.table_writers import as_binary_file, writer_for
+from mlpcli.data.writing.table_writers import writer_for
 from mlpcli.errors import DataError
 from mlpcli.storage.atomic import AtomicFile
 from mlpcli.storage.run.fold_file import FoldRecord
@@ -41,7 +41,7 @@ def write_out_of_fold(
             columns = _columns(table, target, ids, repeat_records, n_folds, repeat if n_repeats > 1 else None)
             names = _distinct([name for name, _ in columns])
             if repeat == 0:
-                writer.begin(as_binary_file(file.write), names)
+                writer.begin(file.write, names)
             writer.write(writer.encode(names, [cells for _, cells in columns]))
         writer.end()
     writer.close()

@@ -36,7 +36,7 @@ def written(path, chunks, names=NAMES, **options):
     file = io.BytesIO()
     writer = writer_for(str(path))
     with closing(writer):
-        writer.begin(file, names, **options)
+        writer.begin(file.write, names, **options)
         for chunk in chunks:
             writer.write(writer.encode(names, chunk))
         writer.end()
