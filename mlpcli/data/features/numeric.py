@@ -26,6 +26,8 @@ from mlpcli.data.features.scaling import (
     handle_zero_scale,
 )
 from mlpcli.data.features.weighted_statistics import sort_non_missing
+from mlpcli.data.schema.column import ColumnSchema
+from mlpcli.data.schema.dates import has_time
 
 Values = NDArray[np.float64]
 
@@ -73,28 +75,20 @@ def scale(values: NDArray[np.generic], center: float | Values, deviation: float 
     return scaled
 
 
-@dataclass(frozen=True)
-class ColumnStatistics:
-    """Non-missing training values of a number or date: count, minimum, maximum, number of distinct values."""
-
-    n_known: int
-    low: float
-    high: float
-    n_distinct: int
-
-
 def fit_numeric(
+    schema: ColumnSchema,
     values: Values,
     scaler: Scaler,
     missing: MissingPolicy,
     encoding: Encoding,
     targets: SplitTargets | None = None,
     weights: Values | None = None,
-) -> tuple[NumericFit, ColumnStatistics]:
+) -> tuple[NumericFit, Feature]:
     """Fit on training values (n_rows,), NaN where missing and at least one that is not.
 
     Sorts `values` in place, so that the result does not depend on row order. `weights` (n_rows,) are row weights.
     """
+    has_times = schema.role == "date" and has_time(values)
     edges = encoding.find_edges(values, targets, weights)
     span = encoding.span if isinstance(encoding, PiecewiseLinear) and len(edges) else None
     ordered, sorted_weights = sort_non_missing(values, weights)  # in place, as columns may be large
@@ -102,24 +96,27 @@ def fit_numeric(
     empty = np.zeros(0)
     quantiles, scores = scaler.knots(ordered, sorted_weights) if isinstance(scaler, Quantile) else (empty, empty)
     clip = scaler.clip if isinstance(scaler, Robust) else None
-    statistics = ColumnStatistics(len(ordered), float(ordered[0]), float(ordered[-1]), count_distinct(ordered))
     fill = fit_imputed_value(missing, ordered, sorted_weights)
-    return NumericFit(fill, center, deviation, clip, quantiles, scores, edges, span), statistics
+    feature = Feature(
+        schema, has_time=has_times, n_missing=len(values) - len(ordered), minimum=float(ordered[0]),
+        maximum=float(ordered[-1]), n_distinct=count_distinct(ordered), clip=clip, n_quantiles=len(quantiles),
+        n_bins=max(len(edges) - 1, 0), bin_span=span,
+    )  # fmt: skip
+    return NumericFit(fill, center, deviation, clip, quantiles, scores, edges, span), feature
 
 
 def fit_sketch(
-    sketch: ColumnSketch, scaler: Scaler, missing: MissingPolicy, encoding: Encoding
-) -> tuple[NumericFit, ColumnStatistics]:
+    schema: ColumnSchema, sketch: ColumnSketch, scaler: Scaler, missing: MissingPolicy, encoding: Encoding
+) -> tuple[NumericFit, Feature]:
     """`fit_numeric` on a sketch: quantiles within its error; exact means, deviations and extremes."""
-    fit, statistics = fit_numeric(
-        sketch.values.copy(), scaler, missing, encoding, weights=sketch.counts.astype(np.float64)
-    )
+    weights = sketch.counts.astype(np.float64)
+    fit, feature = fit_numeric(schema, sketch.values.copy(), scaler, missing, encoding, weights=weights)
     mean, deviation = sketch.moments
     if isinstance(scaler, Standardize):
         fit = replace(fit, center=mean, scale=handle_zero_scale(deviation, sketch.values))
     if isinstance(missing, MeanFill):
         fit = replace(fit, fill=mean)
-    return fit, replace(statistics, n_known=sketch.n_known)
+    return fit, replace(feature, n_missing=sketch.n_missing, has_time=schema.role == "date" and not sketch.are_integers)
 
 
 def pack_numeric(fits: Sequence[NumericFit]) -> dict[str, Values]:

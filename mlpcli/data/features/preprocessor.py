@@ -4,9 +4,8 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from mlpcli.data.features.bins import Encoding
 from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.layout import input_names, input_spans
 from mlpcli.data.features.numeric import (
-    ColumnStatistics,
     NumericFit,
     fit_numeric,
     fit_sketch,
@@ -34,7 +32,6 @@ from mlpcli.data.reference import ReferenceColumn, ReferenceProfile, build_profi
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import ColumnSchema, cast_table
-from mlpcli.data.schema.dates import has_time
 from mlpcli.data.store import PAGE_WATCHER
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.errors import DataError
@@ -111,39 +108,37 @@ def fit_preprocessor(
         raise DataError(f"{table.name}: no input columns are left. Check data.features and data.drop.")
     require_columns(table, [schema.name for schema in schemas])
     tree_targets = None if targets is None else split_targets(targets, weights)
-    fit = partial(
-        fit_numeric, scaler=numeric, missing=missing, encoding=encoding, targets=tree_targets, weights=weights
-    )
-    may_sort = not encoding.uses_targets and weights is None
-    features, fits, profiles = list[Feature](), list[NumericFit](), list[ReferenceColumn]()
+    features, fits, profiles = list[Feature](), dict[str, NumericFit](), list[ReferenceColumn]()
     flags: dict[bytes, str] = {}
     for schema in schemas:
         if (sketch := _sketch_of(table, schema, rows)) is not None:
             _refuse_empty(table, schema.name, not sketch.n_known)
-            fitted = _fit_from_sketch(schema, sketch, *fit_sketch(sketch, numeric, missing, encoding))
+            pattern = sketch.missing_hash
+            fits[schema.name], feature = fit_sketch(schema, sketch, numeric, missing, encoding)
+            profile = fit_numeric_bins(sketch.values, sketch.counts.astype(np.float64))
         elif isinstance(column := table.column(schema.name, rows), NumericColumn):
-            fitted = _fit_numbers(table, schema, _training_values(column, may_sort, is_copied=rows is None), rows, fit)
-        else:
-            is_missing = column.is_missing
-            _refuse_empty(table, schema.name, bool(is_missing.all()))
-            feature = fit_categorical(schema, column, categorical, weights)
-            fitted = _FittedColumn(
-                feature, fit_level_counts(column, feature, len(schemas)), _missing_hash(table, is_missing, rows)
+            may_sort = not encoding.uses_targets and weights is None
+            values = _training_values(column, may_sort, is_copied=rows is None)
+            pattern = _missing_pattern(table, schema.name, np.isnan(values), rows)
+            fits[schema.name], feature = fit_numeric(  # sorts the values
+                schema, values, numeric, missing, encoding, tree_targets, weights
             )
-        feature = fitted.feature
+            profile = fit_numeric_bins(values[: len(values) - feature.n_missing])
+        else:
+            pattern = _missing_pattern(table, schema.name, column.is_missing, rows)
+            feature = fit_categorical(schema, column, categorical, weights)
+            profile = fit_level_counts(column, feature, len(schemas))
         if isinstance(missing, RefuseMissing):
             feature = replace(feature, refuses_missing=True)
             if feature.n_missing:
                 raise missing_cell_error(table, rows, schema.name)
         elif feature.role != "category" and feature.n_missing and missing.flag:
             # Indicators of columns with the same missing rows would be equal: they share the one of the first column.
-            feature = replace(feature, flag_of=flags.setdefault(fitted.pattern, schema.name))
+            feature = replace(feature, flag_of=flags.setdefault(pattern, schema.name))
         features.append(feature)
-        profiles.append(fitted.profile)
-        fits += [] if fitted.fit is None else [fitted.fit]
+        profiles.append(profile)
         PAGE_WATCHER.release()  # the pages of a memory-mapped column
-    by_name = dict(zip([feature.name for feature in features if feature.is_numeric], fits, strict=True))
-    preprocessor = Preprocessor(tuple(features), input_names(features, by_name), pack_numeric(fits))
+    preprocessor = Preprocessor(tuple(features), input_names(features, fits), pack_numeric(list(fits.values())))
     return preprocessor, build_profile(table.n_rows if rows is None else len(rows), profiles)
 
 
@@ -221,8 +216,9 @@ def _sketch_of(table: Table, schema: ColumnSchema, rows: Rows | None) -> ColumnS
     return columns.shards.sketch(schema, rows)
 
 
-def _missing_hash(table: Table, is_missing: NDArray[np.bool_], rows: Rows | None) -> bytes:
-    """Hash of the missing mask, comparable with that of a sketched column."""
+def _missing_pattern(table: Table, name: str, is_missing: NDArray[np.bool_], rows: Rows | None) -> bytes:
+    """A hash of the missing cells of a column, equal to that of a sketch; raises DataError if all are missing."""
+    _refuse_empty(table, name, bool(is_missing.all()))
     if rows is None or not isinstance(table.columns, RemoteColumns):
         return np.packbits(is_missing).tobytes()
     return table.columns.shards.missing_hash(is_missing, rows)
@@ -233,46 +229,6 @@ def _refuse_empty(table: Table, name: str, is_empty: bool) -> None:
         raise DataError(
             f"{table.name}: column {name} is empty in the training rows. Leave it out: data.drop: [{format_yaml(name)}]"
         )
-
-
-@dataclass(frozen=True)
-class _FittedColumn:
-    """A fitted column; `pattern` is equal for columns with the same missing cells."""
-
-    feature: Feature
-    profile: ReferenceColumn
-    pattern: bytes
-    fit: NumericFit | None = None
-
-
-def _fit_from_sketch(
-    schema: ColumnSchema, sketch: ColumnSketch, numeric_fit: NumericFit, statistics: ColumnStatistics
-) -> _FittedColumn:
-    feature = _numeric_feature(schema, numeric_fit, statistics, sketch.n_missing, has_times=not sketch.are_integers)
-    return _FittedColumn(
-        feature, fit_numeric_bins(sketch.values, sketch.counts.astype(np.float64)), sketch.missing_hash, numeric_fit
-    )
-
-
-def _fit_numbers(
-    table: Table, schema: ColumnSchema, values: Values, rows: Rows | None, fit: Callable[..., Any]
-) -> _FittedColumn:
-    is_missing = np.isnan(values)
-    _refuse_empty(table, schema.name, bool(is_missing.all()))
-    pattern, has_times = _missing_hash(table, is_missing, rows), schema.role == "date" and has_time(values)
-    numeric_fit, statistics = fit(values)  # sorts `values`
-    feature = _numeric_feature(schema, numeric_fit, statistics, len(values) - statistics.n_known, has_times)
-    return _FittedColumn(feature, fit_numeric_bins(values[: statistics.n_known]), pattern, numeric_fit)
-
-
-def _numeric_feature(
-    schema: ColumnSchema, fit: NumericFit, statistics: ColumnStatistics, n_missing: int, has_times: bool
-) -> Feature:
-    return Feature(
-        schema, has_time=schema.role == "date" and has_times, n_missing=n_missing, minimum=statistics.low,
-        maximum=statistics.high, n_distinct=statistics.n_distinct, clip=fit.clip, n_quantiles=len(fit.quantiles),
-        n_bins=max(len(fit.edges) - 1, 0), bin_span=fit.span,
-    )  # fmt: skip
 
 
 def fit_categorical(

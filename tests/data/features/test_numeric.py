@@ -10,6 +10,7 @@ from mlpcli.data.features.numeric import fit_numeric, pack_numeric, scale, unpac
 from mlpcli.data.features.scaling import MedianFill, MinMax, Quantile, Robust
 from mlpcli.data.schema.column import ColumnSchema
 
+NUMBER = ColumnSchema("x", "number")
 everything = st.floats(allow_nan=False, allow_infinity=False)
 columns = arrays(np.float64, st.integers(1, 30), elements=everything)
 
@@ -34,13 +35,13 @@ def test_the_smooth_clip_keeps_the_order_and_the_bound_of_any_numbers(values, cl
 def test_a_missing_number_stays_missing_when_scaled():
     values = np.array([np.nan, 1.0])
     assert np.isnan(scale(values, 0.0, 1.0, 3.0)).tolist() == [True, False]
-    fit, _ = fit_numeric(np.array([1.0, 2.0]), Quantile(), MedianFill(), NoEncoding())
+    fit, _ = fit_numeric(NUMBER, np.array([1.0, 2.0]), Quantile(), MedianFill(), NoEncoding())
     assert np.isnan(fit.scaled(values)).tolist() == [True, False]
 
 
 @given(values=columns, others=columns, points=st.integers(2, 9))
 def test_normal_scores_are_monotonic_and_bounded_by_those_of_the_first_and_last_knot(values, others, points):
-    fit, _ = fit_numeric(values, Quantile(points=points), MedianFill(), NoEncoding())
+    fit, _ = fit_numeric(NUMBER, values, Quantile(points=points), MedianFill(), NoEncoding())
     scores = fit.scaled(np.sort(np.concatenate([values, others])))
     assert np.isfinite(scores).all()
     assert (np.diff(scores) >= -1e-9).all()
@@ -50,7 +51,7 @@ def test_normal_scores_are_monotonic_and_bounded_by_those_of_the_first_and_last_
 
 
 def test_a_value_between_two_knots_is_on_the_line_between_them():
-    fit, _ = fit_numeric(np.array([0.0, 4.0]), Quantile(), MedianFill(), NoEncoding())
+    fit, _ = fit_numeric(NUMBER, np.array([0.0, 4.0]), Quantile(), MedianFill(), NoEncoding())
     low, high = fit.scores
     assert fit.scaled(np.array([-5.0, 1.0, 99.0])) == pytest.approx([low, low + (high - low) / 4, high])
 
@@ -60,14 +61,10 @@ def test_a_value_between_two_knots_is_on_the_line_between_them():
 def test_fitted_columns_are_restored_from_the_flat_state(scaler, encoding):
     rng = np.random.default_rng(0)
     tables = {"a": rng.normal(size=20), "b": np.array([0.0, 1.0]), "c": rng.normal(size=9)}
-    fits = {name: fit_numeric(values, scaler, MedianFill(), encoding)[0] for name, values in tables.items()}
-    features = [Feature(ColumnSchema("text", "category"))]
-    for name, fit in fits.items():
-        n_bins, span = max(len(fit.edges) - 1, 0), fit.span
-        n_quantiles = len(fit.quantiles)
-        schema = ColumnSchema(name, "number")
-        column = Feature(schema, clip=fit.clip, n_quantiles=n_quantiles, n_bins=n_bins, bin_span=span)
-        features.append(column)
+    fits, features = {}, [Feature(ColumnSchema("text", "category"))]
+    for name, values in tables.items():
+        fits[name], feature = fit_numeric(ColumnSchema(name, "number"), values, scaler, MedianFill(), encoding)
+        features.append(feature)
     back = unpack_numeric(features, pack_numeric(list(fits.values())))
     assert list(back) == list(fits)
     for name, fit in fits.items():
