@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.features.feature import Feature
-from mlpcli.data.features.scaling import sorted_non_missing
-from mlpcli.data.features.weighted_statistics import total_weight, values_at_ranks, weights_below
+from mlpcli.data.features.weighted_statistics import sort_non_missing, total_weight, values_at_ranks, weights_below
 from mlpcli.data.level_sketch import N_BUCKETS, fill_buckets, hash_buckets, hash_levels, keep_lowest_hashes
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 
@@ -114,9 +113,7 @@ class Histogram:
 def fit_numeric_bins(ordered: Values, weights: Values | None = None) -> ReferenceColumn:
     """Bins of non-missing numbers or days (n_known,) in ascending order; `weights` are integer row counts."""
     edges = _bin_edges(ordered, weights)
-    cumulative = weights_below(ordered, np.asarray(edges, np.float64), weights)[1]
-    counts = np.diff(np.concatenate([[0.0], cumulative, [total_weight(ordered, weights)]])).astype(np.int64)
-    return ReferenceColumn(edges=edges, counts=tuple(counts.tolist()))
+    return ReferenceColumn(edges=edges, counts=tuple(_bin_counts(ordered, edges, weights).tolist()))
 
 
 def fit_level_counts(column: CategoricalColumn, feature: Feature, n_columns: int) -> ReferenceColumn:
@@ -167,7 +164,7 @@ def count_rows(
     for index, (feature, reference) in enumerate(zip(features, profile.columns, strict=True)):
         column = table.column(feature.name, rows)
         if isinstance(column, NumericColumn):
-            ordered = sorted_non_missing(np.asarray(column.values, np.float64))
+            ordered, _ = sort_non_missing(np.array(column.values, np.float64))
             numbers[0, index] = n_rows - len(ordered)
             counts.append(_bin_counts(ordered, reference.edges))
             if len(ordered):
@@ -269,9 +266,9 @@ def _bin_edges(ordered: Values, weights: Values | None) -> tuple[float, ...]:
     return tuple(np.where((middle > below) & (middle < above), middle, below).tolist())
 
 
-def _bin_counts(ordered: Values, edges: Sequence[float]) -> Counts:
-    ends = np.searchsorted(ordered, np.asarray(edges, np.float64), side="right")
-    return np.diff(np.concatenate([[0], ends, [len(ordered)]])).astype(np.int64)
+def _bin_counts(ordered: Values, edges: Sequence[float], weights: Values | None = None) -> Counts:
+    ends = weights_below(ordered, np.asarray(edges, np.float64), weights)[1]
+    return np.diff(np.concatenate([[0.0], ends, [total_weight(ordered, weights)]])).astype(np.int64)
 
 
 def _count_out_of_range(ordered: Values, feature: Feature) -> tuple[int, int]:

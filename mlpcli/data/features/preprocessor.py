@@ -25,7 +25,7 @@ from mlpcli.data.features.numeric import (
 )
 from mlpcli.data.features.onehot import OneHot, choose_levels
 from mlpcli.data.features.scaling import MAX_DISTINCT, MissingPolicy, RefuseMissing, Scaler
-from mlpcli.data.features.transform import group_numeric_columns, missing_cell_error, write_column
+from mlpcli.data.features.transform import groups_of_scaled, missing_cell_error, write_column, write_scaled
 from mlpcli.data.features.weighted_statistics import DIGITS
 from mlpcli.data.reading.faults import format_yaml, join_names
 from mlpcli.data.reference import ReferenceColumn, ReferenceProfile, build_profile, fit_level_counts, fit_numeric_bins
@@ -160,9 +160,9 @@ def transform(
         return X, counts
     fits, spans = unpack_numeric(preprocessor.columns, preprocessor.state), input_spans(preprocessor.columns)
     written = set()
-    for group in group_numeric_columns(preprocessor.columns, fits, spans):
-        counts.n_missing.update(group.write(X, table, rows))
-        written |= {feature.name for feature in group.features}
+    for group in groups_of_scaled(preprocessor.columns):
+        counts.n_missing.update(write_scaled(X, spans, group, fits, table, rows))
+        written |= {feature.name for feature in group}
         PAGE_WATCHER.release()  # the pages of memory-mapped columns
     for feature in preprocessor.columns:
         if feature.name not in written:

@@ -118,7 +118,10 @@ class Quantile:
 
         Scores are constant beyond the first and the last knot.
         """
-        knots = limit_knots(ordered, self.points, weights)
+        knots = ordered[is_distinct(ordered)]
+        if len(knots) > self.points:
+            knots = evenly_ranked(ordered, self.points, weights)
+            knots = knots[is_distinct(knots)]
         return knots, normal_scores(ordered, knots, weights)
 
 
@@ -182,11 +185,6 @@ def fit_imputed_value(missing: MissingPolicy, ordered: Values, weights: Values |
     return float(np.mean(_divide_by_unit(middle_values, unit))) * unit
 
 
-def sorted_non_missing(values: Values) -> Values:
-    """Non-missing values in ascending order."""
-    return sort_non_missing(values.copy())[0]
-
-
 def moments(values: Values, weights: Values | None = None) -> tuple[float, float]:
     """Mean and population standard deviation of `values` (n_known,), at least one."""
     unit = _unit(values)
@@ -233,15 +231,6 @@ def normal_scores(values: Values, knots: Values, weights: Values | None = None) 
 def evenly_ranked(values: Values, n_values: int, weights: Values | None = None) -> Values:
     """Select `n_values` of the sorted `values` at equal steps of rank, including both ends."""
     return values_at_ranks(values, np.round(np.linspace(0, total_weight(values, weights) - 1, n_values)), weights)
-
-
-def limit_knots(values: Values, max_knots: int, weights: Values | None = None) -> Values:
-    """Distinct values of sorted `values`; if more than `max_knots`, at equal steps of rank, including both ends."""
-    distinct = values[is_distinct(values)]
-    if len(distinct) <= max_knots:
-        return distinct
-    knots = evenly_ranked(values, max_knots, weights)
-    return knots[is_distinct(knots)]
 
 
 def is_distinct(values: Values) -> NDArray[np.bool_]:

@@ -27,53 +27,54 @@ COLUMNS_PER_GROUP = 16
 ROWS_PER_CHUNK = 1 << 12
 
 
-class NumericGroup:
-    """A group of numeric columns that are only scaled, written together."""
+def write_scaled(
+    X: Inputs,
+    spans: Spans,
+    features: Sequence[Feature],
+    fits: Mapping[str, NumericFit],
+    table: Table,
+    rows: Rows | None,
+) -> dict[str, int]:
+    """Write a group of columns that are only scaled; returns missing cells per column that has any.
 
-    def __init__(self, features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans) -> None:
-        self.features, self._spans = features, spans
-        group_fits = [fits[feature.name] for feature in features]
-        self._clip = group_fits[0].clip
-        self._fill = [fit.fill for fit in group_fits]
-        self._center = np.asarray([fit.center for fit in group_fits])[:, None]
-        self._deviation = np.asarray([fit.scale for fit in group_fits])[:, None]
-        indices = [spans["numeric", feature.name].start for feature in features]
-        is_contiguous = indices == list(range(indices[0], indices[0] + len(indices)))
-        self._indices: slice | list[int] = slice(indices[0], indices[-1] + 1) if is_contiguous else indices
+    Raises DataError for a value out of range.
+    """
+    group = [fits[feature.name] for feature in features]
+    center, deviation = (np.asarray([getattr(fit, name) for fit in group])[:, None] for name in ("center", "scale"))
+    inputs = [spans["numeric", feature.name].start for feature in features]
+    is_contiguous = inputs == list(range(inputs[0], inputs[0] + len(inputs)))
+    indices: slice | list[int] = slice(inputs[0], inputs[-1] + 1) if is_contiguous else inputs
+    columns = [table.columns[feature.name] for feature in features]
+    arrays = [column.values for column in columns if isinstance(column, NumericColumn)]
+    n_missing = dict.fromkeys((feature.name for feature in features), 0)
+    chunk_size = CELLS_PER_CHUNK // len(arrays)
+    buffer = np.empty((len(arrays), min(chunk_size, len(X))))
+    first = first_if_contiguous(rows)
+    for start in range(0, len(X), chunk_size):
+        end = min(start + chunk_size, len(X))
+        cells = buffer[:, : end - start]
+        chunk_rows = slice(first + start, first + end) if rows is None or first >= 0 else rows[start:end]
+        for out, array in zip(cells, arrays, strict=True):
+            out[...] = array[chunk_rows]
+        is_missing = np.isnan(cells)
+        for index in np.flatnonzero(is_missing.any(axis=1)).tolist() if is_missing.any() else ():
+            feature, is_blank = features[index], is_missing[index]
+            cells[index][is_blank] = group[index].fill
+            n_missing[feature.name] += int(np.count_nonzero(is_blank))
+            if feature.flag_of:
+                X[start:end][is_blank, spans["flag", feature.flag_of]] = 1.0
+        scaled = scale(cells, center, deviation, group[0].clip)
+        if _exceeds(scaled, X):
+            index, row = map(int, np.unravel_index(int(np.argmax(np.abs(scaled))), scaled.shape))
+            raise _too_large_error(table, rows, start + row, features[index].name, float(cells[index, row]))
+        X[start:end, indices] = scaled.T
+    return {name: n for name, n in n_missing.items() if n}
 
-    def write(self, X: Inputs, table: Table, rows: Rows | None) -> dict[str, int]:
-        """Write all columns; returns missing cells per column. Raises DataError for a value out of range."""
-        columns = [table.columns[feature.name] for feature in self.features]
-        arrays = [column.values for column in columns if isinstance(column, NumericColumn)]
-        n_missing = np.zeros(len(arrays), np.int64)
-        chunk_size = CELLS_PER_CHUNK // len(arrays)
-        buffer = np.empty((len(arrays), min(chunk_size, len(X))))
-        limit = float(np.finfo(X.dtype).max)
-        first = first_if_contiguous(rows)
-        for start in range(0, len(X), chunk_size):
-            end = min(start + chunk_size, len(X))
-            cells = buffer[:, : end - start]
-            chunk_rows = slice(first + start, first + end) if rows is None or first >= 0 else rows[start:end]
-            for out, array in zip(cells, arrays, strict=True):
-                out[...] = array[chunk_rows]
-            is_missing = np.isnan(cells)
-            if is_missing.any():
-                for index in np.flatnonzero(is_missing.any(axis=1)).tolist():
-                    n_missing[index] += self._fill_missing(X[start:end], index, cells[index], is_missing[index])
-            scaled = scale(cells, self._center, self._deviation, self._clip)
-            if scaled.max() > limit or scaled.min() < -limit:
-                index, row = map(int, np.unravel_index(int(np.argmax(np.abs(scaled))), scaled.shape))
-                raise _too_large_error(table, rows, start + row, self.features[index].name, float(cells[index, row]))
-            X[start:end, self._indices] = scaled.T
-        names = [feature.name for feature in self.features]
-        return {name: n for name, n in zip(names, n_missing.tolist(), strict=True) if n}
 
-    def _fill_missing(self, X: Inputs, index: int, cells: Values, is_missing: NDArray[np.bool_]) -> int:
-        feature = self.features[index]
-        cells[is_missing] = self._fill[index]
-        if feature.flag_of:
-            X[is_missing, self._spans["flag", feature.flag_of]] = 1.0
-        return int(np.count_nonzero(is_missing))
+def _exceeds(scaled: Values, X: Inputs) -> bool:
+    """Whether a scaled number is out of the range of the inputs' dtype."""
+    limit = float(np.finfo(X.dtype).max)
+    return bool(scaled.max() > limit or scaled.min() < -limit)
 
 
 def first_if_contiguous(rows: Rows | None) -> int:
@@ -84,29 +85,26 @@ def first_if_contiguous(rows: Rows | None) -> int:
     return first if int(rows[-1]) - first == n_rows - 1 and (np.diff(rows) == 1).all() else -1
 
 
-def group_numeric_columns(
-    features: Sequence[Feature], fits: Mapping[str, NumericFit], spans: Spans
-) -> list[NumericGroup]:
-    """Group the columns that are only scaled, COLUMNS_PER_GROUP each."""
+def groups_of_scaled(features: Sequence[Feature]) -> list[list[Feature]]:
+    """The columns that are only scaled, in groups of COLUMNS_PER_GROUP."""
     plain = [
-        feature
-        for feature in features
-        if feature.role == "number" and not len(fits[feature.name].quantiles) and not feature.n_bins
+        feature for feature in features if feature.role == "number" and not feature.n_quantiles and not feature.n_bins
     ]
-    starts = range(0, len(plain), COLUMNS_PER_GROUP)
-    return [NumericGroup(plain[start : start + COLUMNS_PER_GROUP], fits, spans) for start in starts]
+    return [plain[start : start + COLUMNS_PER_GROUP] for start in range(0, len(plain), COLUMNS_PER_GROUP)]
 
 
-def write_numeric(X: Inputs, spans: Spans, feature: Feature, values: Values, fit: NumericFit) -> int:
-    """Write a number or date (n_rows,) with bins and cyclic features; returns a row that is out of range, or -1."""
-    limit = float(np.finfo(X.dtype).max)
+def write_numeric(
+    X: Inputs, spans: Spans, feature: Feature, fit: NumericFit, values: Values, table: Table, rows: Rows | None
+) -> None:
+    """Write a number or date (n_rows,) with bins and cyclic features; raises DataError for a value out of range."""
     is_missing = np.isnan(values)
     for start in range(0, len(values), ROWS_PER_CHUNK):
         chunk = slice(start, start + ROWS_PER_CHUNK)
         filled = np.where(is_missing[chunk], fit.fill, values[chunk])
         scaled = fit.scaled(filled)
-        if scaled.max() > limit or scaled.min() < -limit:
-            return start + int(np.argmax(np.abs(scaled)))
+        if _exceeds(scaled, X):
+            row = start + int(np.argmax(np.abs(scaled)))
+            raise _too_large_error(table, rows, row, feature.name, float(values[row]))
         X[chunk, spans["numeric", feature.name]] = scaled[:, None]
         if len(fit.edges):
             write_bins(X[chunk, spans["bins", feature.name]], filled, fit.edges, fit.span)
@@ -116,7 +114,6 @@ def write_numeric(X: Inputs, spans: Spans, feature: Feature, values: Values, fit
             X[:, first + index] = cycle
     if feature.flag_of:
         X[is_missing, spans["flag", feature.flag_of]] = 1.0
-    return -1
 
 
 def write_levels(X: Inputs, spans: Spans, feature: Feature, column: CategoricalColumn) -> NDArray[np.bool_]:
@@ -148,9 +145,7 @@ def write_column(
     column, n_unseen = table.column(feature.name, rows), 0
     if isinstance(column, NumericColumn):
         values = np.asarray(column.values, np.float64)
-        row = write_numeric(X, spans, feature, values, fits[feature.name])
-        if row >= 0:
-            raise _too_large_error(table, rows, row, feature.name, float(values[row]))
+        write_numeric(X, spans, feature, fits[feature.name], values, table, rows)
     else:
         is_unseen = write_levels(X, spans, feature, column)
         n_unseen = int(column.counts[is_unseen].sum())

@@ -20,6 +20,11 @@ Values = NDArray[np.float64]
 
 # Squares of larger numbers, summed over the rows, may overflow.
 LARGEST_NUMBER = np.float64(1e150)
+_LARGE = "its square is too large to compute with.\nCorrect the cell, or write the target in another unit."
+_NEGATIVE = (
+    "preprocess.target: log needs 0 or more.\n"
+    "Correct the cell, or write preprocess.target: quantile, which takes any number."
+)
 _INTEGER = re.compile("0|-?[1-9][0-9]*")
 
 
@@ -66,7 +71,7 @@ def _non_missing_cells(table: Table, names: Sequence[str], rows: Rows | None) ->
     for name in names:
         column = table.column(name, rows)
         if isinstance(column, NumericColumn):
-            _refuse_large(table, rows, name, column.values)
+            _refuse(table, rows, name, column.values, np.abs(column.values) > LARGEST_NUMBER, _LARGE)
         masks.append(~column.is_missing)
     return masks
 
@@ -135,7 +140,7 @@ def encode_target(target: Target, state: State, table: Table, rows: Rows | None 
         return values
     if target.transform == "log":
         for name, column in zip(target.names, values.T, strict=True):
-            _refuse_negative(table, rows, name, column)
+            _refuse(table, rows, name, column, column < 0.0, _NEGATIVE)
     return transform_targets(np.asarray(values, np.float64), target.transform, target.n_quantiles, state)
 
 
@@ -181,24 +186,13 @@ def _constant_error(table: Table, name: str, value: str) -> DataError:
     return DataError(f"{table.name}: the target {name} has {problem} in the training rows: nothing to learn.")
 
 
-def _refuse_large(table: Table, rows: Rows | None, name: str, values: NDArray[Any]) -> None:
-    is_large = np.abs(values) > LARGEST_NUMBER
-    if is_large.any():
-        row = int(np.argmax(is_large))
-        raise DataError(
-            f"{table.where(row, rows)}: the target {name} is {values[row]:g}: its square is too large to "
-            "compute with.\nCorrect the cell, or write the target in another unit."
-        )
-
-
-def _refuse_negative(table: Table, rows: Rows | None, name: str, values: Values) -> None:
-    if (values < 0.0).any():
-        row = int(np.argmax(values < 0.0))
-        raise DataError(
-            f"{table.where(row, rows)}: the target {name} is {values[row]:g}: preprocess.target: log needs 0 or "
-            "more.\n"
-            "Correct the cell, or write preprocess.target: quantile, which takes any number."
-        )
+def _refuse(
+    table: Table, rows: Rows | None, name: str, values: NDArray[Any], is_refused: NDArray[np.bool_], why: str
+) -> None:
+    """Raise DataError for the first refused number (n_rows,) of a target."""
+    if is_refused.any():
+        row = int(np.argmax(is_refused))
+        raise DataError(f"{table.where(row, rows)}: the target {name} is {values[row]:g}: {why}")
 
 
 def _fit_numbers(
@@ -218,7 +212,7 @@ def _fit_numbers(
         if not len(present) or present.min() == present.max():
             raise _constant_error(table, schema.name, f"{present[0]:g}" if len(present) else "")
         if transform == "log":
-            _refuse_negative(table, rows, schema.name, values)
+            _refuse(table, rows, schema.name, values, values < 0.0, _NEGATIVE)
         columns.append(values)
     state, n_quantiles = fit_transform(columns, transform, weights)
     return NumberTarget(tuple(schemas), transform, n_quantiles, fitted), state

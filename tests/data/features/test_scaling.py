@@ -16,13 +16,16 @@ from mlpcli.data.features.scaling import (
     _quantile,
     count_distinct,
     fit_imputed_value,
-    sorted_non_missing,
 )
 from mlpcli.data.features.weighted_statistics import sort_non_missing
 
 SCALERS = (Standardize(), Robust(), MinMax(), Quantile(), Divide(by=255.0), NoScaling())
 numbers = st.floats(-1e150, 1e150, allow_nan=False)
 columns = arrays(np.float64, st.integers(1, 30), elements=numbers)
+
+
+def sorted_non_missing(values):
+    return sort_non_missing(values.copy())[0]
 
 
 def measured(scaler, values):
