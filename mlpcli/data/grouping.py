@@ -67,7 +67,7 @@ def group_labels(table: Table, name: str) -> CategoricalColumn:
     return as_categorical(table.columns[name])
 
 
-def notes_on_groups(table: Table, names: Sequence[str], roles: Mapping[str, Role] = NO_ROLES) -> list[str]:
+def notes_on_groups(table: Table, names: Sequence[str]) -> list[str]:
     """Notes for the user on grouping columns as read: two spellings of a number are one group."""
     notes = []
     for name in names:

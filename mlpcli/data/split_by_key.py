@@ -68,8 +68,7 @@ def split_by_time(times: Times, fractions: Sequence[float], gap: float = 0.0, gr
     rows after the start of the next split are excluded. Missing times (NaN) sort first. Raises IndivisibleRows if a
     split would be empty.
     """
-    times = np.where(np.isnan(times), -np.inf, times)
-    starts = times if groups is None else group_start_times(times, groups)
+    times, starts = _times_and_starts(times, groups)
     split_of = cut_by_time(starts, fractions)
     next_start = np.inf  # of the next later split
     for split in range(len(fractions) - 1, -1, -1):
@@ -100,8 +99,7 @@ def time_series_folds(
     The rows are cut into `n_folds` + 1 time spans; fold f trains on the spans before f + 1 and validates on that span.
     `gap` and `groups` as for `split_by_time`. Raises IndivisibleRows if a fold would have no training row.
     """
-    times = np.where(np.isnan(times), -np.inf, times)
-    starts = times if groups is None else group_start_times(times, groups)
+    times, starts = _times_and_starts(times, groups)
     span_of = cut_by_time(starts, (1.0 / (n_folds + 1),) * (n_folds + 1))
     folds = []
     for span in range(1, n_folds + 1):
@@ -112,6 +110,12 @@ def time_series_folds(
             raise IndivisibleRows(_why_empty(gap, groups))
         folds.append((is_before, span_of == span))
     return folds
+
+
+def _times_and_starts(times: Times, groups: Codes | None) -> tuple[Times, Times]:
+    """Times, -inf if missing, and the times by which rows are assigned, those of the first rows of their groups."""
+    times = np.where(np.isnan(times), -np.inf, times)
+    return times, times if groups is None else group_start_times(times, groups)
 
 
 def group_start_times(times: Times, groups: Codes) -> Times:

@@ -22,7 +22,7 @@ from mlpcli.data.schema.cells import (
     parse_numbers,
 )
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
-from mlpcli.data.schema.date_roles import find_dates, find_stray_dates, read_as_dates
+from mlpcli.data.schema.date_roles import InferredSchema, find_dates, find_stray_dates, read_as_dates
 from mlpcli.data.schema.dates import looks_like_date
 from mlpcli.data.schema.findings import (
     FEW_TEXTS,
@@ -71,7 +71,7 @@ def number_format(options: ColumnOptions, text_format: TextFormat) -> NumberForm
 
 def infer_schema(
     table: Table, name: str, options: ColumnOptions = INFER, text_format: TextFormat = TextFormat()
-) -> tuple[ColumnSchema, list[Finding]]:
+) -> InferredSchema:
     """The schema of a column, and findings for the user.
 
     Raises DataError only if `options` require what the column cannot be.
@@ -101,7 +101,7 @@ def _infer(
     options: ColumnOptions,
     text_format: TextFormat,
     cells: TextCounts | None,
-) -> tuple[ColumnSchema, list[Finding]]:
+) -> InferredSchema:
     number = base.number
     is_number = options.role == "number" or (
         options.role is None and not number.is_plain and number != text_format.number
@@ -121,13 +121,12 @@ def _infer(
         return replace(base, role=column.role, date_format=date_format, levels=levels, reason="type of the source"), []
     if cells is None:
         assert isinstance(column, NumericColumn)
-        return replace(base, role="number", reason="all cells are numbers"), compact_date_notes(
-            base.name, column.values
-        )
+        notes = compact_date_notes(base.name, column.values)
+        return replace(base, role="number", reason="all cells are numbers"), notes
     return _infer_from_cells(base, cells, text_format)
 
 
-def _as_numeric(schema: ColumnSchema, cells: TextCounts | None) -> tuple[ColumnSchema, list[Finding]]:
+def _as_numeric(schema: ColumnSchema, cells: TextCounts | None) -> InferredSchema:
     if cells is None:
         return schema, []
     numbers, is_unknown = parse_numbers(cells.texts, schema.number)
@@ -135,9 +134,7 @@ def _as_numeric(schema: ColumnSchema, cells: TextCounts | None) -> tuple[ColumnS
     return schema, [stray_finding(cells, is_unknown, "is not a number", "numbers")] if is_unknown.any() else []
 
 
-def _infer_from_cells(
-    base: ColumnSchema, cells: TextCounts, text_format: TextFormat
-) -> tuple[ColumnSchema, list[Finding]]:
+def _infer_from_cells(base: ColumnSchema, cells: TextCounts, text_format: TextFormat) -> InferredSchema:
     if not cells.texts:
         return replace(base, reason="all cells are missing"), []
     if (words := find_boolean(cells.texts)) is not None:
@@ -161,9 +158,7 @@ def _infer_from_cells(
     return replace(base, reason="texts"), _category_notes(base, cells, is_number)
 
 
-def _number_or_code(
-    base: ColumnSchema, cells: TextCounts, numbers: NDArray[np.float64]
-) -> tuple[ColumnSchema, list[Finding]]:
+def _number_or_code(base: ColumnSchema, cells: TextCounts, numbers: NDArray[np.float64]) -> InferredSchema:
     are_codes = cells.mask(is_code)
     are_integers = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
     if not are_codes.any() or not are_integers.all():
