@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlpcli.config.recipes.sizes import MANY_VALUES, Recipe, RecipeName, TableSummary, choose_recipe
 from mlpcli.config.recipes.starter import StarterData, starter_yaml
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import cast_table
 from mlpcli.data.schema.findings import Finding, missing_marker_notes, raise_faults
@@ -187,7 +188,7 @@ def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> t
     targets = tuple(dict.fromkeys(targets))
     if source == "-" and not targets:
         raise MlpError("standard input is read once: name the column to predict with --target.")
-    table = read_table(source, table_format, configured=targets, spelled=targets)
+    table = read_table(source, table_format, Request(spelled=targets), configured=targets)
     is_guessed = not targets
     targets = targets or (table.names[-1],)
     for name in targets:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlpcli.data.reading.faults import CHANGED, table_error
 from mlpcli.data.reading.read import map_tables, read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.sources import FileStats, find_sources, refuse_changed_files, stat_files
 from mlpcli.data.row_hashes import hash_positions, row_hashes
 from mlpcli.data.schema.cells import name_hint
@@ -159,8 +160,8 @@ def _read_keys(request: SplitRequest) -> Table:
     keys = [name for name in (request.group, request.hash, request.stratify) if name]
     names = [*keys, *([request.time] if request.time else [])]
     format = TableFormat(request.delimiter, request.encoding)
-    wanted = None if request.keeps_copies_together else frozenset(names)
-    table = read_table(request.source, format, texts=frozenset(keys), wanted=wanted, configured=names)
+    columns = Request(None if request.keeps_copies_together else names, written=keys)
+    table = read_table(request.source, format, columns, configured=names)
     for name in names:
         if name not in table.columns:
             raise DataError(f"{table.name}: no column {name!r}.{name_hint(name, table.column_names)}")
@@ -253,7 +254,7 @@ def _write(request: SplitRequest, split_of: Codes, paths: Sequence[str], table: 
     with ExitStack() as files:
         opened = [files.enter_context(AtomicFile(path)) for path in paths]
         try:
-            for chunk in map_tables(_unchanged, request.source, format, frozenset(), frozenset(), None):
+            for chunk in map_tables(_unchanged, request.source, format, Request((), kept=None)):
                 splits_of_chunk = split_of[start : start + chunk.n_rows]
                 for index, (writer, file) in enumerate(zip(writers, opened, strict=True)):
                     _add(writer, file if start == 0 else None, chunk, np.flatnonzero(splits_of_chunk == index))

@@ -5,17 +5,18 @@ from dataclasses import replace
 import pandas as pd
 
 from mlpcli.data.reading.read import map_tables
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, cast_table
 from mlpcli.data.schema.roles import INFER, infer_schema
 from mlpcli.data.table import NumericColumn, Table, TableFormat
 
-AS_WRITTEN = TableFormat()
+AS_WRITTEN, ALL = TableFormat(), Request()
 
 
-def iter_tables(source, format=AS_WRITTEN, texts=(), wanted=None):
+def iter_tables(source, format=AS_WRITTEN, request=ALL):
     """The chunks in which a table is answered."""
-    return map_tables(lambda table: table, source, format, texts, wanted)
+    return map_tables(lambda table: table, source, format, request)
 
 
 def frame_table(frame: pd.DataFrame) -> Table:

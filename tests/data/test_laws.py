@@ -19,6 +19,7 @@ from mlpcli.data.features.scaling import Divide, MeanFill, MedianFill, MinMax, N
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.columns import exact_decimals
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import cast_table
@@ -98,7 +99,7 @@ def test_the_inputs_of_a_row_are_the_same_in_training_and_in_any_batch(tmp_path,
     texts = {column.name for column in preprocessor.columns if column.role != "number"}
     for row in {0, len(frame) // 2, len(frame) - 1}:
         path = written(frame.iloc[[row]], tmp_path / "one.csv")
-        alone = next(iter_tables(path, preprocessor_format(table), texts, set(FEATURES)))
+        alone = next(iter_tables(path, preprocessor_format(table), Request(set(FEATURES), written=texts)))
         np.testing.assert_array_equal(inputs(preprocessor, alone)[0], X[row])
 
 
@@ -188,7 +189,7 @@ def test_columns_dropped_added_or_moved_elsewhere_change_no_input(tmp_path, fram
     more = frame.assign(extra="z", more=range(len(frame)))[
         ["more", "day", "y", "flag", "extra", "text", "whole", "number"]
     ]
-    moved = read_table(written(more, tmp_path / "b.csv"), wanted=set(FEATURES))
+    moved = read_table(written(more, tmp_path / "b.csv"), request=Request(wanted=set(FEATURES)))
     np.testing.assert_array_equal(
         inputs(preprocessor, read_table(str(tmp_path / "a.csv"))), inputs(preprocessor, moved)
     )

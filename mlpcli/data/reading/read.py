@@ -34,7 +34,7 @@ from mlpcli.data.reading.typed.excel import WorkbookReader
 from mlpcli.data.reading.typed.jsonl import JsonLinesReader
 from mlpcli.data.table import CategoricalColumn, Table, TableFormat
 
-DETECTED = TableFormat()
+DETECTED, ALL = TableFormat(), Request()
 
 Result = TypeVar("Result")
 
@@ -56,31 +56,18 @@ class _RowLocator:
 def read_table(
     source: str | Sequence[str],
     format: TableFormat = DETECTED,
-    texts: Collection[str] = (),
-    wanted: Collection[str] | None = None,
+    request: Request = ALL,
     configured: Collection[str] = (),
     store: StoreOptions | None = None,
-    unwanted: Collection[str] = (),
-    spelled: Collection[str] = (),
     only: int | None = None,
 ) -> Table:
-    """Read a whole table from a path, a glob, "-" (standard input), or a list of these.
+    """Read the requested columns of a whole table from a path, a glob, "-" (standard input), or a list of these.
 
-    Only the columns in `wanted` are read (None: all but `unwanted`); names that the file does not have are ignored.
-    Columns in `texts` are returned as written if the format is text. Other columns that hold only numbers are numeric,
-    and `Table.spellings` has the original texts of those in `spelled`. `configured` are columns named by the user: a
-    first line with all of them is a header. Large tables are stored on disk if `store` is given. `only` is the index of
-    the single file to read of several, with the header of the first one. Raises DataError, with file and line, for an
-    invalid table, also for one without rows unless `only` is given.
+    `configured` are columns named by the user: a first line with all of them is a header. Large tables are stored on
+    disk if `store` is given. `only` is the index of the single file to read of several, with the header of the first
+    one. Raises DataError, with file and line, for an invalid table, also for one without rows unless `only` is given.
     """
     sources = tuple(reopenable(file_source) for file_source in find_sources(source))
-    request = Request(
-        None if wanted is None else frozenset(wanted),
-        frozenset(),
-        frozenset(unwanted),
-        frozenset(texts),
-        spelled=frozenset(spelled),
-    )
     builder, stats = ColumnBuilder(store), stat_files(sources)
     readers, n_rows, digests = _read_all(sources, format, configured, request, builder, only)
     if not builder.n_rows and only is None:
@@ -88,7 +75,7 @@ def read_table(
     builders = [builder]
     if builder.mixed:
         # Columns that are numeric in one batch and text in another are read again as texts.
-        text_request = Request(frozenset(builder.mixed), frozenset(builder.mixed))
+        text_request = Request(builder.mixed, builder.mixed)
         builders.append(ColumnBuilder(store))
         _read_all(sources, format, configured, text_request, builders[1], only)
     refuse_changed_files(stats)
@@ -130,25 +117,16 @@ def map_tables(
     work: Callable[[Table], Result],
     source: str | Sequence[str],
     format: TableFormat = DETECTED,
-    texts: Collection[str] | None = (),
-    wanted: Collection[str] | None = None,
-    kept: Collection[str] | None = (),
+    request: Request = ALL,
     only: int | None = None,
 ) -> Iterator[Result]:
     """Yield `work(batch)` for the batches of a table in order, in constant memory; batches are processed in threads.
 
-    Arguments are those of `read_table`, except that `texts` may be None for all columns, and that `kept` are columns
-    for output files (None: all), as in `Request`. An input without rows is one batch without rows. The notes of a batch
-    are those not reported by earlier ones. Standard input is streamed.
+    Arguments are those of `read_table`. An input without rows is one batch without rows. The notes of a batch are those
+    not reported by earlier ones. Standard input is streamed.
     """
-    request = Request(
-        None if wanted is None else frozenset(wanted),
-        written=None if texts is None else frozenset(texts),
-        kept=None if kept is None else frozenset(kept),
-    )
-    files = open_files(
-        find_sources(source), format, {*(wanted or ()), *(kept or ())}, _numbers(only), for_training=False
-    )
+    configured = {*(request.wanted or ()), *(request.kept or ())}
+    files = open_files(find_sources(source), format, configured, _numbers(only), for_training=False)
     reported: set[str] = set()
     first: Reader | None = None
     has_rows = False

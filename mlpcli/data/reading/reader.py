@@ -1,6 +1,6 @@
 """The protocol of file readers: a file is an iterator of row batches, each converted to columns on demand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,12 +18,12 @@ class Request:
     (`Table.spellings`), unless they have too many distinct values to be labels.
     """
 
-    wanted: frozenset[str] | None = None
-    texts: frozenset[str] | None = frozenset()
-    unwanted: frozenset[str] = frozenset()
-    written: frozenset[str] | None = frozenset()
-    kept: frozenset[str] | None = frozenset()
-    spelled: frozenset[str] = frozenset()
+    wanted: Collection[str] | None = None
+    texts: Collection[str] | None = ()
+    unwanted: Collection[str] = ()
+    written: Collection[str] | None = ()
+    kept: Collection[str] | None = ()
+    spelled: Collection[str] = ()
 
     def wants(self, name: str) -> bool:
         """Whether a column is to be read."""

@@ -108,7 +108,7 @@ class Shard:
     def read_again(self, names: Collection[str]) -> None:
         """Read these columns as texts; raises DataError if a file has changed since `read`."""
         builder = ColumnBuilder(StoreOptions())
-        if self._read(Request(frozenset(names), frozenset(names)), builder, {}) != self._hashes:
+        if self._read(Request(names, names), builder, {}) != self._hashes:
             raise table_error(self.files.name, None, faults.CHANGED)
         self.columns |= builder.build() if builder.n_rows else {}
 

@@ -23,7 +23,7 @@ from mlpcli.workflows.predicting.columns import (
     without_clashes,
 )
 from mlpcli.workflows.predicting.intervals import ConformalPredictor, PredictionRegions, with_regions
-from mlpcli.workflows.reading.tables import format_of, is_read_as_text
+from mlpcli.workflows.reading.tables import format_of, request_for
 
 # Rows counted for drift detection: at most COUNTED_ROWS per chunk, of every chunk within FIRST_ROWS and of a quarter of
 # the later chunks, which suffices for a verdict at negligible cost.
@@ -86,10 +86,8 @@ def predicted_chunks(
     if conformal is not None and model.interval_by is not None:
         schemas.append(model.interval_by)
     reading = format_of(model, request.delimiter, request.encoding)
-    texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
-    names = {schema.name for schema in schemas}
     work = partial(_predict_chunk, model, conformal, request, writer)
-    return map_tables(work, files or request.source, reading, texts, names, kept, only)
+    return map_tables(work, files or request.source, reading, request_for(schemas, reading, kept), only)
 
 
 def _predict_chunk(

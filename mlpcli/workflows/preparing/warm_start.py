@@ -17,6 +17,7 @@ from mlpcli.config.yaml.dumping import as_plain, flow_text
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.building import StoreOptions
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reference import SAMPLE_ROWS, count_rows
 from mlpcli.data.row_sketch import count_trained_rows, exceeds_expected
 from mlpcli.data.schema.column import ColumnSchema
@@ -96,7 +97,7 @@ def read_for_warm_start(
     format = format_of(model, data.delimiter, data.encoding)
     others = non_input_columns(loaded)
     texts = {schema.name for schema in model.schemas if is_read_as_text(schema, format)} | (others - set(start.schemas))
-    table = read_table(source, format, texts=texts, configured=start.schemas, store=store)
+    table = read_table(source, format, Request(written=texts), configured=start.schemas, store=store)
     require_targets(table, model.target.names)
     return table
 

@@ -23,7 +23,7 @@ from mlpcli.evaluation.drift import (
 )
 from mlpcli.model import Model
 from mlpcli.storage.model.model_file import load_model
-from mlpcli.workflows.reading.tables import format_of, is_read_as_text
+from mlpcli.workflows.reading.tables import format_of, request_for
 
 Reason = Literal["distribution", "range", "new levels", "missing cells"]
 
@@ -136,10 +136,9 @@ def check_drift(weights: str, source: str, delimiter: str | None = None, encodin
     def count_chunk(table: Table) -> tuple[Histogram, tuple[str, ...]]:
         return count_rows(model.reference, columns, model.cast(table)), table.notes
 
-    names = {column.name for column in columns}
     reading = format_of(model, delimiter, encoding)
-    texts = {column.name for column in columns if is_read_as_text(column.schema, reading)}
-    for counted, new_notes in map_tables(count_chunk, source, reading, texts, names):
+    request = request_for(model.preprocessor.schemas, reading)
+    for counted, new_notes in map_tables(count_chunk, source, reading, request):
         histogram = counted if histogram is None else histogram + counted
         notes += new_notes
     return DriftCheck(model, judge_drift(model, histogram), notes)

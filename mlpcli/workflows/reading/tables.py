@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from mlpcli.data.features.preprocessor import TransformCounts
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.schema.spelling import NumberFormat
 from mlpcli.data.table import Table, TableFormat
@@ -20,12 +21,17 @@ def read_columns(
     only: int | None = None,
 ) -> Table:
     """The columns of `schemas` and `further` ones, uncast; `only` as for `read_table`."""
+    request = request_for(schemas, format)
+    names = request.wanted or ()
+    request = replace(request, wanted={*names, *further}, spelled=further)
+    return read_table(source, format, request, configured=names, only=only)
+
+
+def request_for(schemas: Iterable[ColumnSchema], format: TableFormat, kept: Collection[str] | None = ()) -> Request:
+    """The request of the columns of these schemas, and of columns `kept` for output files (None: all)."""
     wanted = list(schemas)
-    names = {schema.name for schema in wanted}
     texts = {schema.name for schema in wanted if is_read_as_text(schema, format)}
-    return read_table(
-        source, format, texts=texts, wanted=names | set(further), configured=names, spelled=further, only=only
-    )
+    return Request({schema.name for schema in wanted}, written=texts, kept=kept)
 
 
 def cast_scored(

@@ -23,7 +23,7 @@ from mlpcli.errors import DataError, MlpError
 from mlpcli.messages import format_count
 from mlpcli.model import Model
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.reading.tables import cast_scored, format_of, is_read_as_text
+from mlpcli.workflows.reading.tables import cast_scored, format_of, request_for
 from mlpcli.workflows.reading.weights import row_weights
 
 Values = NDArray[np.float64]
@@ -191,13 +191,11 @@ def read_rows(
     if old is not None and format_of(old, delimiter, encoding) != reading:
         raise MlpError("--compare: the models read tables differently (data.missing, data.header). Use mlp compare.")
     schemas = [*model.schemas, *(() if old is None else old.preprocessor.schemas)]
-    texts = {schema.name for schema in schemas if is_read_as_text(schema, reading)}
-    names = {schema.name for schema in schemas}
     predictor = _ChunkPredictor(model, old)
     n_rows = n_left_out = 0
     counts, notes, histogram, name = TransformCounts({}, {}), list[str](), None, source
     with blas_threads(1):
-        for chunk in map_tables(predictor, source, reading, texts, names):
+        for chunk in map_tables(predictor, source, reading, request_for(schemas, reading)):
             predictor.sample.add(chunk.numbers, chunk.arrays)
             predictor.detailed.add(chunk.detailed_numbers, chunk.detailed)
             n_rows, n_left_out = n_rows + chunk.n_rows, n_left_out + chunk.n_left_out

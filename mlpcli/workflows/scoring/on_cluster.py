@@ -12,6 +12,7 @@ from mlpcli.data.features.preprocessor import TransformCounts, require_columns
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.building import ColumnBuilder
 from mlpcli.data.reading.read import joined_names, read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.sources import sha256_together
 from mlpcli.data.row_sketch import TrainedRows
 from mlpcli.data.table import Column, Rows, Table, TableFormat
@@ -139,7 +140,7 @@ def _joined(setup: ScoredSetup, source: str, tables: Sequence[Table]) -> Table:
 
 def _as_texts(setup: ScoredSetup, names: set[str]) -> Mapping[str, Column]:
     all_names = {schema.name for schema in setup.model.schemas}
-    return read_table(setup.files, setup.format, texts=names, wanted=names, configured=all_names).columns
+    return read_table(setup.files, setup.format, Request(names, written=names), configured=all_names).columns
 
 
 def _no_rows(model: Model) -> PredictedRows:

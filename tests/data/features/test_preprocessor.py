@@ -23,6 +23,7 @@ from mlpcli.data.features.scaling import (
     Standardize,
 )
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.table import Table
 from mlpcli.errors import DataError
@@ -163,7 +164,7 @@ def test_what_is_learnt_does_not_depend_on_the_order_of_the_rows(order):
 
 def test_what_is_fitted_leaves_the_cells_in_their_order(tmp_path):
     (tmp_path / "t.csv").write_text("t,u\n5,1\n1,1\n,2\n9,2\n2,3\n")
-    table, schemas = read_as(read_table(str(tmp_path / "t.csv"), texts=["t"]), {"t": "number"})
+    table, schemas = read_as(read_table(str(tmp_path / "t.csv"), request=Request(written=["t"])), {"t": "number"})
     for rows in (None, np.array([0, 1, 2, 3, 4])):
         fill = MedianFill(flag=False)
         fitted, _ = fit_preprocessor(table, schemas, NoScaling(), fill, OneHot(), NoEncoding(), rows)

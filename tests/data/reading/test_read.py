@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mlpcli.data.reading import read as read_module
 from mlpcli.data.reading.csv import encoding, reader, records, sniff
 from mlpcli.data.reading.read import map_tables, read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.sources import sha256_of
 from mlpcli.data.schema.column import ColumnSchema, cast_table
 from mlpcli.data.table import DEFAULT_MISSING, NumericColumn, TableFormat
@@ -85,7 +86,10 @@ def test_columns_are_numbers_or_texts(write):
 
 def test_labels_keep_their_text_on_request(write):
     name = write("y,z\n01,True\n1.0,FALSE\n")
-    assert cells(read_table(name, texts=["y", "not there"])) == {"y": ["01", "1.0"], "z": ["True", "FALSE"]}
+    assert cells(read_table(name, request=Request(written=["y", "not there"]))) == {
+        "y": ["01", "1.0"],
+        "z": ["True", "FALSE"],
+    }
 
 
 def test_digits_with_a_leading_zero_are_a_code_and_keep_it(write):
@@ -140,7 +144,9 @@ def test_a_missing_number_is_missing_in_every_spelling_whatever_the_other_cells_
     name = write("a,b,c\n-999.0,-999,x\n1,-999.00,-999\n2,-9.99e2,-999.0\n")
     expected = {"a": [None, 1, 2], "b": [None, None, None], "c": ["x", None, None]}
     assert read(name, {"b": "number"}, missing=("-999",)) == expected
-    assert cells(as_numbers("a")(read_table(name, TableFormat(missing=("-999",)), texts=["a"]))) == {"a": [None, 1, 2]}
+    assert cells(as_numbers("a")(read_table(name, TableFormat(missing=("-999",)), request=Request(written=["a"])))) == {
+        "a": [None, 1, 2]
+    }
 
 
 def test_number_columns_tolerate_the_marks_of_missing_numbers(write):
@@ -149,10 +155,10 @@ def test_number_columns_tolerate_the_marks_of_missing_numbers(write):
 
 
 def test_only_wanted_columns_are_read_but_all_names_are_listed(write):
-    table = read_table(write("a,b,c\n1,x,3\n2,y,4\n"), wanted=["c", "a", "zz"])
+    table = read_table(write("a,b,c\n1,x,3\n2,y,4\n"), request=Request(wanted=["c", "a", "zz"]))
     assert cells(table) == {"a": [1, 2], "c": [3, 4]}
     assert table.column_names == ("a", "b", "c")
-    nothing = read_table("t.csv", wanted=[])
+    nothing = read_table("t.csv", request=Request(wanted=[]))
     assert (nothing.n_rows, nothing.columns) == (2, {})
 
 
@@ -177,7 +183,7 @@ def test_a_cell_that_is_no_finite_number_is_an_error_with_its_line(text, message
         as_numbers("age")(read_table(name))
     assert str(caught.value).startswith(message)
     with pytest.raises(DataError) as caught:
-        chunks_of(name, ["age"], texts=texts)
+        chunks_of(name, ["age"], request=Request(written=texts))
     assert str(caught.value).startswith(message)
 
 
@@ -185,7 +191,7 @@ def test_an_infinite_number_is_an_error_in_an_inferred_numeric_column_too(write)
     for cell in ("1e999", "inf"):
         with pytest.raises(DataError, match=r"^t\.csv:3: column b: an infinite value"):
             read(write(f"a,b\n1,2\n1,{cell}\n"))
-    assert cells(read_table("t.csv", texts=["b"]))["b"] == ["2", "inf"]
+    assert cells(read_table("t.csv", request=Request(written=["b"])))["b"] == ["2", "inf"]
 
 
 @pytest.mark.parametrize("row", [0, 1, 5000])
@@ -222,7 +228,7 @@ def test_a_broken_file_is_an_error_with_its_line_whatever_columns_are_wanted(
     write(text)
     for read in (read_table, lambda *arguments, **options: list(iter_tables(*arguments, **options))):
         with pytest.raises(DataError) as caught:
-            read("t.csv", wanted=wanted)
+            read("t.csv", request=Request(wanted=wanted))
         assert str(caught.value).startswith(message)
 
 
@@ -248,9 +254,9 @@ def test_an_error_far_down_is_raised_before_its_row_is_returned(write, monkeypat
 def test_a_short_and_a_long_row_do_not_compensate_each_other(rows, message, wanted, write):
     name = write("\n".join(["a,b,c", *["1,2,3"] * 150, *rows, "1,2,3"]) + "\n")
     with pytest.raises(DataError, match=message):
-        read_table(name, wanted=wanted)
+        read_table(name, request=Request(wanted=wanted))
     with pytest.raises(DataError, match=message):
-        list(iter_tables(name, wanted=wanted))
+        list(iter_tables(name, request=Request(wanted=wanted)))
 
 
 def test_a_header_alone_is_an_error_for_training_and_an_empty_table_for_predicting(write):
@@ -266,14 +272,14 @@ def test_a_header_alone_is_an_error_for_training_and_an_empty_table_for_predicti
 
 def test_a_header_inside_the_rows_is_an_error_with_its_line(write, row_by_row):
     name = write("a,b\n1,x\n2,y\na,b\n3,z\n")
-    for read in (read_table, lambda name: list(iter_tables(name, texts=None))):
+    for read in (read_table, lambda name: list(iter_tables(name, request=Request(written=None)))):
         with pytest.raises(DataError, match=r"^t\.csv:4: the header is repeated; were two files joined\?"):
             read(name)
 
 
 @pytest.mark.parametrize("wanted", [None, ["a"], ["a", "b"]])
 def test_a_cell_that_is_the_name_of_its_column_is_no_header(wanted, write):
-    table = read_table(write("a,b,c\n" + "1,b,1\n" * 5 + "a,b,2\n" + "a,x,3\n"), wanted=wanted)
+    table = read_table(write("a,b,c\n" + "1,b,1\n" * 5 + "a,b,2\n" + "a,x,3\n"), request=Request(wanted=wanted))
     assert cells(table)["a"] == ["1"] * 5 + ["a", "a"]
 
 
@@ -291,7 +297,7 @@ def test_points_that_may_be_between_thousands_are_noted_in_any_order_of_the_rows
     cells = small + grouped if order == "small first" else grouped + small
     cells = sorted(cells, key=lambda cell: cell[::-1]) if order == "mixed" else cells
     name = write(f"n{delimiter}y\n" + "".join(f"{cell}{delimiter}a\n" for cell in cells))
-    table = read_table(name, spelled=spelled)
+    table = read_table(name, request=Request(spelled=spelled))
     (note,) = [note for note in table.notes if "three digits" in note]
     assert note.startswith("t.csv: column n: three digits follow every point (")
     assert sum("three digits" in note for chunk in iter_tables(name) for note in chunk.notes) == 1
@@ -492,7 +498,7 @@ def test_a_table_read_in_blocks_equals_the_table_read_at_once(rows, texts, size)
 
     def found():
         try:
-            table = read_table("t.csv", TableFormat(header=True), texts)
+            table = read_table("t.csv", TableFormat(header=True), Request(written=texts))
             known = {name: own if name in texts else without_markers(own) for name, own in cells(table).items()}
             return known, cells(read_as(table)[0]), table.sha256, table.notes, table.names, table.format
         except DataError as error:

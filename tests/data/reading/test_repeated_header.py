@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import iter_tables
@@ -58,7 +59,7 @@ def test_a_row_that_repeats_all_names_is_an_error_in_every_format(table, file, w
     WRITERS[file](tmp_path / file, names, [*rows, names, *rows])
     for take in (read_table, lambda *args, **kwargs: list(iter_tables(*args, **kwargs))):
         with pytest.raises(DataError, match=MESSAGE):
-            take(file, NAMED, wanted=wanted_of(names, which))
+            take(file, NAMED, request=Request(wanted=wanted_of(names, which)))
 
 
 @pytest.mark.parametrize("which", ["all", "first", "last"])
@@ -69,8 +70,8 @@ def test_a_row_with_all_names_but_one_is_a_row(table, file, which, tmp_path, mon
     names, rows = TABLES[table]
     others = [[*names[:-1], rows[0][-1]], [rows[0][0], *names[1:]]]
     WRITERS[file](tmp_path / file, names, [*rows, *others, *rows])
-    assert read_table(file, NAMED, wanted=wanted_of(names, which)).n_rows == 6
-    assert sum(chunk.n_rows for chunk in iter_tables(file, NAMED, wanted=wanted_of(names, which))) == 6
+    assert read_table(file, NAMED, request=Request(wanted=wanted_of(names, which))).n_rows == 6
+    assert sum(chunk.n_rows for chunk in iter_tables(file, NAMED, request=Request(wanted=wanted_of(names, which)))) == 6
 
 
 def test_few_numbers_that_are_also_names_are_a_row(tmp_path):
@@ -93,7 +94,7 @@ def test_a_repeated_header_is_detected_in_a_later_batch(tmp_path, monkeypatch):
     as_parquet(tmp_path / "t.parquet", names, [*rows, names])
     for wanted in (None, ["x"], ["y"]):
         with pytest.raises(DataError, match="row 100001: the header is repeated"):
-            read_table(str(tmp_path / "t.parquet"), wanted=wanted)
+            read_table(str(tmp_path / "t.parquet"), request=Request(wanted=wanted))
 
 
 @pytest.mark.parametrize("take", [read_table, lambda *args: list(iter_tables(*args))])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mlpcli.data.grouping import notes_on_groups
 from mlpcli.data.reading import building
 from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.reader import Request
 from mlpcli.data.schema.column import ColumnOptions, cast_table
 from mlpcli.data.schema.roles import TextFormat, infer_schema
 from mlpcli.data.schema.task import infer_targets
@@ -30,7 +31,10 @@ def write(path, cells):
 @given(st.lists(NUMBERS, min_size=1, max_size=30))
 def test_a_column_is_the_same_whether_its_spellings_are_requested_or_not(tmp_path, cells):
     name = write(tmp_path / "t.csv", cells)
-    plain, spelled = (read_table(name, TableFormat(header=True), spelled=names).columns["v"] for names in ((), ("v",)))
+    plain, spelled = (
+        read_table(name, TableFormat(header=True), request=Request(spelled=names)).columns["v"]
+        for names in ((), ("v",))
+    )
     assert type(plain) is type(spelled)
     assert cells_of(plain) == cells_of(spelled)
     if isinstance(plain, NumericColumn):
@@ -58,9 +62,9 @@ def test_of_very_many_numbers_no_more_texts_are_kept(tmp_path, monkeypatch):
 )
 def test_two_spellings_that_become_one_label_level_or_group_are_a_note(cells, note, tmp_path):
     name = write(tmp_path / "t.csv", cells * 30)
-    labels = infer_targets(read_table(name, spelled=["v"]), ["v"], "classification").findings
-    levels = infer_schema(read_table(name, texts=["v"]), "v", ColumnOptions(role="category"))[1]
-    groups = notes_on_groups(read_table(name, spelled=["v"]), ["v"])
+    labels = infer_targets(read_table(name, request=Request(spelled=["v"])), ["v"], "classification").findings
+    levels = infer_schema(read_table(name, request=Request(written=["v"])), "v", ColumnOptions(role="category"))[1]
+    groups = notes_on_groups(read_table(name, request=Request(spelled=["v"])), ["v"])
     assert [finding.text for finding in labels] == [note.format("class")] * bool(note)
     assert [finding.text for finding in levels] == [note.format("level")] * bool(note)
     assert groups == [f"{name}: {note.format('group')}"] * bool(note)
@@ -69,14 +73,14 @@ def test_two_spellings_that_become_one_label_level_or_group_are_a_note(cells, no
 def test_spellings_with_a_decimal_comma_are_noted_too(tmp_path):
     (tmp_path / "t.csv").write_text("v;y\n" + "1,1;a\n1,10;b\n2,5;a\n" * 9)
     format = TableFormat(decimal=",")
-    table = read_table(str(tmp_path / "t.csv"), format, spelled=["v"])
+    table = read_table(str(tmp_path / "t.csv"), format, request=Request(spelled=["v"]))
     (finding,) = infer_targets(table, ["v"], "classification", text_format=TextFormat(decimal=",")).findings
     assert finding.text == "column v: '1,1' and '1,10' are the same number, and one class"
 
 
 def test_spellings_of_missing_cells_are_no_labels(tmp_path):
     name = write(tmp_path / "t.csv", ["-99", "-99.0", "1", "2"] * 9)
-    table = read_table(name, TableFormat(missing=(*DEFAULT_MISSING, "-99")), spelled=["v"])
+    table = read_table(name, TableFormat(missing=(*DEFAULT_MISSING, "-99")), request=Request(spelled=["v"]))
     assert infer_targets(table, ["v"], "classification").findings == ()
 
 

@@ -92,13 +92,7 @@ def read_training_table(
         return read_for_warm_start(loaded, start, _unwrapped(data.train), store or StoreOptions())
     request, named = training_request(loaded, further)
     return read_table(
-        _unwrapped(data.train),
-        table_format(loaded),
-        texts=request.written or (),
-        configured=named,
-        store=store or StoreOptions(),
-        unwanted=request.unwanted,
-        spelled=request.spelled,
+        _unwrapped(data.train), table_format(loaded), request, configured=named, store=store or StoreOptions()
     )
 
 
@@ -114,7 +108,7 @@ def training_request(loaded: LoadedConfig, further: Iterable[str] = ()) -> tuple
     texts |= held_out.keys - {*data.target}
     labels = data.target if loaded.config.task in ("auto", "classification") else ()
     unwanted = {name for name in data.drop if not may_group_rows(name)} - non_input_columns(loaded) - {*further}
-    request = Request(unwanted=frozenset(unwanted), written=frozenset(texts), spelled=frozenset(labels))
+    request = Request(unwanted=unwanted, written=texts, spelled=labels)
     return request, [*data.target, *data.columns, *data.drop, *(data.features or ())]
 
 
