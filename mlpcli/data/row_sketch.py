@@ -66,11 +66,14 @@ class TrainedRows:
 def sketch_rows(table: Table, names: Sequence[str], rows: Rows) -> RowSketch:
     """Sketch of rows of a cast table, over the columns `names`."""
     hashes, counts = np.unique((row_hashes(table, names, rows) >> _HALF).astype(np.uint32), return_counts=True)
-    lowest = hashes[:MAX_HASHES]
     repeated = 1.0 - float(np.count_nonzero(counts == 1)) / max(len(rows), 1)
-    return RowSketch(
-        "".join(f"{value:0{HEX_DIGITS}x}" for value in lowest.tolist()), len(hashes) > MAX_HASHES, repeated
-    )
+    return _row_sketch(hashes, False, repeated)
+
+
+def _row_sketch(hashes: NDArray[np.uint32], is_sample: bool, repeated: float) -> RowSketch:
+    """Sketch of the lowest of `hashes` (n_hashes,), in ascending order."""
+    lowest = "".join(f"{value:0{HEX_DIGITS}x}" for value in hashes[:MAX_HASHES].tolist())
+    return RowSketch(lowest, is_sample or len(hashes) > MAX_HASHES, repeated)
 
 
 def merge_row_sketches(first: RowSketch, second: RowSketch) -> RowSketch:
@@ -79,9 +82,7 @@ def merge_row_sketches(first: RowSketch, second: RowSketch) -> RowSketch:
     for sketch in (first, second):
         if sketch.is_sample:  # hashes above its highest are unknown
             lowest = lowest[lowest <= sketch.values[-1]]
-    is_sample = first.is_sample or second.is_sample or len(lowest) > MAX_HASHES
-    hashes = "".join(f"{hash:0{HEX_DIGITS}x}" for hash in lowest[:MAX_HASHES].tolist())
-    return RowSketch(hashes, is_sample, max(first.repeated, second.repeated))
+    return _row_sketch(lowest, first.is_sample or second.is_sample, max(first.repeated, second.repeated))
 
 
 def count_trained_rows(sketch: RowSketch, table: Table, names: Sequence[str], rows: Rows) -> TrainedRows:

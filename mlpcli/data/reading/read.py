@@ -23,7 +23,7 @@ from mlpcli.data.reading.sources import (
     Source,
     detect_kind,
     find_sources,
-    open_source,
+    hash_bytes,
     refuse_changed_files,
     reopenable,
     sha256_together,
@@ -169,9 +169,7 @@ def open_files(
             if not is_requested:  # it was opened only for its format
                 continue
             if for_training and not isinstance(reader, CsvReader):
-                with closing(open_source(source)) as stored:
-                    for chunk in stored.chunks():
-                        digest.update(chunk)
+                hash_bytes(source, digest)
             yield number, reader, digest
         refuse_changed_files(stats)
 

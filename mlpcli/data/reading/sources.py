@@ -14,6 +14,7 @@ import stat
 import sys
 import zipfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -146,15 +147,17 @@ def refuse_changed_files(stats: FileStats) -> None:
 
 def sha256_of(source: str | Sequence[str]) -> str:
     """The SHA-256 of a table as in `Table.sha256`, without parsing its files."""
-    digests = []
-    for file_source in find_sources(source):
-        digest = hashlib.sha256()
-        stream = open_source(file_source)
+    return sha256_together(
+        [hash_bytes(file_source, hashlib.sha256()).hexdigest() for file_source in find_sources(source)]
+    )
+
+
+def hash_bytes(source: Source, digest: "hashlib._Hash") -> "hashlib._Hash":
+    """Update a digest with the uncompressed bytes of a file, and return it."""
+    with closing(open_source(source)) as stream:
         for chunk in stream.chunks():
             digest.update(chunk)
-        stream.close()
-        digests.append(digest.hexdigest())
-    return sha256_together(digests)
+    return digest
 
 
 def sha256_together(digests: Sequence[str]) -> str:

@@ -118,8 +118,7 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
         if (schema.role == "date") != (column.role == "date") and is_present.any():
             row = int(np.argmax(is_present))
             text = as_categorical(column.take(slice(row, row + 1))).levels[0]
-            error = not_a_date_error if schema.role == "date" else not_a_number_error
-            raise error(where(row), schema, text)
+            raise _invalid_cell_error(where(row), schema, text)
         values = column.values
         if schema.role == "number" and column.role is None:
             values = _without_markers(values, marker_numbers(markers, schema.number))
@@ -157,12 +156,7 @@ def _parse(
     is_unknown &= column.counts > 0
     if is_unknown.any():
         row = first_row_with_level(column, is_unknown)
-        text = column.levels[column.codes[row]]
-        raise (
-            not_a_date_error(where(row), schema, text)
-            if schema.role == "date"
-            else not_a_number_error(where(row), schema, text)
-        )
+        raise _invalid_cell_error(where(row), schema, column.levels[column.codes[row]])
     values: NDArray[np.float64] = column.translate(np.where(is_missing, np.nan, numbers), np.nan)
     return values
 
@@ -179,24 +173,18 @@ def _boolean(column: CategoricalColumn, names: list[str | None], schema: ColumnS
     return CategoricalColumn((*schema.levels, *others), column.translate(lookup, -1), column.role, column.cell_type)
 
 
-def not_a_number_error(where: str, schema: ColumnSchema, text: str) -> DataError:
-    """Error for an invalid cell of a numeric column."""
+def _invalid_cell_error(where: str, schema: ColumnSchema, text: str) -> DataError:
+    """Error for a cell that is not a number, or not a date."""
+    problem = f"{where}: column {escape_text(schema.name)}: {quote_text(text)} is not a {schema.role}"
+    if schema.role == "date":
+        return DataError(
+            f"{problem}{f' written {schema.date_format}' if schema.date_format else ''}.\n"
+            "Correct the cell, or say how dates are written: data.dates, or format in data.columns."
+        )
     hint = ""
     if schema.number == PLAIN and any(char.isdigit() for char in text):
         hint = f" Or say how its numbers are written (prefix, suffix, decimal, thousands): data.columns.{schema.name}."
-    return DataError(
-        f"{where}: column {escape_text(schema.name)}: {quote_text(text)} is not a number.\n"
-        f"Correct the cell; if it stands for a missing value, name it in data.missing.{hint}"
-    )
-
-
-def not_a_date_error(where: str, schema: ColumnSchema, text: str) -> DataError:
-    """Error for an invalid cell of a date column."""
-    return DataError(
-        f"{where}: column {escape_text(schema.name)}: {quote_text(text)} is not a date"
-        f"{f' written {schema.date_format}' if schema.date_format else ''}.\n"
-        "Correct the cell, or say how dates are written: data.dates, or format in data.columns."
-    )
+    return DataError(f"{problem}.\nCorrect the cell; if it stands for a missing value, name it in data.missing.{hint}")
 
 
 def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:

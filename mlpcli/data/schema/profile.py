@@ -115,8 +115,8 @@ def profile_columns(
             schema, findings = replace(schema, role="number", number=formatted.number or PLAIN), formatted.doubts
         cells, fault = _cells(table, schema, findings)
         profile = _profile(schema, cells, name in options)
-        notes = [text for text in (profile.note, *_notes(findings)) if text]
-        profile = replace(profile, note="; ".join(notes), fault=fault)
+        notes = [profile.note, *(finding.text for finding in findings if not finding.is_fault)]
+        profile = replace(profile, note="; ".join(filter(None, notes)), fault=fault)
         if not profile.drop_reason and any(_leaks(cells, values) for values in target_values):
             reason = f"leaks the target ({' or '.join(names)} can be derived from it alone)"
             profile = replace(profile, kind="leak", drop_reason=reason)
@@ -125,10 +125,6 @@ def profile_columns(
         # In a table of only x = 1, 2, 3, ... and y, x is meant as the input.
         return [_keep_if_only_input(profile) for profile in profiles]
     return profiles
-
-
-def _notes(findings: Sequence[Finding]) -> list[str]:
-    return [finding.text for finding in findings if not finding.is_fault]
 
 
 def _cells(table: Table, schema: ColumnSchema, findings: Sequence[Finding]) -> tuple[_FactorizedColumn, str]:
