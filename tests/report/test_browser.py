@@ -52,6 +52,7 @@ def opened(browser, address):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # milliseconds; the default is 30 s, too short on a busy machine
         page.heard, page.asked = [], []
         page.on("console", lambda message: page.heard.append(message.text))
         page.on("pageerror", lambda error: page.heard.append(str(error)))
