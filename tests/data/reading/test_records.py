@@ -254,6 +254,12 @@ def test_leading_zeros_are_detected_in_the_columns_that_have_them(rows, pattern,
         assert leading_zero_columns(text.encode(), delimiter, len(rows[0])) == naive
 
 
+@pytest.mark.parametrize("delimiter", [",", ":"])
+def test_a_time_in_the_first_cell_has_no_leading_zero_unless_its_colon_is_the_delimiter(delimiter):
+    rows = b"05:00\n" if delimiter == ":" else b"05:00,1\n"
+    assert leading_zero_columns(rows, delimiter, 2) == ({0, 1} if delimiter == ":" else set())
+
+
 @given(
     st.lists(st.sampled_from(["a", " a", "a b", "a ", '"a, b"', '" a"', "", " "]), min_size=2, max_size=12),
     st.sampled_from(",;|"),

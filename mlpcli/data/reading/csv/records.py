@@ -214,7 +214,7 @@ def leading_zero_columns(text: bytes, delimiter: str, n_fields: int) -> set[int]
     """
     data = np.frombuffer(text, np.uint8)
     positions = _positions_before_zeros(data, ord(delimiter))
-    if text[:1] == b"0" and text[1:2].isdigit():
+    if re.match(rb"0[0-9](?![:/-])", text[:3].replace(delimiter.encode(), b"\n")):
         positions = np.append(-1, positions)
     if not len(positions):
         return set()
