@@ -3,7 +3,7 @@
 from typing import Any
 
 # No function allocates an array, so none counts references: two atomic additions for each slice take half of a step of
-# a tiny network and a tenth of a step of a large one. A function that returns a slice has to be inlined, then.
+# a tiny network and a tenth of a step of a large one. A function that returns just a slice must be inlined.
 UNCOUNTED: dict[str, Any] = {"error_model": "numpy", "_nrt": False}
 # Options of functions that only compiled code calls: without wrappers for Python, and with NumPy's division, compiling
 # takes two thirds of the time.

@@ -20,7 +20,7 @@ from mlpcli.compiled.kernels import backward, fill_gradient, forward, panel
 from mlpcli.compiled.updates import update
 from mlpcli.nn.steps import FLUSH_EVERY
 
-SOURCES = "e3e985341700c727"
+SOURCES = "a6a5a87f5bca5faf"
 
 
 def _named_by_sources(function):

@@ -2,7 +2,7 @@
 
 `forward` saves in `buffers` what `backward` needs, and writes its output, never its input. `backward` takes `delta` =
 d cost / d output, which it may overwrite, fills `gradient`, and returns d cost / d x, in `delta` itself if the width
-does not change; None if no layer below has parameters. Neither allocates memory.
+does not change; None if no layer below has parameters. Neither allocates an array of a batch.
 """
 
 from collections.abc import Callable

@@ -18,12 +18,12 @@ COMPILING = "compiling, once, takes 10 to 20 seconds"
 
 def trainer_maker(choice: EngineChoice, n_members: int, n_threads: int) -> MakeTrainer:
     """The factory for the trainer of each member; raises MlpError if Numba is installed but does not work."""
-    of_step = n_threads if n_members == 1 else None
+    step_threads = n_threads if n_members == 1 else None
     if choice.name == "numpy":
-        return partial(NumpyTrainer, n_threads=of_step or 1)
+        return partial(NumpyTrainer, n_threads=step_threads or 1)
     with _numba_works():
         from mlpcli.compiled.trainer import CompiledTrainer
-    return partial(CompiledTrainer, n_threads=of_step)
+    return partial(CompiledTrainer, n_threads=step_threads)
 
 
 def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
