@@ -105,11 +105,19 @@ class CompiledTrainer:
 
 
 def compile_steps(dtype: DTypeLike) -> None:
-    """Compile the code of this dtype, or load it from the cache; later trainers start without delay."""
+    """Compile the code of this dtype, or load it from the cache; later trainers start without delay.
+
+    Raises RuntimeError if a file of the cache is empty: Numba does not sync its files, so a crash of the machine may
+    leave such ones.
+    """
     network, dtype = Network(1, (Dense(width=1),)), np.dtype(dtype)
     spec = TrainingSpec(SquaredError(), UpdateSpec(optimizer=SGD()), Constant(), batch_size=1, epochs=1)
     member, rows = Member(0, network, 1), np.zeros((1, 1), dtype)
-    CompiledTrainer(member, Dataset(rows, rows), spec, member.init(spec, dtype, None))
+    try:
+        CompiledTrainer(member, Dataset(rows, rows), spec, member.init(spec, dtype, None))
+    except EOFError as fault:
+        folder = run_steps.stats.cache_path
+        raise RuntimeError(f"its cache of compiled code is damaged: delete {folder}") from fault
 
 
 def on_compilation(callback: Callable[[], object]) -> AbstractContextManager[object]:

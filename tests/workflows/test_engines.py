@@ -1,7 +1,10 @@
 """Which engine a training gets, and that a run may change it."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +24,7 @@ from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.repro import repro
 from mlpcli.workflows.train import train
 from mlpcli.workflows.training.engines import COMPILING, trainer_maker
-from tests.program import DATA
+from tests.program import DATA, ROOT
 from tests.training.staging import network
 from tests.workflows.staging import Watch, loaded
 
@@ -159,6 +162,21 @@ def test_an_engine_that_cannot_be_loaded_is_an_error_and_not_a_bug(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlpcli.compiled.trainer", None)
     with pytest.raises(MlpError, match=r"Numba cannot be used.*\n.*training.engine: numpy"):
         trainer_maker(EngineChoice("compiled"), 1, 1)
+
+
+def test_a_damaged_cache_of_compiled_code_is_an_error_that_names_its_folder(tmp_path):
+    """An EOFError would otherwise be taken for Ctrl-D: "interrupted", at each training."""
+    pytest.importorskip("numba")
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path)}
+    find = "from mlpcli.compiled.epoch import run_steps; print(run_steps._cache._cache_file._index_path)"
+    command = [sys.executable, "-c", find]
+    index = subprocess.run(command, env=settings, capture_output=True, text=True, check=True, timeout=100).stdout
+    Path(index.strip()).touch()
+    load = "from mlpcli.workflows.training.engines import *; load_engine(EngineChoice('compiled'), 'float32')"
+    command = [sys.executable, "-c", load]
+    errors = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=100).stderr
+    damaged = f"its cache of compiled code is damaged: delete {Path(index).parent}"
+    assert f"MlpError: Numba cannot be used: {damaged}\nRepair it, or write training.engine: numpy" in errors
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")

@@ -31,7 +31,8 @@ def load_engine(choice: EngineChoice, dtype: DTypeLike) -> None:
     if choice.name == "compiled":
         with _numba_works():
             from mlpcli.compiled.trainer import compile_steps
-        compile_steps(dtype)
+
+            compile_steps(dtype)
 
 
 def noting_compilation(choice: EngineChoice, note: Callable[[str], object]) -> AbstractContextManager[object]:
