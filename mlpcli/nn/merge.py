@@ -59,8 +59,8 @@ def merge_linear(network: Network, flat: Array) -> tuple[Network, Array]:
         weights[key] = MERGES[type(layer)](layer, params[i], W, widths[i])
     result = merged(network)
     vector = np.empty(result.n_parameters, flat.dtype)
-    kept = (item for item in network.tensors if int(item.key.partition(".")[0]) not in indices)
-    for item, new in zip(kept, result.tensors, strict=True):
+    unmerged = (item for item in network.tensors if int(item.key.partition(".")[0]) not in indices)
+    for item, new in zip(unmerged, result.tensors, strict=True):
         vector[new.span] = weights[item.key].ravel() if item.key in weights else flat[item.span]
     return result, vector
 

@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.nn.steps import StepValues, make_step
-from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLoss, TrainingSpec, step_keys, step_values
-from mlpcli.training.rows import shuffle_rows
-from mlpcli.training.seeding import rng_of
+from mlpcli.training.member import EpochResult, Member, MemberState, NonFiniteLoss, TrainingSpec, draw_epoch
 from mlpcli.workflows.sharded.steps import LocalBatch
 
 if TYPE_CHECKING:
@@ -51,10 +49,10 @@ class RoundTrainer:
 
     def run(self, epoch: int, must_stop: Callable[[], bool]) -> EpochResult:
         """Train an epoch; as `Trainer.run`. Raises NonFiniteLoss, and ClusterLost if the cluster fails."""
-        order = shuffle_rows(self.member.rows, rng_of(self.spec.seed, "order", epoch, self.member.number))
+        order, values, keys = draw_epoch(self.member, self.spec, epoch)
         self._pool.rebalance()
         positions, total, rate = self.assign_rows(order), 0.0, 0.0
-        for batches in self._rounds(epoch, len(order)):
+        for batches in self._rounds(epoch, len(order), values, keys):
             rate = batches[-1].values.learning_rate
             if must_stop():
                 return EpochResult(total / len(order), rate, is_complete=False)
@@ -80,13 +78,14 @@ class RoundTrainer:
         self._pool.broadcast("epoch", "begin_epoch", arguments)
         return positions
 
-    def _rounds(self, epoch: int, n_rows: int) -> Iterator[Sequence[LocalBatch]]:
+    def _rounds(
+        self, epoch: int, n_rows: int, all_values: NDArray[np.float64], keys: NDArray[np.uint32]
+    ) -> Iterator[Sequence[LocalBatch]]:
         """Yield the batches of each round of an epoch."""
-        spec, n_steps = self.spec, self.member.n_steps(self.spec)
-        keys = step_keys(spec, epoch, self.member.number, n_steps).tolist()
-        for step, values in enumerate(step_values(spec, epoch, n_steps).tolist()):
-            n_batch = min(spec.batch_size, n_rows - step * spec.batch_size)
-            yield (LocalBatch(step, n_batch, keys[step], epoch * n_steps + step + 1, StepValues(*values)),)
+        batch_size, before = self.spec.batch_size, epoch * len(keys)
+        for step, (values, key) in enumerate(zip(all_values.tolist(), keys.tolist(), strict=True)):
+            n_batch = min(batch_size, n_rows - step * batch_size)
+            yield (LocalBatch(step, n_batch, key, before + step + 1, StepValues(*values)),)
 
     def _round(self, batches: Sequence[LocalBatch], positions: Sequence[NDArray[Any]]) -> float:
         """Take the steps of a round; returns the sum of the losses of its rows."""
@@ -131,8 +130,10 @@ class LocalTrainer(RoundTrainer):
         super().__init__(pool, rows, member, spec, state)
         self._local_steps = local_steps
 
-    def _rounds(self, epoch: int, n_rows: int) -> Iterator[Sequence[LocalBatch]]:
-        batches = [batch for (batch,) in super()._rounds(epoch, n_rows)]
+    def _rounds(
+        self, epoch: int, n_rows: int, all_values: NDArray[np.float64], keys: NDArray[np.uint32]
+    ) -> Iterator[Sequence[LocalBatch]]:
+        batches = [batch for (batch,) in super()._rounds(epoch, n_rows, all_values, keys)]
         for start in range(0, len(batches), self._local_steps):
             yield tuple(batches[start : start + self._local_steps])
 

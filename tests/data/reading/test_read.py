@@ -301,7 +301,13 @@ def test_points_that_may_be_between_thousands_are_noted_in_any_order_of_the_rows
     (note,) = [note for note in table.notes if "three digits" in note]
     assert note.startswith("t.csv: column n: three digits follow every point (")
     assert sum("three digits" in note for chunk in iter_tables(name) for note in chunk.notes) == 1
-    for text, position in (("1.25", 0), ("1000", len(cells)), ("0.125", len(cells)), ("6.0015", 0)):
+    for text, position in (
+        ("1.25", 0),
+        ("1000", len(cells)),
+        ("1e2", len(cells)),
+        ("0.125", len(cells)),
+        ("6.0015", 0),
+    ):
         rows = [*cells[:position], text, *cells[position:]]
         write(f"n{delimiter}y\n" + "".join(f"{cell}{delimiter}a\n" for cell in rows))
         assert not [note for note in read_table(name).notes if "three digits" in note]

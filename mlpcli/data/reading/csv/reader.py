@@ -184,8 +184,10 @@ class CsvReader:
 
     def _look_for_thousands(self, batch: TextBatch, columns: dict[int, Column]) -> None:
         assert self._thousands is not None
-        points = b"." in batch.text
-        ambiguous = [index for index, column in columns.items() if self._thousands.needs_texts(index, column, points)]
+        may_be_decimal = any(byte in batch.text for byte in (b".", b"e", b"E"))
+        ambiguous = [
+            index for index, column in columns.items() if self._thousands.needs_texts(index, column, may_be_decimal)
+        ]
         texts = self._parse(batch, ambiguous, ambiguous) if ambiguous else {}
         for index, column in (columns | texts).items():
             self._thousands.add_texts(index, column, batch.first_row)

@@ -31,10 +31,10 @@ class PointThousands:
             if count_point_groups(distinct, [1] * len(distinct)) is not None:
                 self._counts[index] = (0, 0)
 
-    def needs_texts(self, index: int, column: Column, has_points: bool) -> bool:
+    def needs_texts(self, index: int, column: Column, may_be_decimal: bool) -> bool:
         """Whether the texts of a batch of a column are needed (`add_texts`); otherwise its numbers are counted here.
 
-        Without points (`has_points`) they are not.
+        They are not if no number of the batch has a point or an exponent, as in 1e2 (`may_be_decimal`).
         """
         if index not in self._counts or not isinstance(column, NumericColumn):
             return False
@@ -46,7 +46,7 @@ class PointThousands:
         is_small = not len(values) or bool(values.max() < 1000 and values.min() > -1000)
         if not is_small or (values.dtype.kind == "f" and (np.round(values * 1000) / 1000 != values).any()):
             self._drop(index)
-        elif values.dtype.kind == "f" and has_points:
+        elif values.dtype.kind == "f" and may_be_decimal:
             return True
         else:
             self._add(index, 0, int(np.count_nonzero(values)))
