@@ -15,7 +15,7 @@ from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.preprocessor import transform
 from mlpcli.data.reference import ReferenceColumn
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.dates import date_texts
+from mlpcli.data.schema.dates.parsing import date_texts
 from mlpcli.data.schema.spelling import NumberFormat, number_text
 from mlpcli.data.table import CategoricalColumn, Table, code_dtype
 from mlpcli.data.targets.target import NumberTarget, predicted_labels, prediction_names

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlpcli.data.schema.dates import parse_dates
+from mlpcli.data.schema.dates.parsing import parse_dates
 from mlpcli.data.targets.target import ClassTarget, NumberTarget
 from mlpcli.errors import MlpError
 from mlpcli.evaluation.conformal.conformity import MISSING, CalibrationRows

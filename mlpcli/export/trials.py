@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpcli.data.schema.column import cast_table
-from mlpcli.data.schema.dates import date_texts
+from mlpcli.data.schema.dates.parsing import date_texts
 from mlpcli.data.table import CategoricalColumn, NumericColumn
 from mlpcli.errors import GateMissed
 from mlpcli.export.agreement import Row, schemas_of, table_of

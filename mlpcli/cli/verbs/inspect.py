@@ -152,7 +152,7 @@ def _columns(model: "Model") -> Table:
 
 
 def _treatment(column: "Feature") -> str:
-    from mlpcli.data.schema.dates import iso_date
+    from mlpcli.data.schema.dates.parsing import iso_date
 
     texts = []
     if column.role in ("number", "date") and column.minimum is not None and column.maximum is not None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.dates import cycle_names
+from mlpcli.data.schema.dates.parsing import cycle_names
 from mlpcli.data.table import Role
 from mlpcli.options import Setting
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.bins import bin_names
 from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.numeric import NumericFit
-from mlpcli.data.schema.dates import cycle_names
+from mlpcli.data.schema.dates.parsing import cycle_names
 
 Kind = Literal["numeric", "bins", "cycle", "sign", "flag", "level"]
 Spans = Mapping[tuple[Kind, str], slice]

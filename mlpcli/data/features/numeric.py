@@ -27,7 +27,7 @@ from mlpcli.data.features.scaling import (
 )
 from mlpcli.data.features.weighted_statistics import sort_non_missing
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.dates import has_time
+from mlpcli.data.schema.dates.parsing import has_time
 
 Values = NDArray[np.float64]
 

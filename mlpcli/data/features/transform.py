@@ -12,7 +12,7 @@ from mlpcli.data.features.bins import write_bins
 from mlpcli.data.features.feature import Feature
 from mlpcli.data.features.layout import Spans
 from mlpcli.data.features.numeric import NumericFit, scale
-from mlpcli.data.schema.dates import cycles
+from mlpcli.data.schema.dates.parsing import cycles
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Rows, Table
 from mlpcli.errors import DataError
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.data.reading.faults import escape_text, quote_text
 from mlpcli.data.remote_columns import RemoteColumns
 from mlpcli.data.schema.cells import boolean_values, canonical_texts, marker_numbers, missing_mask, parse_numbers
-from mlpcli.data.schema.dates import date_texts, parse_dates
+from mlpcli.data.schema.dates.parsing import date_texts, parse_dates
 from mlpcli.data.schema.spelling import PLAIN, NumberFormat, number_text
 from mlpcli.data.store import PAGE_WATCHER
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Role, Table, code_dtype

@@ -22,8 +22,9 @@ from mlpcli.data.schema.cells import (
     parse_numbers,
 )
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
-from mlpcli.data.schema.date_roles import InferredSchema, find_dates, find_stray_dates, read_as_dates
-from mlpcli.data.schema.dates import looks_like_date
+from mlpcli.data.schema.dates.parsing import looks_like_date
+from mlpcli.data.schema.dates.roles import InferredSchema, find_dates, find_stray_dates, read_as_dates
+from mlpcli.data.schema.dates.unread import compact_date_notes, find_unread_dates
 from mlpcli.data.schema.findings import (
     FEW_TEXTS,
     SAMPLE_SIZE,
@@ -36,7 +37,6 @@ from mlpcli.data.schema.findings import (
 from mlpcli.data.schema.number_formats import count_point_groups, find_number_format, format_as_yaml
 from mlpcli.data.schema.spelling import NumberFormat, is_code
 from mlpcli.data.schema.stray_words import find_damaged_texts, find_stray_words
-from mlpcli.data.schema.unread_dates import compact_date_notes, find_unread_dates
 from mlpcli.data.schema.unreadable_numbers import find_sheet_errors, find_unreadable_numbers
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.errors import DataError

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from mlpcli.data.schema import date_patterns, spelling
+from mlpcli.data.schema import spelling
+from mlpcli.data.schema.dates import patterns
 from mlpcli.export.description import Plain
 from mlpcli.export.python.standalone import cells, decode, network, predictor, regions
 
 # The modules whose source is copied into the file, dependencies first.
-PARTS: tuple[ModuleType, ...] = (spelling, date_patterns, cells, network, decode, regions, predictor)
+PARTS: tuple[ModuleType, ...] = (spelling, patterns, cells, network, decode, regions, predictor)
 USAGE = '''"""Predictions of a multi-layer perceptron, exported by `mlp export`. Needs only the Python standard library.
 
 As a filter on CSV:  python THIS_FILE.py < rows.csv > predictions.csv

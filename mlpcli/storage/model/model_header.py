@@ -10,7 +10,7 @@ from mlpcli.data.reference import ReferenceProfile, find_profile_fault
 from mlpcli.data.row_sketch import RowSketch
 from mlpcli.data.schema.cells import separator_problem
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.date_patterns import DATE_FORMATS
+from mlpcli.data.schema.dates.patterns import DATE_FORMATS
 from mlpcli.data.table import TableFormat
 from mlpcli.data.targets.target import ClassTarget, NumberTarget, Target, typed_labels
 from mlpcli.errors import ModelFileError

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mlpcli.data.features.feature import Feature
 from mlpcli.data.grouping import MISSING, QUARTILES
 from mlpcli.data.reference import Histogram, ReferenceColumn, split_counts
-from mlpcli.data.schema.dates import iso_date
+from mlpcli.data.schema.dates.parsing import iso_date
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.data.targets.target import decode_outputs, prediction_names
 from mlpcli.evaluation.metrics.scores import find_metric, score

@@ -87,7 +87,7 @@ def read_shards(pool: "ShardPool", files: TableFiles, train: Sequence[str]) -> T
     notes = {number: file_notes for summary in summaries for number, file_notes in summary.notes.items()}
     read_columns = mixed.union(*(summary.kinds for summary in summaries))
     rows = global_rows(summaries)
-    shards = ShardedRows(pool, rows, names, format, kinds)
+    shards = TableShards(pool, rows, names, format, kinds)
     columns = RemoteColumns(shards, shards.column, [name for name in names if name in read_columns])
     return Table(
         columns,
@@ -112,7 +112,7 @@ def _hashes(summaries: Sequence[ShardSummary], files: TableFiles) -> dict[int, s
     return hashes
 
 
-class ShardedRows(Shards):
+class TableShards(Shards):
     """The rows of a table on shards; `rows` has the row numbers in the table of each shard.
 
     `kinds` has a column with a few cells for each column, of the same kind.

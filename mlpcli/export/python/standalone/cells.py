@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
-from mlpcli.data.schema.date_patterns import PATTERNS, date_fields
+from mlpcli.data.schema.dates.patterns import PATTERNS, date_fields
 from mlpcli.data.schema.spelling import (
     NumberFormat,
     boolean_pairs,

@@ -17,7 +17,7 @@ from mlpcli.data.features.preprocessor import fit_categorical
 from mlpcli.data.features.scaling import RefuseMissing
 from mlpcli.data.schema.cells import missing_mask
 from mlpcli.data.schema.column import ColumnSchema, cast, missing_markers
-from mlpcli.data.schema.dates import cycle_names, has_time, parse_dates
+from mlpcli.data.schema.dates.parsing import cycle_names, has_time, parse_dates
 from mlpcli.data.schema.roles import INFER, infer_schema
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Table, code_dtype
 from mlpcli.workflows.preparing.rows.column_plan import plan_columns

@@ -16,7 +16,7 @@ from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.cells import separator_problem
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema, as_category, cast_table
-from mlpcli.data.schema.date_patterns import DATE_FORMATS
+from mlpcli.data.schema.dates.patterns import DATE_FORMATS
 from mlpcli.data.schema.findings import find_equivalent_spellings, findings_of_key, missing_marker_notes, raise_faults
 from mlpcli.data.schema.profile import may_group_rows
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema

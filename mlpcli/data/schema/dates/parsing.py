@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlpcli.data.schema.date_patterns import DATE_FORMATS, FLAGS, PATTERNS, TIME, date_fields, is_year_first
+from mlpcli.data.schema.dates.patterns import DATE_FORMATS, FLAGS, PATTERNS, TIME, date_fields, is_year_first
 
 Values = NDArray[np.float64]
 Series: TypeAlias = "pd.Series[Any]"

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpcli.data.reading.typed.frames import table_from_frame
-from mlpcli.data.schema.date_patterns import DATE_FORMATS
-from mlpcli.data.schema.dates import (
+from mlpcli.data.schema.dates.parsing import (
     best_date_format,
     cycle_names,
     cycles,
@@ -22,6 +21,7 @@ from mlpcli.data.schema.dates import (
     looks_like_date,
     parse_dates,
 )
+from mlpcli.data.schema.dates.patterns import DATE_FORMATS
 
 STRFTIME = {"YYYY": "%Y", "YY": "%y", "MON": "%b", "MM": "%m", "DD": "%d"}
 EPOCH = datetime.datetime(1970, 1, 1)

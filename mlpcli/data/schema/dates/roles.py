@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from mlpcli.data.reading.faults import format_yaml, quote_text
 from mlpcli.data.schema.column import ColumnSchema
-from mlpcli.data.schema.date_patterns import is_year_first
-from mlpcli.data.schema.dates import (
+from mlpcli.data.schema.dates.parsing import (
     best_date_format,
     find_date_formats,
     has_half_day,
@@ -14,6 +13,7 @@ from mlpcli.data.schema.dates import (
     has_zone,
     looks_like_date,
 )
+from mlpcli.data.schema.dates.patterns import is_year_first
 from mlpcli.data.schema.findings import Finding, TextCounts, stray_finding
 from mlpcli.data.table import Table
 from mlpcli.errors import DataError
