@@ -141,8 +141,10 @@ def _fit(run: ExaminedRun) -> Sequence[Finding] | str:
         return losses
     ways = [] if run.key("training.early_stopping") else ["training.early_stopping: {patience: 10}"]
     ways += [] if float(run.key("model.dropout") or 0.0) >= 0.2 else ["model.dropout: 0.2"]
-    ways += ["smaller model.layers", "mlp init --recipe strong"]
-    return gap(losses, ", ".join(ways[:-1]) + f", or {ways[-1]}")
+    ways += ["smaller model.layers"]
+    if run.key("model.members.rows") != "folds":  # that of strong and best
+        ways.append("mlp init --recipe strong")
+    return gap(losses, ", ".join([*ways[:-1], f"or {ways[-1]}"]) if len(ways) > 1 else ways[0])
 
 
 def _baseline(run: ExaminedRun) -> Sequence[Finding] | str:

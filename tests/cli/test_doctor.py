@@ -118,6 +118,14 @@ def test_a_run_that_is_sick_on_purpose_is_found_out_with_the_key_to_change(
     assert all(any(f"{key}.".startswith(f"{name}.") for key in keys) for name in named if name != "data.drop"), named
 
 
+def test_a_run_of_recipe_strong_that_memorizes_is_not_sent_to_recipe_strong(tmp_path):
+    members = {"members": {"count": 2, "rows": "folds"}}
+    sick = run(tmp_path, INPUTS | CLASSES, LAST, {"validation": None}, model=WIDE | members)
+    assert found(sick)["fit"][0]["remedy"] == (
+        "Try training.early_stopping: {patience: 10}, model.dropout: 0.2, or smaller model.layers"
+    )
+
+
 def test_each_check_has_a_sick_run():
     assert list(SICK) == list(NAMES)
 
