@@ -6,6 +6,7 @@ header of an array, nor the JSON. Arrays are in NumPy's own format, written and 
 bounded by the size of the file, and nothing in it is ever executed.
 """
 
+import glob
 import io
 import math
 import os
@@ -128,12 +129,17 @@ class _BoundedFile(io.BufferedReader):
         return super().read(n_bytes)
 
 
+def _file_in(folder: str, name: str) -> str:
+    """Advice on a folder: its file of this name, or that of the first run in it; "" if there is none."""
+    files = glob.glob(name, root_dir=folder) + sorted(glob.glob(f"*/{name}", root_dir=folder))
+    return f"Name a file in it: {os.path.join(folder, files[0])}" if files else ""
+
+
 def _open(path: str, kind: Kind) -> _BoundedFile:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            inside = os.path.join(path, "weights.npz" if kind == "model" else "checkpoint.npz")
-            raise _Refused("is a folder", f"Name the file in it: {inside}")
+            raise _Refused("is a folder", _file_in(path, "weights.npz" if kind == "model" else "checkpoint.npz"))
         if not stat.S_ISREG(mode):
             raise _Refused("is not a regular file", "Save it to a file first.")
         file = _BoundedFile(io.FileIO(path))

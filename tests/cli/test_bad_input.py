@@ -350,7 +350,9 @@ def test_a_bad_model_file_is_refused(folder, iris, case):
 def test_a_model_file_that_is_not_there_or_is_a_folder_is_refused(folder):
     (folder / "run").mkdir()
     assert "w.npz: no such file" in refused(folder, "inspect", "w.npz")
-    assert "run: is a folder. Name the file in it: run/weights.npz" in refused(folder, "inspect", "run")
+    assert "run: is a folder. Train one with: mlp train CONFIG" in refused(folder, "inspect", "run")
+    (folder / "run" / "weights.npz").touch()
+    assert "run: is a folder. Name a file in it: run/weights.npz" in refused(folder, "inspect", "run")
 
 
 def test_an_output_that_cannot_be_a_folder_is_refused(folder):

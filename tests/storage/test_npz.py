@@ -168,8 +168,20 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_a_folder_names_the_file_in_it(tmp_path):
-    assert refusal(tmp_path) == f"is a folder. Name the file in it: {tmp_path / 'weights.npz'}"
-    assert refusal(tmp_path, "checkpoint") == f"is a folder. Name the file in it: {tmp_path / 'checkpoint.npz'}"
+    path = tmp_path / "weights.npz"
+    path.touch()
+    assert refusal(tmp_path) == f"is a folder. Name a file in it: {path}"
+    path = tmp_path / "checkpoint.npz"
+    path.touch()
+    assert refusal(tmp_path, "checkpoint") == f"is a folder. Name a file in it: {tmp_path / 'checkpoint.npz'}"
+
+
+def test_a_folder_of_runs_names_the_file_of_one_of_them_and_another_folder_how_to_train(tmp_path):
+    assert refusal(tmp_path) == "is a folder. Train one with: mlp train CONFIG"
+    for name in ("old", "older"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.npz").touch()
+    assert refusal(tmp_path) == f"is a folder. Name a file in it: {tmp_path / 'old' / 'weights.npz'}"
 
 
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):

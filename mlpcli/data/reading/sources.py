@@ -265,9 +265,9 @@ def _missing_file_message(path: str) -> str:
         names = _list_folder(path)
         if names is None:
             return f"{shown_path}: a folder that cannot be read. Name a file in it, or change its permissions."
-        example = next((name for name in names if ".csv" in name or ".tsv" in name), "train.csv")
-        example_path, pattern = (escape_path(os.path.join(path, name)) for name in (example, "*.csv"))
-        return f"{shown_path}: a folder. Name a file in it ({example_path}), or several: '{pattern}'."
+        tables = (escape_path(os.path.join(path, name)) for name in names if ".csv" in name or ".tsv" in name)
+        example, pattern = next((f" ({table})" for table in tables), ""), escape_path(os.path.join(path, "*.csv"))
+        return f"{shown_path}: a folder. Name a file in it{example}, or several: '{pattern}'."
     if "://" in path:
         return f"{shown_path}: an address, not a file. Download it first, or pipe it in: curl -sL URL | mlp ... -"
     if folder and not os.path.isdir(folder):

@@ -156,6 +156,13 @@ def test_a_file_that_is_not_there_is_an_error_that_helps(path, message, folder):
     assert str(caught.value) == message
 
 
+def test_a_folder_without_a_table_names_none(folder):
+    folder.joinpath("runs").mkdir()
+    with pytest.raises(DataError) as caught:
+        read_all("runs")
+    assert str(caught.value) == "runs: a folder. Name a file in it, or several: 'runs/*.csv'."
+
+
 def test_a_glob_gives_its_files_in_order_and_a_file_of_that_name_comes_first(folder):
     for name in ("b.csv", "a.csv", "c.txt"):
         folder.joinpath(name).write_bytes(TEXT)
