@@ -179,12 +179,15 @@ def _invalid_cell_error(where: str, schema: ColumnSchema, text: str) -> DataErro
     if schema.role == "date":
         return DataError(
             f"{problem}{f' written {schema.date_format}' if schema.date_format else ''}.\n"
-            "Correct the cell, or say how dates are written: data.dates, or format in data.columns."
+            "Correct the cell, or say how dates are written (data.dates, or format in data.columns) and train again."
         )
     hint = ""
     if schema.number == PLAIN and any(char.isdigit() for char in text):
-        hint = f" Or say how its numbers are written (prefix, suffix, decimal, thousands): data.columns.{schema.name}."
-    return DataError(f"{problem}.\nCorrect the cell; if it stands for a missing value, name it in data.missing.{hint}")
+        hint = f", or say in data.columns.{schema.name} how numbers are written (prefix, suffix, decimal, thousands),"
+    return DataError(
+        f"{problem}.\nCorrect the cell, or leave it empty if the value is missing. "
+        f"To read such cells, name missing values in data.missing{hint} and train again."
+    )
 
 
 def cast_table(table: Table, schemas: Sequence[ColumnSchema]) -> Table:
