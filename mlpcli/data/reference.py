@@ -28,7 +28,7 @@ MAX_LEVEL_LENGTH = 200  # of a level
 # Bounds of a profile in a model file: levels of all columns together, and columns.
 MAX_TOTAL_LEVELS = 20_000
 MAX_COLUMNS = 5_000
-# Sample size in later tables: the standard error of a fraction is at most 0.2 %.
+# Sample size in later tables: the standard error of a fraction is at most 0.2%.
 SAMPLE_ROWS = 65_536
 MAX_UNSEEN_LEVELS = 1000  # per column
 MAX_ROWS = 2**53  # in a file

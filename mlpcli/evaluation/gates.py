@@ -87,7 +87,7 @@ def fault_of(gate: Gate) -> str:
         return ""
     if gate.is_minimum and gate.bound > metric.highest:
         is_percent = metric.lowest == 0.0 and metric.highest == 1.0 and 2 <= gate.bound <= 100
-        meant = f" Write {gate.bound / 100:g} for {gate.bound:g} %." if is_percent else ""
+        meant = f" Write {gate.bound / 100:g} for {gate.bound:g}%." if is_percent else ""
         return f"{metric.name} is at most {metric.highest:g}, so no model meets it.{meant}"
     if not gate.is_minimum and gate.bound < metric.lowest:
         return f"{metric.name} is at least {metric.lowest:g}, so no model meets it."

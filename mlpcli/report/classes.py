@@ -127,7 +127,7 @@ def _by_class(matrix: NDArray[Any], labels: Sequence[str]) -> Table:
     worst = min(recalls, default=(1.0, ""))
     sentence = f"The class with the lowest recall is {worst[1]} ({percent(worst[0])})."
     if worst[0] == 1.0:
-        sentence = "The recall of every class is 100 %."
+        sentence = "The recall of every class is 100%."
     columns = [Column("class", True), Column("rows"), Column("recall"), Column("precision")]
     return Table("By class", columns, rows, sentence, is_sortable=True)
 

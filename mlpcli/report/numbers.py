@@ -39,7 +39,7 @@ def _true_against_predicted(name: str, suffix: str, y: Values, prediction: Value
     error = np.abs(y - prediction)
     median, upper = (format_number(float(quantile)) for quantile in np.quantile(error, (0.5, 0.9)))
     title = f"True against predicted{suffix}"
-    sentence = f"Half of the predictions are within {median} of the true value, 90 % within {upper}."
+    sentence = f"Half of the predictions are within {median} of the true value, 90% within {upper}."
     return Figure(title, inline(title, *SIZE, partial(_draw_against, grid, name)), sentence + _outside(grid))
 
 
@@ -66,7 +66,7 @@ def _residuals(name: str, suffix: str, y: Values, prediction: Values) -> Figure:
     sentence = f"Predictions are {format_number(abs(mean))} too {'low' if mean > 0 else 'high'} on average."
     if len(width) > 1 and width[wide] > 0:
         sentence += (
-            f" 80 % of the residuals span {format_number(float(width[wide]))} where "
+            f" 80% of the residuals span {format_number(float(width[wide]))} where "
             f"{format_number(float(band.low[wide]))} to "
         )
         sentence += (

@@ -25,7 +25,7 @@ def test_a_new_model_that_is_worse_ends_with_1_and_the_other_way_round_with_0(pe
     worse = mlp("compare", penguins, weak, PENGUINS)
     assert worse.code == 1
     assert worse.lines[0] == "344 rows · 3 classes"
-    assert worse.lines[1].split() == ["old", "new", "new", "-", "old", "95", "%", "interval"]
+    assert worse.lines[1].split() == ["old", "new", "new", "-", "old", "95%", "interval"]
     verdicts = {line.split()[0]: line.split()[-1] for line in worse.lines[2:6]}
     assert verdicts["log_loss"] == verdicts["accuracy"] == "worse"
     assert worse.lines[-1].split() == ["gate", "log_loss", "not", "worse", "FAIL"]

@@ -57,7 +57,7 @@ def test_every_row_is_held_out_once_and_the_scores_are_those_of_the_answers_in_t
 
 def test_the_answer_has_a_row_per_metric_with_mean_deviation_and_what_the_interval_covers(crossed):
     ended = crossed[1]
-    assert ended.lines[0].split() == ["fold", "1", "2", "3", "4", "mean", "±", "sd", "95", "%", "interval", "constant"]
+    assert ended.lines[0].split() == ["fold", "1", "2", "3", "4", "mean", "±", "sd", "95%", "interval", "constant"]
     assert ended.lines[1].split()[0] == "accuracy"
     text = " ".join(ended.stdout.split())
     assert "mean score of models trained on 258 rows like these" in text

@@ -102,7 +102,7 @@ def test_a_gate_that_every_model_meets_is_told(penguins, gate):
     [
         (
             ["--min", "accuracy=90"],
-            "--min accuracy=90: accuracy is at most 1, so no model meets it. Write 0.9 for 90 %.",
+            "--min accuracy=90: accuracy is at most 1, so no model meets it. Write 0.9 for 90%.",
         ),
         (["--min", "mcc.low=1.5"], "--min mcc.low=1.5: mcc is at most 1, so no model meets it."),
         (["--min", "f1[Adelie]=101"], "--min f1[Adelie]=101: f1 is at most 1, so no model meets it."),
@@ -120,7 +120,7 @@ def test_a_gate_of_the_config_that_no_model_meets_is_a_wrong_input(folder):
     ended = mlp("check", config)
     assert ended.code == 2
     assert "expect.min: recall_macro 95: recall_macro is at most 1" in ended.stderr
-    assert ended.stderr.endswith("Write 0.95 for 95 %.\n")
+    assert ended.stderr.endswith("Write 0.95 for 95%.\n")
 
 
 def test_a_missed_gate_still_gives_the_whole_document(penguins):

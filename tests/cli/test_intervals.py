@@ -239,7 +239,7 @@ def test_counts_have_no_end_below_zero(folder):
     ("level", "message"),
     [
         ("0.9999", "an interval at 0.9999 needs 10000 calibration rows, and there are 200. Ask for at most 0.99, or"),
-        ("90", "the level of intervals must be from 0.5 to below 1, for example 0.9, not 90. Write 0.9 for 90 %."),
+        ("90", "the level of intervals must be from 0.5 to below 1, for example 0.9, not 90. Write 0.9 for 90%."),
         ("1", "the level of intervals must be from 0.5 to below 1, for example 0.9, not 1."),
         ("nan", "the level of intervals must be from 0.5 to below 1, for example 0.9, not nan."),
         ("often", "--interval often: must be a number."),

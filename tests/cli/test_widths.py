@@ -89,7 +89,7 @@ def is_known(word):
 
 LEFT_OUT = """
 role missing (before) range before outside PSI p precision recall f1 interval parameters std W largest |W| old new -
-accuracy balanced_accuracy log_loss roc_auc epochs time state distance change 95 %
+accuracy balanced_accuracy log_loss roc_auc epochs time state distance change 95%
 """
 COLUMN_NAMES = set(LEFT_OUT.split())
 

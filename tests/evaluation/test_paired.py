@@ -48,7 +48,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_for_many_rows
 
 @pytest.mark.parametrize("metric", ["log_loss", "accuracy", "roc_auc", "balanced_accuracy"])
 def test_equally_good_predictions_are_rarely_called_worse(metric, monkeypatch):
-    """The two predictions of each row are exchanged at random, so neither is better; 5 % may be called worse."""
+    """The two predictions of each row are exchanged at random, so neither is better; 5% may be called worse."""
     monkeypatch.setattr(paired, "N_RESAMPLES", 300)
     rng, n_rows, n_trials = np.random.default_rng(5), 80, 400
     alarms = 0
@@ -59,7 +59,7 @@ def test_equally_good_predictions_are_rarely_called_worse(metric, monkeypatch):
         old, new = (Prediction(np.stack([1 - column, column], axis=1)) for column in p.T)
         (difference,) = compare_scores(Truth("classification", y, ("a", "b")), old, new, [metric], 0.9, {})
         alarms += difference.verdict == "worse"
-    # 5 % are expected (fewer of accuracy, whose test is exact); 8 % is three standard deviations above.
+    # 5% are expected (fewer of accuracy, whose test is exact); 8% is three standard deviations above.
     assert alarms <= 0.08 * n_trials
     if metric == "log_loss":
         assert alarms >= 0.02 * n_trials
@@ -80,7 +80,7 @@ def drawn(task, rng, n_rows):
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
 def test_equally_good_predictions_rarely_differ_significantly_in_any_score(task):
-    """For every metric, overall and per output. The nominal rate is 5 %; 11 % is three standard deviations above it."""
+    """For every metric, overall and per output. The nominal rate is 5%; 11% is three standard deviations above it."""
     rng, n_trials, names = np.random.default_rng(8), 120, ("a", "b")
     keys = [
         key for key in metric_names(task, names) if has_interval(key) and not key.startswith("median_absolute_error")

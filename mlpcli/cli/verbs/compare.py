@@ -8,7 +8,7 @@ from mlpcli.cli.document import Cell, Column, Document, Gate, Gates, Paragraph, 
 from mlpcli.cli.options import Delimiter, Encoding, Html, Json, Markdown, Quiet, form_of, parse_number
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import GateMissed
-from mlpcli.messages import format_count, format_number
+from mlpcli.messages import format_count, format_interval, format_number
 
 if TYPE_CHECKING:
     from mlpcli.evaluation.uncertainty.paired import Difference, McNemar
@@ -133,11 +133,11 @@ def _difference_json(difference: "Difference") -> dict[str, Any]:
 
 
 def _interval(difference: "Difference") -> str:
-    return "-" if difference.reason else f"{format_number(difference.low)} to {format_number(difference.high)}"
+    return "-" if difference.reason else format_interval(difference)
 
 
 def _percent(result: "CompareResult") -> str:
-    return f"{100 * result.request.confidence:.4g} %"
+    return f"{100 * result.request.confidence:.4g}%"
 
 
 def _mcnemar(metric: str, test: "McNemar") -> str:

@@ -167,7 +167,7 @@ def _scores(result: "CvResult", keys: Sequence[str], has_folds: bool, has_consta
     """A row per metric; if it is too wide, the baseline is omitted first, then all folds."""
     fold_columns = [Column(_heading(record.number, result.options)) for record in result.records if has_folds]
     columns = [name_column("fold" if has_folds else ""), *fold_columns, *number_columns(["mean", "± sd"])]
-    columns += [Column(f"{100 * result.confidence:.4g} % interval"), *[Column("constant", rank=1)] * has_constant]
+    columns += [Column(f"{100 * result.confidence:.4g}% interval"), *[Column("constant", rank=1)] * has_constant]
     rows = []
     for key in keys:
         summary = result.scores[key]

@@ -25,7 +25,7 @@ from mlpcli.cli.options import (
 from mlpcli.cli.rendering.plain import plain
 from mlpcli.cli.verbs.describing import describe_target
 from mlpcli.errors import MlpError
-from mlpcli.messages import format_count, format_list, format_number
+from mlpcli.messages import format_count, format_interval, format_list, format_number
 
 if TYPE_CHECKING:
     from mlpcli.explain.importance import Importance
@@ -125,7 +125,7 @@ def document(result: "ImportanceResult") -> Document:
         (
             importance.columns[0],
             format_number(importance.loss),
-            _interval(importance),
+            format_interval(importance),
             Cell("▇" * _length(importance, largest), "good"),
         )
         for importance in result.columns[:MOST_ROWS]
@@ -138,7 +138,7 @@ def document(result: "ImportanceResult") -> Document:
     )
     blocks: list[Block] = [Table(columns, rows, more=more)]
     for group, importance in result.together:
-        together = f"{format_number(importance.loss)} {_interval(importance)}".rstrip()
+        together = f"{format_number(importance.loss)} {format_interval(importance)}".rstrip()
         blocks.append(
             Paragraph(
                 f"{_all_of(group.columns)} are correlated (rank correlation {format_number(group.correlation)}): "
@@ -222,14 +222,6 @@ def _importance_json(importance: "Importance") -> dict[str, Any]:
 def _rows_of(result: "ImportanceResult | DependenceResult") -> str:
     few = f"{format_count(result.n_sampled, 'row')} of {format_count(result.n_rows, 'row')}"
     return few if result.n_sampled < result.n_rows else format_count(result.n_rows, "row")
-
-
-def _interval(importance: "Importance") -> str:
-    return (
-        ""
-        if importance.reason or importance.low != importance.low
-        else f"[{format_number(importance.low)}, {format_number(importance.high)}]"
-    )
 
 
 def _length(importance: "Importance", largest: float) -> int:

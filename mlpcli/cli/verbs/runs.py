@@ -74,7 +74,7 @@ def _table(group: "Group", title: str) -> Table:
         Column("time", rank=1),
     ]
     if len(group.runs) > 1:
-        columns.append(Column(f"unlike {os.path.basename(first)}", is_text=True, is_whole=True))
+        columns.append(Column(f"differs from {os.path.basename(first)}", is_text=True, is_whole=True))
     return Table(columns, [_row(run, group) for run in group.runs], title=title)
 
 

@@ -17,7 +17,7 @@ MANY_ROWS = 2000
 LARGE_ROWS = 10_000
 # With fewer rows none are held out: two folds need two rows each.
 FEWEST_HELD_OUT_OF = 4
-# Fewer validation rows do not determine an accuracy to within 0.1 at 95 %: 1.96 sqrt(1/4 / n) = 0.1.
+# Fewer validation rows do not determine an accuracy to within 0.1 at 95%: 1.96 sqrt(1/4 / n) = 0.1.
 FEWEST_VALIDATION_ROWS = 97
 FAST_FOLDS = 5
 # This many classes need wider layers, and parametric activations.

@@ -43,7 +43,7 @@ class ByteStream:
 
     @property
     def n_read(self) -> int:
-        """Bytes read so far: stored bytes of a file, so that its size is 100 %; uncompressed bytes of a pipe."""
+        """Bytes read so far: stored bytes of a file, so that its size is 100%; uncompressed bytes of a pipe."""
         return int(self._file.tell()) if self._file is not None and self._file.seekable() else self._n_returned
 
     def read(self, size: int) -> bytes:

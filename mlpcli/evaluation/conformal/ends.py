@@ -72,7 +72,7 @@ def keep(scores: Floats, n_folds: int = 1, both_ends: bool = False) -> Scores:
 def kept_ranks(n_rows: int, n_folds: int = 1, both_ends: bool = False) -> Ranks:
     """The ranks of the scores that are stored, ascending to `n_rows`; with `both_ends` they include 1.
 
-    Their distance grows by 1 % of the distance from the end, with folds by 4 %: 1 - level has this relative precision,
+    Their distance grows by 1% of the distance from the end, with folds by 4%: 1 - level has this relative precision,
     whatever the number of rows.
     """
     if n_rows <= MAX_STORED:

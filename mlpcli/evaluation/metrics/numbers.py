@@ -128,7 +128,7 @@ def _in_units(values: Floats, units: Floats) -> Floats:
 
 
 def mape(inputs: NumberInputs) -> Floats:
-    """Mean absolute error as a fraction of the truth (0.1 is 10 %)."""
+    """Mean absolute error as a fraction of the truth (0.1 is 10%)."""
     return mean_of(inputs.rows, inputs.weights, lambda rows: rows.relative_error)
 
 

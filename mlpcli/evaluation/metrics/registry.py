@@ -275,7 +275,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "mape",
-            "Mean absolute error as a fraction of the true value (0.1 is 10 %); mean of the outputs.",
+            "Mean absolute error as a fraction of the true value (0.1 is 10%); mean of the outputs.",
             higher_is_better=False,
             highest=inf,
             overall={"regression": _mean(numbers.mape)},

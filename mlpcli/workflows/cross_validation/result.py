@@ -68,7 +68,7 @@ class CvResult:
     @property
     def coverage(self) -> str:
         """A sentence on what the confidence intervals cover, and what they do not."""
-        percent = f"{100.0 * self.confidence:.4g} %"
+        percent = f"{100.0 * self.confidence:.4g}%"
         of = f"the mean score of models trained on {format_count(self.n_train, 'row')} like these"
         spans = ", scored on later rows" if self.is_forward else ""
         kept = " The kept model was retrained with inputs that are the same for all folds." if self.has_model else ""

@@ -55,7 +55,7 @@ class ConformalPredictor:
 
     def __init__(self, model: Model, level: float) -> None:
         if not MIN_LEVEL <= level < 1.0:
-            meant = f" Write {level / 100:g} for {level:g} %." if 50 <= level < 100 else ""
+            meant = f" Write {level / 100:g} for {level:g}%." if 50 <= level < 100 else ""
             raise MlpError(
                 f"the level of intervals must be from {MIN_LEVEL:g} to below 1, for example 0.9, not {level:g}.{meant}"
             )

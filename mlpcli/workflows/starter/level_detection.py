@@ -14,7 +14,7 @@ from mlpcli.data.table import NumericColumn, Rows, Table
 
 MOST_LEVELS = 256
 ROWS_PER_LEVEL = 50
-# Of the variance of the target: on the tables of docs/quality.md the values of other columns explain at most 0.7 %.
+# Of the variance of the target: on the tables of docs/quality.md the values of other columns explain at most 0.7%.
 LEAST_GAIN = 0.01
 
 
