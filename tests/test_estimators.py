@@ -20,6 +20,7 @@ from tests.program import DATA, done
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 60, "learning_rate_init": 0.01, "random_state": 0}
 PENGUINS = pd.read_csv(DATA / "penguins.csv")
 X, y = PENGUINS.drop(columns="species"), PENGUINS["species"]
+NUMBERS = PENGUINS.select_dtypes("number").dropna()
 
 
 BRIEF = QUICK | {"max_iter": 20, "learning_rate_init": 0.03}
@@ -50,11 +51,36 @@ def test_what_is_saved_is_a_model_file_of_the_command_line(folder):
     model.save("weights.npz")
     X.to_csv("rows.csv", index=False)
     rows = done("predict", "weights.npz", "rows.csv").rows
-    assert [row["y"] for row in rows] == list(model.predict(X))
+    assert [row["species"] for row in rows] == list(model.predict(X))
+    PENGUINS.to_csv("known.csv", index=False)
+    scores = done("eval", "weights.npz", "known.csv", "--json").document["scores"]
+    assert scores["accuracy"] == pytest.approx(model.score(X, y))
     again = MLPClassifier.load("weights.npz")
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.set_params(**QUICK).partial_fit(X, y).model_.targets == ("species",)
     with pytest.raises(ValueError, match="a model of classification"):
         MLPRegressor.load("weights.npz")
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        (NUMBERS["body_mass_g"], ("body_mass_g",)),
+        (NUMBERS[["body_mass_g", "flipper_length_mm"]], ("body_mass_g", "flipper_length_mm")),
+        (NUMBERS["body_mass_g"].rename(" cafe\u0301 "), ("caf\xe9",)),
+        (NUMBERS["body_mass_g"].rename("bill_depth_mm"), ("bill_depth_mm_",)),
+        (NUMBERS["body_mass_g"].rename(0), ("y",)),
+        (NUMBERS["body_mass_g"].rename(" "), ("y",)),
+        (NUMBERS["body_mass_g"].to_numpy(), ("y",)),
+        (NUMBERS[["body_mass_g", "flipper_length_mm"]].set_axis([0, 1], axis="columns"), ("y0", "y1")),
+    ],
+)
+def test_the_target_keeps_the_name_it_has_in_y_through_every_batch(target, names):
+    rows = NUMBERS[["bill_length_mm", "bill_depth_mm"]]
+    model = MLPRegressor(**QUICK | {"max_iter": 1}).fit(rows, target)
+    assert model.model_.targets == names
+    model = MLPRegressor(**QUICK).partial_fit(rows, target)
+    assert model.partial_fit(rows, np.asarray(target)).model_.targets == names
 
 
 @pytest.mark.parametrize("recipe", ["fast", "textbook"])

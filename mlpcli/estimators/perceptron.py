@@ -1,5 +1,6 @@
 """The base class of both estimators: parameters, training, and the model file."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Self, cast
 
@@ -115,9 +116,9 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         names = (f"{prefix}{letter}{number}" for number in range(1, self.n_layers_))
         return [self.model_.weights[name] for name in names]
 
-    def _fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str) -> Self:
-        """Train on rows and targets (n_rows, n_targets)."""
-        joined, targets, weight = self._joined_frame(self._frame(X, reset=True), y, sample_weight)
+    def _fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str, names: list[str]) -> Self:
+        """Train on rows and targets (n_rows, n_targets) of these names."""
+        joined, targets, weight = self._joined_frame(self._frame(X, reset=True), y, sample_weight, names)
         if len(joined) < 2:
             raise ValueError(f"n_samples={len(joined)}: at least two rows are needed.")
         self._start = None
@@ -127,16 +128,20 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             raise ValueError(str(error)) from error
         return self
 
-    def _partial_fit(self, X: Any, y: NDArray[Any], sample_weight: Any, task: str, declared: NDArray[Any]) -> Self:
-        """Train one epoch on rows and targets (n_rows, n_targets); the first call declares further targets."""
+    def _partial_fit(
+        self, X: Any, y: NDArray[Any], sample_weight: Any, task: str, declared: NDArray[Any], names: list[str]
+    ) -> Self:
+        """Train one epoch on rows and targets (n_rows, n_targets); the first call sets names and declares targets."""
         is_first = not hasattr(self, "model_")
+        names = names if is_first else list(self.model_.targets)
         for name, is_set in (("recipe", self.recipe is not None), ("early_stopping", self.early_stopping)):
             if is_set:
                 raise ValueError(f"partial_fit: {name} works with fit only, which sees all rows.")
         frame = self._frame(X, reset=is_first)
         check_consistent_length(frame, y)
         weights = checked_weights(sample_weight, frame)
-        joined, targets, weight = self._joined_frame(frame, y, np.ones(len(frame)) if weights is None else weights)
+        row_weights = np.ones(len(frame)) if weights is None else weights
+        joined, targets, weight = self._joined_frame(frame, y, row_weights, names)
         start = None if is_first else self._start or warm_start(self.model_)
         config = self._config(joined, targets, task, weight)
         config["training"]["epochs"] = 1 + (0 if start is None or start.state is None else start.state.epoch)
@@ -147,8 +152,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         elif len(declared):
             config["model"].setdefault("output_bias", "initializer")  # a class absent from this batch is not improbable
             extended = pd.concat([frame, frame.iloc[[0] * len(declared)]], ignore_index=True)
-            weights = np.append(np.ones(len(frame)) if weights is None else weights, np.full(len(declared), NEGLIGIBLE))
-            preprocessing_rows = self._joined_frame(extended, np.concatenate([y, declared]), weights)[0]
+            row_weights = np.append(row_weights, np.full(len(declared), NEGLIGIBLE))
+            preprocessing_rows = self._joined_frame(extended, np.concatenate([y, declared]), row_weights, names)[0]
         try:
             model, self._start = train_batch(config, joined, start, preprocessing_rows)
         except MlpError as error:
@@ -158,13 +163,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _joined_frame(
-        self, frame: pd.DataFrame, y: NDArray[Any], sample_weight: Any
+        self, frame: pd.DataFrame, y: NDArray[Any], sample_weight: Any, names: list[str]
     ) -> tuple[pd.DataFrame, list[str], str | None]:
         """One frame of rows, targets and weights, with the names of the target columns and of the weight column."""
         check_consistent_length(frame, y)
-        targets = _unused_names(
-            ["y"] if y.shape[1] == 1 else [f"y{number}" for number in range(y.shape[1])], frame.columns
-        )
+        targets = _unused_names(names, frame.columns)
         columns = {name: pd.Series(column, frame.index) for name, column in zip(targets, y.T, strict=True)}
         joined = frame.assign(**columns)
         weights = checked_weights(sample_weight, frame)
@@ -245,6 +248,15 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     _is_array = True
     _names: list[str]
     _start: WarmStart | None = None  # for the next batch of partial_fit
+
+
+def target_names(y: Any, n_targets: int) -> list[str]:
+    """Names of a series or of the columns of a data frame, as in tables; without distinct names y, or y0, y1, ..."""
+    found = y.columns.tolist() if isinstance(y, pd.DataFrame) else [y.name] if isinstance(y, pd.Series) else []
+    names = [unicodedata.normalize("NFC", name.strip()) for name in found if isinstance(name, str)]
+    if all(names) and len(set(names)) == n_targets:
+        return names
+    return ["y"] if n_targets == 1 else [f"y{number}" for number in range(n_targets)]
 
 
 def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:

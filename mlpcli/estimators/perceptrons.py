@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from mlpcli.api import TrainedModel
 from mlpcli.errors import MlpError
-from mlpcli.estimators.perceptron import Perceptron, checked_weights, stripped_label
+from mlpcli.estimators.perceptron import Perceptron, checked_weights, stripped_label, target_names
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
@@ -44,10 +44,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if len(labels) and len(weighted) < 2:
             raise ValueError(f"at least two classes are needed; the rows have one class: {weighted.tolist()}.")
         self.classes_ = np.arange(labels.shape[1]) if is_multilabel else classes
-        self._fit(
-            X, labels.reshape(len(labels), -1), sample_weight, "multilabel" if is_multilabel else "classification"
-        )
-        return self
+        columns, task = labels.reshape(len(labels), -1), "multilabel" if is_multilabel else "classification"
+        return self._fit(X, columns, sample_weight, task, target_names(y, columns.shape[1]))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train one epoch on a batch of rows; the first call needs `classes`, the labels of all batches.
@@ -59,14 +57,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if is_multilabel:
             declared = np.repeat([[0], [1]], labels.shape[1], axis=1)
             self.classes_ = np.arange(labels.shape[1])
-            return self._partial_fit(X, labels, sample_weight, "multilabel", declared)
+            names = target_names(y, labels.shape[1])
+            return self._partial_fit(X, labels, sample_weight, "multilabel", declared, names)
         _check_partial_fit_first_call(self, None if classes is None else np.unique(classes))
         if unknown := sorted({*labels.tolist()} - {*self.classes_.tolist()}):
             raise ValueError(f"y has labels that are not in `classes`: {unknown}.")
         if len(self.classes_) < 2:
             raise ValueError(f"classes: at least two are needed, got one class: {self.classes_.tolist()}.")
         declared = self.classes_.reshape(-1, 1)
-        return self._partial_fit(X, labels.reshape(-1, 1), sample_weight, "classification", declared)
+        columns = labels.reshape(-1, 1)
+        return self._partial_fit(X, columns, sample_weight, "classification", declared, target_names(y, 1))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
@@ -129,7 +129,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
 
         Raises ValueError for invalid rows, targets or parameters.
         """
-        return self._fit(X, self._checked_numbers(y), sample_weight, "regression")
+        numbers = self._checked_numbers(y)
+        return self._fit(X, numbers, sample_weight, "regression", target_names(y, numbers.shape[1]))
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on a batch of rows.
@@ -138,7 +139,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         continues from its model. Raises ValueError for invalid rows, targets or parameters.
         """
         numbers = self._checked_numbers(y)
-        return self._partial_fit(X, numbers, sample_weight, "regression", numbers[:0])
+        names = target_names(y, numbers.shape[1])
+        return self._partial_fit(X, numbers, sample_weight, "regression", numbers[:0], names)
 
     def _checked_numbers(self, y: Any) -> NDArray[np.float64]:
         """Validate the targets; returns (n_rows, n_targets)."""
