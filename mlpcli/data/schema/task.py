@@ -105,13 +105,22 @@ def infer_targets(
         findings = tuple(
             finding
             for finding in findings
-            if finding.is_of_labels or (is_inferred and (finding.is_fault or finding.number is not None))
+            if finding.is_of_labels
+            or (is_inferred and (finding.is_fault or finding.number is not None))
+            or _merges_labels(distinct_texts[finding.column], finding)
         )
         findings += tuple(_label_notes(distinct_texts))
         findings += tuple(
             finding for schema in schemas for finding in find_equivalent_spellings(table, schema, "class")
         )
     return TargetSpec(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
+
+
+def _merges_labels(texts: Sequence[str], finding: Finding) -> bool:
+    """Whether labels are the same number in the format of a note, as `0` and `0,0` with decimal commas."""
+    if finding.number is None or finding.is_fault:
+        return False
+    return len(set(canonical_texts(texts, finding.number))) < len(texts)
 
 
 def _label_notes(distinct_texts: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:

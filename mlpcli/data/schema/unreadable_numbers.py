@@ -82,7 +82,8 @@ def find_unreadable_numbers(cells: TextCounts) -> Finding | None:
         f"{cells.quoted(is_marked)}: its cells look like numbers {problem}. Write plain numbers{remedy}, or leave the "
         f"column out: data.drop: [{format_yaml(cells.name)}]; to keep texts: {cells.as_category}"
     )
-    return Finding(cells.name, message, is_fault=len(texts) > FEW_TEXTS)
+    is_fault = len(texts) > FEW_TEXTS
+    return Finding(cells.name, message, is_fault, is_of_labels=not is_fault)
 
 
 def find_sheet_errors(cells: TextCounts) -> Finding | None:

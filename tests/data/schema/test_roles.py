@@ -277,6 +277,13 @@ def test_times_with_and_without_am_or_pm_in_one_column_are_noted():
     assert [decided([cell, cell])[1] for cell in mixed] == [[], []]
 
 
+def test_dates_with_and_without_a_time_in_one_column_are_noted():
+    mixed = ["2020-01-24", "2020-01-25 04:15"]
+    schema, (note,) = decided(mixed)
+    assert (schema.role, note.text) == ("date", "column x: some dates have a time, the others are read as midnight")
+    assert [decided([cell, cell])[1] for cell in mixed] == [[], []]
+
+
 def test_points_in_texts_of_typed_files_that_may_be_between_thousands_are_noted():
     cells = ["6.001", "12.500", "7", "870"]
     schema, (note,) = decided(cells)

@@ -146,3 +146,14 @@ def test_codes_run_from_0_or_1_without_gaps():
     assert not are_codes(np.array([2.0, 3.0]))
     assert not are_codes(np.array([0.0, 0.5, 1.0]))
     assert not are_codes(np.zeros(0))
+
+
+@pytest.mark.parametrize("cells", [["0", "0,0", "1", "1,0"], ["$1", "1", "2"], ["1,5", "1.5", "2.5"]])
+@pytest.mark.parametrize("task", ["auto", "classification"])
+def test_labels_that_may_be_spellings_of_one_number_are_noted(cells, task):
+    notes = [finding for finding in plan(cells * 9, task).findings if "look like numbers" in finding.text]
+    assert [note.is_fault for note in notes] == [False]
+
+
+def test_labels_with_units_that_are_different_numbers_are_classes_of_a_requested_classification():
+    assert plan(["250 ml", "500 ml", "750 ml"] * 9, "classification").findings == ()

@@ -107,7 +107,9 @@ def _notes(name: str, formats: Sequence[str], texts: Sequence[str]) -> list[Find
         )
     if has_two_digit_year(formats[0]):
         notes.append(f"column {name}: years of two digits: 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068")
-    if len({has_zone(text) for text in texts}) > 1:
+    if len({":" in text for text in texts}) > 1:
+        notes.append(f"column {name}: some dates have a time, the others are read as midnight")
+    if len({has_zone(text) for text in texts if ":" in text}) > 1:
         notes.append(f"column {name}: some times have a zone, the others are read as UTC")
     if len({has_half_day(text) for text in texts if ":" in text}) > 1:
         notes.append(f"column {name}: some times have AM or PM, the others are read as times of 24 hours")
