@@ -192,6 +192,8 @@ def test_a_dash_reads_standard_input_compressed_or_not(penguins):
 def test_a_file_gets_what_standard_output_would(folder, penguins):
     ended = done("predict", penguins, PENGUINS, "-o", "out.csv")
     assert ended.stdout == ""
+    assert ended.stderr.endswith("\nWrote out.csv: 344 rows.\n")
+    assert done("predict", penguins, PENGUINS, "-o", "out.csv", "--quiet").stderr == ""
     assert (folder / "out.csv").read_text() == done("predict", penguins, PENGUINS).stdout
     assert [path.name for path in folder.iterdir()] == ["out.csv"]
 
@@ -352,7 +354,10 @@ def test_kept_columns_of_typed_tables_keep_their_types_and_values(folder):
     feather, pq = pytest.importorskip("pyarrow.feather"), pytest.importorskip("pyarrow.parquet")
     table = kept_table(folder)
     for source, out in product(("in.parquet", "in.feather"), ("out.parquet", "out.feather")):
-        assert done("predict", "m.npz", source, "--keep", "all", "-o", out).stderr == ""
+        assert (
+            done("predict", "m.npz", source, "--keep", "all", "-o", out).stderr
+            == f"Wrote {out}: {table.num_rows} rows.\n"
+        )
         found = feather.read_table(out) if out.endswith("feather") else pq.read_table(out)
         for name in table.column_names:
             is_decoded = out.endswith("feather") and name == "kind"

@@ -55,7 +55,7 @@ def test_predictions_of_many_files_are_byte_for_byte_those_of_one_process(pengui
     )
     written = (tmp_path / f"there.{ending}").read_bytes()
     assert written == (tmp_path / f"here.{ending}").read_bytes()
-    assert notes_of(remote) == notes_of(local)
+    assert notes_of(remote) == [line.replace("here.", "there.") for line in notes_of(local)]
     if ending == "csv":
         assert written.count(b"\n") == 344 + 9 + 1
 

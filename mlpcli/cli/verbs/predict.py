@@ -12,6 +12,7 @@ from mlpcli.cli.job_log import LOG
 from mlpcli.cli.options import Delimiter, Encoding, Level, LogFile, OnDrift, Quiet, Weights, parse_level
 from mlpcli.cli.usage_errors import refuse_swapped
 from mlpcli.errors import MlpError
+from mlpcli.messages import format_count
 
 JSON_LINES_FILE = "predicted.jsonl"  # a file name with the extension of JSON Lines
 
@@ -73,6 +74,8 @@ def predict(
     LOG.event("predicted", rows=summary.n_rows)
     for note in (*summary.notes, *([summary.counts_text] if summary.counts_text else [])):
         screen.warn(note)
+    if output != "-":
+        screen.info(f"Wrote {output}: {format_count(summary.n_rows, 'row')}.")
     if summary.drift is not None:
         summary.drift.refuse(on_drift)
 
