@@ -3,7 +3,7 @@
 import csv
 import sys
 from contextlib import nullcontext
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,10 @@ from mlpcli.cli.options import Delimiter, Encoding, Level, LogFile, OnDrift, Qui
 from mlpcli.cli.usage_errors import refuse_swapped
 from mlpcli.errors import MlpError
 from mlpcli.messages import format_count
+
+if TYPE_CHECKING:
+    from mlpcli.cli.rendering.terminal import Screen
+    from mlpcli.workflows.predict import PredictSummary
 
 JSON_LINES_FILE = "predicted.jsonl"  # a file name with the extension of JSON Lines
 
@@ -72,12 +76,17 @@ def predict(
         else:
             summary = predict_to_file(request, output, cluster_address)
     LOG.event("predicted", rows=summary.n_rows)
+    _print_notes(screen, summary, output)
+    if summary.drift is not None:
+        summary.drift.refuse(on_drift)
+
+
+def _print_notes(screen: "Screen", summary: "PredictSummary", output: str) -> None:
+    """Print the notes on the rows, and the file that was written."""
     for note in (*summary.notes, *([summary.counts_text] if summary.counts_text else [])):
         screen.warn(note)
     if output != "-":
         screen.info(f"Wrote {output}: {format_count(summary.n_rows, 'row')}.")
-    if summary.drift is not None:
-        summary.drift.refuse(on_drift)
 
 
 def _names(keep: str) -> tuple[str, ...]:
