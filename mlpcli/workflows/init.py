@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpcli.config.loading import config_from_mapping, parse_override
 from mlpcli.config.recipes.sizes import MANY_VALUES, Recipe, RecipeName, TableSummary, choose_recipe
 from mlpcli.config.recipes.starter import StarterData, starter_yaml
-from mlpcli.data.reading.read import read_table
+from mlpcli.data.reading.read import DETECTED, read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.schema.cells import name_hint
 from mlpcli.data.schema.column import cast_table
@@ -25,8 +26,9 @@ from mlpcli.data.schema.task import TargetSpec, infer_targets
 from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget
-from mlpcli.errors import DataError, MlpError, OutputError
+from mlpcli.errors import ConfigError, DataError, MlpError, OutputError
 from mlpcli.storage.atomic import write_file
+from mlpcli.workflows.preparing.rows.tables import table_format
 from mlpcli.workflows.preparing.warnings.row_warnings import rarest_class
 from mlpcli.workflows.schema import modeline
 from mlpcli.workflows.starter.columns import (
@@ -41,6 +43,7 @@ from mlpcli.workflows.starter.level_detection import with_levels
 from mlpcli.workflows.starter.skewed_target import is_worth_trying
 
 SAY_TASK = "mlp init --task"
+SETTABLE = ("data.header", "data.missing", "data.comment", "data.skip_rows", "data.sheet")
 TRIED_RECIPES = ("best", "strong")  # for which the logarithm of the target is tried
 
 
@@ -76,15 +79,18 @@ def init(
     recipe: RecipeName = "strong",
     task: str = "auto",
     output: str = "-",
+    settings: Sequence[str] = (),
 ) -> Starter:
     """Read a table and choose its config; the default target is the last column, the task "auto" is inferred from it.
 
-    `output` is the path of the config, from which its comment for editors names the schema. Raises DataError.
+    `output` is the path of the config, from which its comment for editors names the schema. `settings` set how the file
+    is read: `data.comment=#`. Raises DataError and ConfigError.
     """
     started = perf_counter()
-    table, targets, is_guessed = _read(source, targets, TableFormat(delimiter, encoding))
+    format = replace(_format_from(settings), delimiter=delimiter, encoding=encoding)
+    table, targets, is_guessed = _read(source, targets, format)
     seconds = perf_counter() - started
-    starter = starter_for(table, targets, source, recipe, task, delimiter, encoding, output)
+    starter = starter_for(table, targets, source, recipe, task, format, output)
     return replace(starter, is_target_guessed=is_guessed, read_seconds=seconds)
 
 
@@ -94,11 +100,10 @@ def starter_for(
     source: str,
     recipe: RecipeName = "strong",
     task: str = "auto",
-    delimiter: str | None = None,
-    encoding: str | None = None,
+    format: TableFormat = DETECTED,
     output: str = "-",
 ) -> Starter:
-    """As `init`, for a table that was already read from `source`; raises DataError."""
+    """As `init`, for a table that was already read from `source` in `format`; raises DataError."""
     target_spec, number_findings = _infer_targets(table, targets, task)
     counts, rows, truth, note = _encode_targets(table, target_spec)
     profiles = tuple(profile_columns(table, target_spec, {}))
@@ -123,8 +128,7 @@ def starter_for(
         task_reason=target_spec.reason,
         columns=starter_columns(targets, inputs, number_findings, formats, shared),
         dropped={profile.name: profile.drop_reason for profile in inputs if profile.drop_reason},
-        delimiter=delimiter,
-        encoding=encoding or _ambiguous_encoding(table),
+        reading=_reading_keys(replace(format, encoding=format.encoding or _ambiguous_encoding(table))),
         decimal=shared.decimal,
         thousands=shared.thousands,
         notes=guessed,
@@ -181,6 +185,24 @@ def _notes(
             if profile.is_noteworthy
         ),
     ]
+
+
+def _format_from(settings: Sequence[str]) -> TableFormat:
+    """The format of a file by assignments such as `data.sheet=May`; raises ConfigError."""
+    overrides = [parse_override(setting) for setting in settings]
+    for override in overrides:
+        if override.key not in SETTABLE:
+            keys = f"{', '.join(SETTABLE[:-1])} or {SETTABLE[-1]}"
+            raise ConfigError(
+                f"{override.text}: mlp init sets how the file is read: {keys}. Edit the config it writes."
+            )
+    return table_format(config_from_mapping({"data": {"train": "-", "target": "-"}}, overrides))
+
+
+def _reading_keys(format: TableFormat) -> dict[str, Any]:
+    """The keys of `data` that decide how the file is read, without those at their defaults."""
+    values = {name: getattr(format, name) for name in ("delimiter", "encoding", *(key[5:] for key in SETTABLE))}
+    return {name: value for name, value in values.items() if value != getattr(DETECTED, name)}
 
 
 def _read(source: str, targets: tuple[str, ...], table_format: TableFormat) -> tuple[Table, tuple[str, ...], bool]:

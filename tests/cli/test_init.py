@@ -181,6 +181,33 @@ def test_odd_names_survive_the_way_through_yaml(folder):
     done("train", "t.yaml", "--set", "training.epochs=1", "--quiet")
 
 
+def test_keys_that_decide_how_a_file_is_read_are_set_and_written_into_the_config(folder):
+    rows = [f"{i},{i * i % 7},{'no' if i % 3 else 'yes'}" for i in range(60)]
+    (folder / "t.csv").write_text("\n".join([*rows[:30], "# a remark", "-99,5,yes", *rows[30:]]))
+    assert "leave such lines out with data.comment: '#'" in mlp("init", "t.csv").stderr
+    settings = ["data.comment=#", "data.header=false", "data.missing=['-99']"]
+    done("init", "t.csv", *(word for setting in settings for word in ("--set", setting)), "-o", "t.yaml")
+    data = load_config("t.yaml").config.data
+    assert (data.comment, data.header, data.missing, data.sheet) == ("#", False, ("-99",), None)
+    assert "c1: number" in (folder / "t.yaml").read_text()
+    done("check", "t.yaml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.drop=[a]", "--set data.drop=[a]: mlp init sets how the file is read"),
+        ("training.epochs=5", "--set training.epochs=5: mlp init sets how the file is read"),
+        ("data.skip_rows=x", "--set data.skip_rows=x: must be an integer"),
+    ],
+)
+def test_other_keys_are_left_to_the_config(folder, setting, message):
+    ended = mlp("init", DATA / "iris.csv", "--set", setting, "-o", "t.yaml")
+    assert ended.code == 2
+    assert message in ended.stderr
+    assert not (folder / "t.yaml").exists()
+
+
 def test_delimiter_and_encoding_given_are_written_into_the_config(folder):
     text = (DATA / "iris.csv").read_text().replace(",", ";")
     (folder / "t.csv").write_text(text, "utf-16")

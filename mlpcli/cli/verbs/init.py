@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlpcli.cli.completion import complete_recipe, complete_task
+from mlpcli.cli.completion import complete_recipe, complete_setting, complete_task
 from mlpcli.cli.options import Delimiter, Encoding, Json, Quiet, parse_number
 from mlpcli.cli.usage_errors import refuse_config
 from mlpcli.messages import format_count, format_duration, format_list
@@ -54,6 +54,15 @@ def init(
         str | None,
         typer.Option("--time-budget", metavar="SECONDS", help="Use the strongest recipe that trains within this time."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Set how the file is read: data.header, missing, comment, skip_rows or sheet; repeatable.",
+            autocompletion=complete_setting,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
@@ -79,7 +88,7 @@ def init(
         raise MlpError(f"--task {task}: must be one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
     screen = Screen(quiet)
     with show_progress(screen):
-        starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output)
+        starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output, settings or ())
     if time_budget is not None:
         from mlpcli.workflows.training.estimates.time_budget import fit_time_budget
 

@@ -1,8 +1,10 @@
 """The text of the config that `mlp init` writes, with a comment on every choice."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from mlpcli.config.recipes.lines import sections, validation
 from mlpcli.config.recipes.sizes import RECIPES, Recipe, TableSummary
@@ -26,8 +28,8 @@ class StarterColumn:
 class StarterData:
     """The properties of the table, and the time limit of a training.
 
-    `notes` are remarks on the file as a whole; `budget_seconds` is None for no limit; `modeline` is a comment for
-    editors ("" for none).
+    `reading` has the keys of `data` that decide how the file is read; `notes` are remarks on it as a whole;
+    `budget_seconds` is None for no limit; `modeline` is a comment for editors ("" for none).
     """
 
     train: str
@@ -36,8 +38,7 @@ class StarterData:
     task_reason: str
     columns: tuple[StarterColumn, ...]
     dropped: Mapping[str, str]
-    delimiter: str | None = None
-    encoding: str | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
     decimal: str = "."
     thousands: str = ""
     notes: tuple[str, ...] = ()
@@ -61,8 +62,7 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
         *_column_lines(data.columns),
         *([_line(f"  decimal: {format_yaml(data.decimal)}", "decimal separator")] if data.decimal != "." else []),
         *([f"  thousands: {format_yaml(data.thousands)}"] if data.thousands else []),
-        *([f"  delimiter: {format_yaml(data.delimiter)}"] if data.delimiter else []),
-        *([f"  encoding: {format_yaml(data.encoding)}"] if data.encoding else []),
+        *(f"  {key}: {_value(value)}" for key, value in data.reading.items()),
         _line(f"  validation: {value}", _comment(reason)),
         _line(f"task: {data.summary.task}", _comment(data.task_reason)),
     ]
@@ -74,6 +74,13 @@ def starter_yaml(data: StarterData, recipe: Recipe) -> str:
     if data.budget_seconds is not None:
         lines += ["budget:", _line(f"  seconds: {data.budget_seconds:g}", "time limit; the best epoch is kept")]
     return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    """A text, several texts, a boolean or an integer as YAML."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(format_yaml, value))}]"
+    return format_yaml(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _line(text: str, comment: str, indent: str = "") -> str:
