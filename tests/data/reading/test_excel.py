@@ -246,3 +246,13 @@ def test_a_duration_or_a_time_of_day_is_an_error_with_its_cell(write, cell, kind
     with pytest.raises(DataError, match=rf"!B3: column b: cells of type {kind} cannot be read"):
         read(path)
     assert read(path, Request(frozenset(["a"])))["a"] == (None, [1.0, 1.0])
+
+
+def test_integers_of_which_a_workbook_does_not_keep_all_digits_are_noted(write):
+    path = write([["x", "id"], [1, None], [2, 1234567890123456789], [3, 1234567890123456788], [4, 1e14]])
+    with closing(opened(WorkbookReader, path)) as reader:
+        columns = whole(reader)
+        assert columns["id"] == (None, [None, "1234567890123457024", "1234567890123457024", "100000000000000"])
+        (note,) = reader.notes
+    assert note.startswith(f"{path}!Sheet1!B3: column id: 1234567890123457024: ")
+    assert read(write([["id"], ["1234567890123456789"]])) == {"id": (None, ["1234567890123456789"])}

@@ -47,6 +47,7 @@ class WorkbookReader:
         text = _sheet_text(content, self._sheet.name) if content.startswith(b"PK") else b""
         self._errors = {cell.decode(): error.decode() for cell, error in ERROR_CELL.findall(text)}
         self._formulas_without_value = [cell.decode() for cell in FORMULA_WITHOUT_VALUE.findall(text)]
+        self._columns_of_long_integers: set[str] = set()
         self._first_column = 1 + (self._sheet.start or (0, 0))[1]
         rows = self._rows(1 + (format.skip_rows or 0))
         self._header_row, cells = next(((number, row) for number, row in rows if not _is_empty(row)), (0, []))
@@ -153,11 +154,29 @@ class WorkbookReader:
 
     def _check_durations(self, cells: list[Any], name: str, index: int, first_row: int) -> None:
         """Raise DataError for the first cell that is a duration or a time of day."""
-        for row, cell in enumerate(cells):
+        for row, cell in enumerate(cells, first_row):
             if isinstance(cell, timedelta | time):
-                letters, number = _column_letters(self._first_column + index), self._header_row + 1 + first_row + row
                 kind = "duration" if isinstance(cell, timedelta) else "time"
-                raise unreadable_type(f"{self._location}!{letters}{number}: column {escape_text(name)}", kind)
+                raise unreadable_type(self._cell(row, name, index), kind)
+
+    def _note_lost_digits(self, cells: list[Any], name: str, index: int, first_row: int) -> None:
+        """Note the first long integer of a column: spreadsheet programs store 15 digits, libraries a float."""
+        row = next(
+            (row for row, cell in enumerate(cells, first_row) if type(cell) is int and abs(cell) >= FIRST_IDENTIFIER),
+            None,
+        )
+        if row is None or name in self._columns_of_long_integers:
+            return
+        self._columns_of_long_integers.add(name)
+        self.notes.append(
+            f"{self._cell(row, name, index)}: {cells[row - first_row]}: a workbook does not keep all digits of a "
+            "number of 16 digits or more, so that different ids may be one. Store them as text."
+        )
+
+    def _cell(self, row: int, name: str, index: int) -> str:
+        """The location of a cell as "file.xlsx!Sheet1!B3: column id"."""
+        letters = _column_letters(self._first_column + index)
+        return f"{self._location}!{letters}{self._header_row + 1 + row}: column {escape_text(name)}"
 
     def _table(self, rows: list[list[Any]], first_row: int, request: Request) -> Table:
         columns, kept = {}, {}
@@ -166,6 +185,7 @@ class WorkbookReader:
                 continue
             cells = [_restore_integer(row[index]) for row in rows]
             self._check_durations(cells, name, index, first_row)
+            self._note_lost_digits(cells, name, index, first_row)
             if request.converts(name):
                 columns[name] = object_column(cells, request.wants_text(name))
             if request.keeps(name):
