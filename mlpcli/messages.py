@@ -8,6 +8,8 @@ from typing import Protocol
 
 # A word of at least 300 characters: its first 100 and its last 20 are shown.
 _LONG_WORD = re.compile(r"(\S{100})\S{180,}(\S{20})")
+# A blank, but not that between the digits of 339 444.
+_WORD_GAP = re.compile(r"(?<!\d) | (?!\d{3}\b)")
 
 
 def escape_line(text: str) -> str:
@@ -39,11 +41,11 @@ def display_width(text: str) -> int:
 def wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
     """Wrap a text at blanks into lines of at most `width` terminal columns; all but the first begin with `indent`.
 
-    A word wider than `width` gets a line of its own. `width` None: one line of any length.
+    A word wider than `width` gets a line of its own; a number such as 339 444 is one word. `width` None: one line.
     """
     if width is None or display_width(text) <= width:
         return [text]
-    words = text.split(" ")
+    words = _WORD_GAP.split(text)
     lines, line = [], words[0]
     for word in words[1:]:
         if line.strip() and display_width(line) + 1 + display_width(word) > width:

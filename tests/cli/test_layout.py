@@ -157,6 +157,11 @@ def test_what_a_verdict_says_is_coloured_and_names_cannot_drive_the_terminal():
     assert shown(paragraph_lines(Paragraph("one\ntwo\x07"), None)) == ["one", "two\\x07"]
 
 
+def test_a_number_of_several_groups_of_digits_stays_on_one_line():
+    assert wrap_text("of 339 444 numbers in 1 234 567 rows", 10) == ["of 339 444", "numbers in", "1 234 567", "rows"]
+    assert wrap_text("5 folds of 12 rows, 1000 or 20", 12) == ["5 folds of", "12 rows,", "1000 or 20"]
+
+
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_word_longer_than_the_line_has_a_line_of_its_own(width):
     assert wrap_text(f"see {'x' * 100} there", width) == ["see", "x" * 100, "there"]
