@@ -15,7 +15,7 @@ code 70).
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 # Longer names are cut in messages.
 LONGEST_NAME = 60
@@ -90,6 +90,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = list(known)
     same = [other for other in names if other.casefold() == name.casefold()]
     return next(iter(same or get_close_matches(name, names, n=1, cutoff=0.7)), "")
+
+
+def nearest_file(name: str, known: Iterable[str]) -> str:
+    """As `nearest`, for files: names that share little but their ending are not close."""
+    stem = _stem(name)
+    return nearest(name, (other for other in known if SequenceMatcher(None, stem, _stem(other)).ratio() >= 0.6))
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0].casefold()
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -7,9 +7,8 @@ import re
 import shlex
 from pathlib import Path as FilePath
 
-from mlpcli.config.validation_errors import nearest
 from mlpcli.config.yaml.source_map import escaped
-from mlpcli.errors import ConfigError
+from mlpcli.errors import ConfigError, nearest_file
 
 MAX_BYTES = 256 * 1024  # bounds the time to read a wrong file
 TABLE_EXTENSIONS = re.compile(
@@ -72,7 +71,7 @@ def _nearest_file(path: str) -> str:
         names = sorted(entry.name for entry in FilePath(folder or ".").iterdir() if entry.suffix in (".yaml", ".yml"))
     except (OSError, ValueError):
         return f" Nor is there a folder {escaped(folder)}."
-    name = nearest(wanted, names)
+    name = nearest_file(wanted, names)
     return f" Did you mean {escaped(os.path.join(folder, name))}?" if name else ""
 
 

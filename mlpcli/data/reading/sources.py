@@ -1,7 +1,6 @@
 """Inputs of tables: files, globs and standard input, compressed or not, and the detection of their format."""
 
 import bz2
-import difflib
 import glob
 import gzip
 import hashlib
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO
 from mlpcli.data.reading.byte_stream import ByteStream, Kind
 from mlpcli.data.reading.faults import CHANGED, escape_path, join_names, table_error
 from mlpcli.data.reading.input_buffer import InputBuffer
-from mlpcli.errors import DataError
+from mlpcli.errors import DataError, nearest_file
 
 STANDARD_INPUT = "standard input"
 
@@ -274,10 +273,10 @@ def _missing_file_message(path: str) -> str:
         return f"{shown_path}: no such file (there is no folder {escape_path(folder)})."
     if os.path.islink(path):
         return f"{shown_path}: a link to {escape_path(os.readlink(path))}, which does not exist."
-    matches = difflib.get_close_matches(name, _list_folder(folder or os.curdir) or [], n=1, cutoff=0.75)
+    found = nearest_file(name, _list_folder(folder or os.curdir) or [])
     hint = (
-        f"Did you mean {escape_path(os.path.join(folder, matches[0]))}?"
-        if matches
+        f"Did you mean {escape_path(os.path.join(folder, found))}?"
+        if found
         else "Paths are relative to the current folder."
     )
     return f"{shown_path}: no such file. {hint}"

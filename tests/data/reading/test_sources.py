@@ -136,10 +136,12 @@ def test_a_link_to_nothing_is_called_what_it_is(folder):
 
 ABSENT = {
     "tran.csv": "tran.csv: no such file. Did you mean train.csv?",
+    "nope.csv": "nope.csv: no such file. Paths are relative to the current folder.",
+    "TRAIN.CSV": "TRAIN.CSV: no such file. Did you mean train.csv?",
     "zzz": "zzz: no such file. Paths are relative to the current folder.",
     "none/train.csv": "none/train.csv: no such file (there is no folder none).",
     "*.tsv": "*.tsv: no file matches. Paths are relative to the current folder.",
-    ".": ".: a folder. Name a file in it (./train.csv), or several: './*.csv'.",
+    ".": ".: a folder. Name a file in it (./p.csv), or several: './*.csv'.",
     "https://example.org/a.csv": (
         "https://example.org/a.csv: an address, not a file. Download it first, or pipe it in: curl -sL URL | mlp ... -"
     ),
@@ -150,7 +152,8 @@ ABSENT = {
 
 @pytest.mark.parametrize(("path", "message"), ABSENT.items())
 def test_a_file_that_is_not_there_is_an_error_that_helps(path, message, folder):
-    folder.joinpath("train.csv").write_bytes(TEXT)
+    for name in ("train.csv", "p.csv"):
+        folder.joinpath(name).write_bytes(TEXT)
     with pytest.raises(DataError) as caught:
         read_all(path)
     assert str(caught.value) == message
