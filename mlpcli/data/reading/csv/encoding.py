@@ -45,7 +45,9 @@ ALPHABETS = (("cp1252", WESTERN), ("cp1250", CENTRAL), ("iso8859_2", CENTRAL), (
 # Symbols whose bytes are letters in other encodings: within a word they mean a wrong encoding, but not in m³ and ¿Qué.
 SYMBOL_IN_WORD = re.compile(r"[^\W\d_mM][¡¢£¥¦¬±³¶¹¼¾¿](?!\d)|[¢£¥¦¬®±³¶¹¼¾¿]+[^\W\d_A-Z]|[\x80-\x9f]")
 LATIN_ENCODINGS = ["cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257", "cp850"]
-OTHER_ENCODINGS = ["cp1251", "cp1253", "cp1255", "cp1256", "koi8_r", "cp932", "euc_jp", "gb18030", "big5", "cp949"]
+CYRILLIC_ENCODINGS = ["cp1251", "cp866", "iso8859_5", "koi8_r"]
+ASIAN_ENCODINGS = ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
+OTHER_ENCODINGS = [*CYRILLIC_ENCODINGS, "cp1253", "cp1255", "cp1256", *ASIAN_ENCODINGS]
 
 
 class Digest(Protocol):
