@@ -46,6 +46,11 @@ def findings_of_key(schema: ColumnSchema, findings: Iterable[Finding]) -> list[F
     return [finding for finding in findings if finding.is_of_labels or (finding.is_fault and has_strays)]
 
 
+def drop_advice(name: str) -> str:
+    """The end of a sentence that also offers to drop a column; left out of messages about a target."""
+    return f", or leave the column out: data.drop: [{format_yaml(name)}]"
+
+
 def raise_faults(findings: Iterable[Finding], limit: int | None = None) -> None:
     """Raise DataError if there are faults, with the location and remedy of at most `limit` of them."""
     findings = tuple(findings)

@@ -26,7 +26,7 @@ from mlpcli.data.schema.column import (
     missing_markers,
     normalize_booleans,
 )
-from mlpcli.data.schema.findings import Finding, find_equivalent_spellings
+from mlpcli.data.schema.findings import Finding, drop_advice, find_equivalent_spellings
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
 from mlpcli.data.schema.spelling import BOOLEAN_WORDS, PLAIN, number_text
 from mlpcli.data.table import CategoricalColumn, NumericColumn, Role, Table
@@ -82,7 +82,11 @@ def infer_targets(
     require_targets(table, names)
     inferred = [infer_schema(table, name, (options or {}).get(name, INFER), text_format) for name in names]
     schemas = tuple(schema for schema, _ in inferred)
-    findings = tuple(finding for _, column_findings in inferred for finding in column_findings)
+    findings = tuple(
+        replace(finding, text=finding.text.replace(drop_advice(finding.column), ""))
+        for _, column_findings in inferred
+        for finding in column_findings
+    )
     distinct_texts = {schema.name: _distinct_texts(table, schema) for schema in schemas}
     for name, texts in distinct_texts.items():
         if not texts:

@@ -3,9 +3,9 @@
 import re
 import unicodedata
 
-from mlpcli.data.reading.faults import format_yaml, join_names
+from mlpcli.data.reading.faults import join_names
 from mlpcli.data.schema.cells import parse_numbers
-from mlpcli.data.schema.findings import FEW_TEXTS, Finding, TextCounts
+from mlpcli.data.schema.findings import FEW_TEXTS, Finding, TextCounts, drop_advice
 from mlpcli.data.schema.number_formats import CURRENCIES, IDENTIFIER, MIN_FRACTION, MIN_SAMPLE_FRACTION
 from mlpcli.data.schema.spelling import BLANKS, MINUS, is_code
 
@@ -79,8 +79,8 @@ def find_unreadable_numbers(cells: TextCounts) -> Finding | None:
         is_marked, problem = is_number & parse_numbers(texts)[1], "written in several ways"
     remedy = " in one unit" if len(units) > 1 else ""
     message = (
-        f"{cells.quoted(is_marked)}: its cells look like numbers {problem}. Write plain numbers{remedy}, or leave the "
-        f"column out: data.drop: [{format_yaml(cells.name)}]; to keep texts: {cells.as_category}"
+        f"{cells.quoted(is_marked)}: its cells look like numbers {problem}. Write plain numbers{remedy}"
+        f"{drop_advice(cells.name)}; to keep texts: {cells.as_category}"
     )
     is_fault = len(texts) > FEW_TEXTS
     return Finding(cells.name, message, is_fault, is_of_labels=not is_fault)

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -157,3 +159,16 @@ def test_labels_that_may_be_spellings_of_one_number_are_noted(cells, task):
 
 def test_labels_with_units_that_are_different_numbers_are_classes_of_a_requested_classification():
     assert plan(["250 ml", "500 ml", "750 ml"] * 9, "classification").findings == ()
+
+
+def test_no_message_advises_to_drop_the_target():
+    for cells in (
+        ["$1", "1", "2"] * 9,
+        [f"~{number}.5" for number in range(40)],
+        [f"{number}/{number}" for number in range(40)],
+    ):
+        with suppress(DataError):
+            assert not [finding for finding in plan(cells).findings if "data.drop" in finding.text]
+    with pytest.raises(DataError) as caught:
+        plan([f"~{number}.5" for number in range(40)])
+    assert "Write plain numbers; to keep texts: data.columns" in str(caught.value)
