@@ -168,6 +168,7 @@ LAZY = {
     *((f"cli/verbs/{verb}.py", verb) for verb in VERBS),
     *(("cli/verbs/check.py", name) for name in ("document", "_validate_configs", "_shown")),
     ("cli/verbs/cv.py", "document"),
+    ("cli/verbs/init.py", "_format"),
     ("cli/cluster_options.py", "cluster_at"),
     ("workflows/predicting/on_cluster.py", "gather_from_cluster"),
     ("workflows/scoring/on_cluster.py", "read_on_cluster"),

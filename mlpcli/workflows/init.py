@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.loading import config_from_mapping, parse_override
 from mlpcli.config.recipes.sizes import MANY_VALUES, Recipe, RecipeName, TableSummary, choose_recipe
 from mlpcli.config.recipes.starter import StarterData, starter_yaml
 from mlpcli.data.reading.read import DETECTED, read_table
@@ -26,9 +25,8 @@ from mlpcli.data.schema.task import TargetSpec, infer_targets
 from mlpcli.data.table import NumericColumn, Rows, Table, TableFormat
 from mlpcli.data.targets.encode import encode_target, fit_target, rows_with_target
 from mlpcli.data.targets.target import ClassTarget
-from mlpcli.errors import ConfigError, DataError, MlpError, OutputError
+from mlpcli.errors import DataError, MlpError, OutputError
 from mlpcli.storage.atomic import write_file
-from mlpcli.workflows.preparing.rows.tables import table_format
 from mlpcli.workflows.preparing.warnings.row_warnings import rarest_class
 from mlpcli.workflows.schema import modeline
 from mlpcli.workflows.starter.columns import (
@@ -43,7 +41,7 @@ from mlpcli.workflows.starter.level_detection import with_levels
 from mlpcli.workflows.starter.skewed_target import is_worth_trying
 
 SAY_TASK = "mlp init --task"
-SETTABLE = ("data.header", "data.missing", "data.comment", "data.skip_rows", "data.sheet")
+SETTABLE = ("header", "missing", "comment", "skip_rows", "sheet")  # of `data`, by `--set`
 TRIED_RECIPES = ("best", "strong")  # for which the logarithm of the target is tried
 
 
@@ -79,15 +77,15 @@ def init(
     recipe: RecipeName = "strong",
     task: str = "auto",
     output: str = "-",
-    settings: Sequence[str] = (),
+    format: TableFormat = DETECTED,
 ) -> Starter:
     """Read a table and choose its config; the default target is the last column, the task "auto" is inferred from it.
 
-    `output` is the path of the config, from which its comment for editors names the schema. `settings` set how the file
-    is read: `data.comment=#`. Raises DataError and ConfigError.
+    `output` is the path of the config, from which its comment for editors names the schema. `format` says how the file
+    is read, apart from delimiter and encoding (see `format_from`). Raises DataError.
     """
     started = perf_counter()
-    format = replace(_format_from(settings), delimiter=delimiter, encoding=encoding)
+    format = replace(format, delimiter=delimiter, encoding=encoding)
     table, targets, is_guessed = _read(source, targets, format)
     seconds = perf_counter() - started
     starter = starter_for(table, targets, source, recipe, task, format, output)
@@ -187,21 +185,9 @@ def _notes(
     ]
 
 
-def _format_from(settings: Sequence[str]) -> TableFormat:
-    """The format of a file by assignments such as `data.sheet=May`; raises ConfigError."""
-    overrides = [parse_override(setting) for setting in settings]
-    for override in overrides:
-        if override.key not in SETTABLE:
-            keys = f"{', '.join(SETTABLE[:-1])} or {SETTABLE[-1]}"
-            raise ConfigError(
-                f"{override.text}: mlp init sets how the file is read: {keys}. Edit the config it writes."
-            )
-    return table_format(config_from_mapping({"data": {"train": "-", "target": "-"}}, overrides))
-
-
 def _reading_keys(format: TableFormat) -> dict[str, Any]:
     """The keys of `data` that decide how the file is read, without those at their defaults."""
-    values = {name: getattr(format, name) for name in ("delimiter", "encoding", *(key[5:] for key in SETTABLE))}
+    values = {name: getattr(format, name) for name in ("delimiter", "encoding", *SETTABLE)}
     return {name: value for name, value in values.items() if value != getattr(DETECTED, name)}
 
 

@@ -12,6 +12,7 @@ from mlpcli.messages import format_count, format_duration, format_list
 if TYPE_CHECKING:
     from mlpcli.cli.rendering.terminal import Screen
     from mlpcli.data.schema.profile import ColumnProfile
+    from mlpcli.data.table import TableFormat
     from mlpcli.workflows.init import Starter
 
 KINDS = ("number", "code", "category", "boolean", "date")
@@ -88,7 +89,7 @@ def init(
         raise MlpError(f"--task {task}: must be one of {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
     screen = Screen(quiet)
     with show_progress(screen):
-        starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output, settings or ())
+        starter = run_init(data, tuple(target or ()), delimiter, encoding, recipe, task, output, _format(settings))
     if time_budget is not None:
         from mlpcli.workflows.training.estimates.time_budget import fit_time_budget
 
@@ -100,6 +101,17 @@ def init(
         screen.json(as_json(starter, output))
     elif output == "-":
         typer.echo(starter.text, nl=False)
+
+
+def _format(settings: list[str] | None) -> "TableFormat":
+    """The format of the file; what reads configs is imported only if there are settings."""
+    from mlpcli.data.reading.read import DETECTED
+
+    if not settings:
+        return DETECTED
+    from mlpcli.workflows.starter.file_format import format_from
+
+    return format_from(settings)
 
 
 def as_json(starter: "Starter", output: str) -> dict[str, Any]:
