@@ -184,7 +184,7 @@ LAZY = {
     *(("cli/verbs/train.py", name) for name in ("document", "as_json", "refuse_failed", "next_commands")),
     ("storage/run/lock.py", "acquire"),
     ("storage/run/lock.py", "_supports_locks"),
-    ("workflows/init.py", "_with_target_trial"),
+    *(("workflows/init.py", f"_with_{name}_trial") for name in ("target", "frequency")),
     ("workflows/training/engines.py", "noting_compilation"),
     ("workflows/training/engines.py", "load_engine"),
     ("workflows/training/engines.py", "trainer_maker"),

@@ -42,7 +42,7 @@ from mlpcli.workflows.starter.skewed_target import is_worth_trying
 
 SAY_TASK = "mlp init --task"
 SETTABLE = ("header", "missing", "comment", "skip_rows", "sheet")  # of `data`, by `--set`
-TRIED_RECIPES = ("best", "strong")  # for which the logarithm of the target is tried
+TRIED_RECIPES = ("best", "strong")  # for which trials decide
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def starter_for(
         modeline=modeline(output),
     )
     if recipe in TRIED_RECIPES and summary.task == "regression" and len(targets) == 1:
-        data = _with_target_trial(table, rows, target_spec, data)
+        data = _with_frequency_trial(table, rows, _with_target_trial(table, rows, target_spec, data))
     chosen = choose_recipe(recipe, data.summary)
     notes = [*([note] if note else []), *([group.note(targets)] if group else [])]
     return Starter(
@@ -160,6 +160,15 @@ def _with_target_trial(table: Table, rows: Rows, target_spec: TargetSpec, data: 
     from mlpcli.workflows.starter.target_trial import target_trial  # imports all that trains
 
     return replace(data, summary=replace(data.summary, target_trial=target_trial(table, rows, data)))
+
+
+def _with_frequency_trial(table: Table, rows: Rows, data: StarterData) -> StarterData:
+    """With the result of a trial of high frequencies, if it decides."""
+    if not data.summary.needs_frequency_trial:
+        return data
+    from mlpcli.workflows.starter.frequency_trial import frequency_trial  # imports all that trains
+
+    return replace(data, summary=replace(data.summary, frequency_trial=frequency_trial(table, rows, data)))
 
 
 def _refuse_without_inputs(table: Table, targets: Sequence[str], profiles: Sequence[ColumnProfile]) -> None:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from mlpcli.config.loading import config_from_text
+from mlpcli.messages import format_number
 from mlpcli.workflows.init import init
-from mlpcli.workflows.starter import target_trial
+from mlpcli.workflows.starter import trial as starter_trial
 from mlpcli.workflows.starter.skewed_target import FEWEST_ROWS, is_worth_trying
 from mlpcli.workflows.starter.target_trial import is_log_better
 from tests.program import done
@@ -35,9 +36,10 @@ def config_of(found):
 
 
 def errors_of(trial):
+    mae, log_mae, rmse, log_rmse = map(format_number, (trial.mae, trial.log_mae, trial.rmse, trial.log_rmse))
     return (
-        f"MAE of a small network out of fold: {trial.log_mae:.4g} with log, {trial.mae:.4g} without; "
-        f"RMSE: {trial.log_rmse:.4g} with log, {trial.rmse:.4g} without"
+        f"MAE of a small network out of fold: {log_mae} with log, {mae} without; "
+        f"RMSE: {log_rmse} with log, {rmse} without"
     )
 
 
@@ -94,7 +96,7 @@ def test_targets_of_zero_and_of_any_size_are_safe(folder, exponent):
 
 
 def test_a_table_with_very_many_inputs_is_not_tried(folder, monkeypatch):
-    monkeypatch.setattr(target_trial, "MOST_INPUTS", 1)
+    monkeypatch.setattr(starter_trial, "MOST_INPUTS", 1)
     assert starter(prices("multiplied"), folder).data.summary.target_trial is None
 
 

@@ -2,10 +2,10 @@
 
 `strong` is RealMLP's network and training (Holzmueller et al. 2024: NTK, scaled inputs, coslog) with several small
 members on folds, half of them with periodic embeddings and half with bins. From 2000 rows on numbers are transformed to
-normal scores, and each member draws the scale of its frequencies, as in TabPack (arXiv 2607.05380); fewer rows would
-be overfitted. Only many classes gain from its parametric activations. A skewed target is replaced by its logarithm
-where a trial shows that to be better. With averaged members, dropout and weight decay improve nothing
-(docs/quality.md). `best` has more and wider members and more epochs.
+normal scores, and each member draws the scale of its frequencies, as in TabPack (arXiv 2607.05380); most tables of
+fewer rows would be overfitted, so a trial decides. Only many classes gain from its parametric activations. A skewed
+target is replaced by its logarithm where a trial shows that to be better. With averaged members, dropout and weight
+decay improve nothing (docs/quality.md). `best` has more and wider members and more epochs.
 `fast` is one network in few epochs, or five on folds for a small table. `textbook` is the network of Nielsen (2015,
 chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the quadratic
 cost for numbers.
@@ -80,19 +80,9 @@ def _alternates(summary: TableSummary) -> bool:
     return summary.n_continuous > 0
 
 
-def _draws(summary: TableSummary) -> bool:
-    """Whether each member draws the frequency scale of its periodic embedding."""
-    return _alternates(summary) and summary.n_rows >= MANY_ROWS
-
-
 def _strong_preprocess(summary: TableSummary) -> list[tuple[str, str]]:
     preprocess = [
-        ("numeric: quantile", "normal scores: the rank of each number among the training rows")
-        if _draws(summary)
-        else (
-            "numeric: {name: robust, clip: 3}",
-            "scaled by median and interquartile range; outliers clipped smoothly",
-        ),
+        _scaling(summary),
         ("missing: median", "imputed, with a 0/1 missing indicator"),
         (
             f"categorical: {{name: onehot, min_count: 2, binary: one{_max_levels(summary)}}}",
@@ -105,8 +95,18 @@ def _strong_preprocess(summary: TableSummary) -> list[tuple[str, str]]:
     return preprocess
 
 
+def _scaling(summary: TableSummary) -> tuple[str, str]:
+    value, comment = (
+        ("quantile", "normal scores: the rank of each number among the training rows")
+        if summary.has_high_frequencies
+        else ("{name: robust, clip: 3}", "scaled by median and interquartile range; outliers clipped smoothly")
+    )
+    trial = summary.frequency_trial
+    return f"numeric: {value}", comment if trial is None else f"{comment}. {trial.reason}"
+
+
 def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]]:
-    alternates, draws = _alternates(summary), _draws(summary)
+    alternates, draws = _alternates(summary), summary.has_high_frequencies
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
     views = (", views: alternate" if alternates else "") + (f", draw: {{{_sigma(summary)}}}" if draws else "")
     model = [

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mlpcli.messages import format_number
 from mlpcli.nn.schedules import CosLog
 
 RecipeName = Literal["best", "strong", "fast", "textbook"]
@@ -11,8 +12,11 @@ RECIPES: tuple[RecipeName, ...] = ("best", "strong", "fast", "textbook")
 
 # Numbers with fewer distinct values gain nothing from periodic embeddings or bins.
 MANY_VALUES = 20
-# Fewer rows are overfitted with normal scores and high frequencies.
+# Most tables of fewer rows are overfitted with normal scores and high frequencies.
 MANY_ROWS = 2000
+# Fewer rows are too few to compare frequencies on; and so much lower must the error with high ones be.
+FEWEST_FREQUENCY_ROWS = 250
+LEAST_FREQUENCY_GAIN = 0.03
 # High frequencies, and more members for fewer epochs, suit tables with at least so many rows.
 LARGE_ROWS = 10_000
 # With fewer rows none are held out: two folds need two rows each.
@@ -40,9 +44,32 @@ class TargetTrial:
     def reason(self) -> str:
         """The verdict and the errors, for a comment."""
         verdict = "log is better: errors grow with the target" if self.takes_log else "log is not clearly better"
+        mae, log_mae, rmse, log_rmse = map(format_number, (self.mae, self.log_mae, self.rmse, self.log_rmse))
         return (
-            f"{verdict}. MAE of a small network out of fold: {self.log_mae:.4g} with log, {self.mae:.4g} without; "
-            f"RMSE: {self.log_rmse:.4g} with log, {self.rmse:.4g} without"
+            f"{verdict}. MAE of a small network out of fold: {log_mae} with log, {mae} without; "
+            f"RMSE: {log_rmse} with log, {rmse} without"
+        )
+
+
+@dataclass(frozen=True)
+class FrequencyTrial:
+    """Out-of-fold RMSE of small networks with low frequencies of numbers, and with normal scores and high ones."""
+
+    low_rmse: float
+    high_rmse: float
+
+    @property
+    def takes_high(self) -> bool:
+        """Whether high frequencies are clearly better."""
+        return self.high_rmse < (1.0 - LEAST_FREQUENCY_GAIN) * self.low_rmse
+
+    @property
+    def reason(self) -> str:
+        """The errors, for a comment."""
+        low, high = map(format_number, (self.low_rmse, self.high_rmse))
+        return (
+            f"RMSE of small networks out of fold: {high} with normal scores and high frequencies, "
+            f"{low} with robust scaling and low ones"
         )
 
 
@@ -52,7 +79,8 @@ class TableSummary:
 
     `n_classes` is 0 for regression; `n_continuous` is the number of numeric columns with at least MANY_VALUES distinct
     values; rows with equal values of the column `group` ("" for none) are correlated; `n_codes` is the largest number
-    of levels of a column of numbers that is categorical; `target_trial` is None if the logarithm was not tried.
+    of levels of a column of numbers that is categorical; `target_trial` is None if the logarithm was not tried, and
+    `frequency_trial` if high frequencies were not.
     """
 
     task: str
@@ -64,6 +92,19 @@ class TableSummary:
     group: str = ""
     n_codes: int = 0
     target_trial: TargetTrial | None = None
+    frequency_trial: FrequencyTrial | None = None
+
+    @property
+    def has_high_frequencies(self) -> bool:
+        """Whether numbers are normal scores, and each member draws the scale of its frequencies."""
+        takes_high = self.frequency_trial is not None and self.frequency_trial.takes_high
+        return self.n_continuous > 0 and (takes_high or self.n_rows >= MANY_ROWS)
+
+    @property
+    def needs_frequency_trial(self) -> bool:
+        """Whether a trial decides on the frequencies: there are few rows, but enough to compare errors."""
+        predicts_number = not self.predicts_classes and self.n_targets == 1
+        return predicts_number and self.n_continuous > 0 and FEWEST_FREQUENCY_ROWS <= self.n_rows < MANY_ROWS
 
     @property
     def holds_out(self) -> bool:

@@ -5,31 +5,26 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.config.loading import config_from_text, with_values
-from mlpcli.config.recipes.sizes import MANY_ROWS, Recipe, TargetTrial
-from mlpcli.config.recipes.starter import StarterData, starter_yaml
+from mlpcli.config.recipes.sizes import MANY_ROWS, TargetTrial
+from mlpcli.config.recipes.starter import StarterData
 from mlpcli.data.table import Rows, Table
 from mlpcli.data.targets.target import NumberTarget, decode_outputs
 from mlpcli.errors import MlpError
 from mlpcli.nn.ensemble import Ensemble
 from mlpcli.progress import report_progress
+from mlpcli.training.fit import TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
-from mlpcli.workflows.preparing.preparation import Prepared, prepare
-from mlpcli.workflows.training.fitting import epochs
-from mlpcli.workflows.training.initial_state import initial_state
+from mlpcli.workflows.preparing.preparation import Prepared
+from mlpcli.workflows.starter.trial import FOLDS, train_small_networks
 from mlpcli.workflows.training.member_selection import average_rounds, out_of_fold_outputs
 from mlpcli.workflows.training.postprocessing import fit_bias_correction
 
 Values = NDArray[np.float64]
 
 MOST_ROWS = 4000
-MOST_INPUTS = 500
 SEED = 1964_0408  # of the sample
-FOLDS, WIDTH = 4, 64
-# NumPy, because the first compilation takes longer than the trial.
-PLAIN = ("training.engine=numpy",)
-LOG = (*PLAIN, "preprocess.target=log", "postprocess.bias_correction=true")
+LOG = ("preprocess.target=log", "postprocess.bias_correction=true")
 # On the tables of docs/quality.md it is below 0.2, or above 0.5.
 LEAST_LIKELIHOOD_GAIN = 0.35
 LEAST_Z_SCORE = 2.5
@@ -38,20 +33,20 @@ LEAST_Z_SCORE = 2.5
 def target_trial(table: Table, rows: Rows, data: StarterData) -> TargetTrial | None:
     """The out-of-fold errors of small networks of recipe strong, with and without `preprocess.target: log`.
 
-    They are trained on at most MOST_ROWS of `rows`. None if that would take long, because there are more than
-    MOST_INPUTS, or is not possible, such as with a column that has a fault.
+    They are trained on at most MOST_ROWS of `rows`. None if that would take long, because there are many inputs, or is
+    not possible, such as with a column that has a fault.
     """
     table = table.take(np.sort(np.random.default_rng(SEED).permutation(rows)[:MOST_ROWS]))
     n_epochs, batch_size = (16, 128) if table.n_rows >= MANY_ROWS else (32, 64)
-    text = starter_yaml(data, Recipe("strong", (WIDTH,) * 3, n_epochs, batch_size, FOLDS, FOLDS))
     predictions = []
     try:
-        for done, overrides in enumerate((PLAIN, LOG)):
+        for done, overrides in enumerate(((), LOG)):
             report_progress("stage", "comparing the target with its logarithm", done, 2)
-            prepared = prepare(with_values(config_from_text(text, "mlp init"), overrides), table)
-            if prepared.network.n_in > MOST_INPUTS:
+            trained = train_small_networks(table, data, n_epochs, batch_size, overrides)
+            if trained is None:
                 return None
-            predictions.append(_out_of_fold_predictions(prepared))
+            prepared, state = trained
+            predictions.append(_out_of_fold_predictions(prepared, state))
     except (MlpError, NonFiniteLoss):
         return None
     truth, (plain, log) = prepared.train.truth[:, 0], predictions
@@ -79,17 +74,14 @@ def is_log_better(truth: Values, plain: Values, log: Values) -> bool:
     )
 
 
-def _out_of_fold_predictions(prepared: Prepared) -> Values:
-    """Train, and predict each training row (n_rows,) by the members that hold it out; raises NonFiniteLoss."""
+def _out_of_fold_predictions(prepared: Prepared, trained: TrainingState) -> Values:
+    """Predict each training row (n_rows,) by the member that holds it out."""
     target, state, validation, folds = prepared.target, prepared.target_state, prepared.validation, prepared.folds
     assert isinstance(target, NumberTarget)
     assert validation is not None
     assert folds is not None
-    training = initial_state(prepared)
+    ensemble = Ensemble(prepared.networks, tuple(trained.best))
     with blas_threads(1):
-        for _ in epochs(prepared, training, lambda: False):
-            pass
-        ensemble = Ensemble(prepared.networks, tuple(training.best))
         rounds = out_of_fold_outputs(prepared, validation, folds, ensemble)
     outputs = average_rounds(rounds, ensemble, FOLDS).astype(np.float64)
     if prepared.loaded.config.postprocess.bias_correction:

@@ -1,0 +1,96 @@
+"""`mlp init` takes high frequencies for a small table where a trial shows them to be clearly better, and only there."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlpcli.config.loading import config_from_text
+from mlpcli.config.recipes.sizes import FEWEST_FREQUENCY_ROWS, LEAST_FREQUENCY_GAIN, MANY_ROWS, FrequencyTrial
+from mlpcli.workflows.init import init
+from mlpcli.workflows.starter import trial as starter_trial
+
+N_ROWS = 400
+
+
+def waves(frequency, seed=0, n_rows=N_ROWS):
+    """A number that swings with x, and does not depend on z."""
+    rng = np.random.default_rng(seed)
+    x, z, noise = rng.normal(size=(3, n_rows))
+    return pd.DataFrame(
+        {"x": x.round(4), "z": z.round(4), "y": (np.sin(frequency * x) + 0.5 * x + 0.1 * noise).round(4)}
+    )
+
+
+def starter(frame, folder, *targets, **options):
+    frame.to_csv(folder / "waves.csv", index=False)
+    return init(str(folder / "waves.csv"), targets or ("y",), **options)
+
+
+def has_high_frequencies(found):
+    config = config_from_text(found.text, "w.yaml").config
+    scales = "model.numeric_embedding.sigma" in (config.model.members.draw or {})
+    assert scales == (config.preprocess.numeric.name == "quantile")
+    return scales
+
+
+def test_a_target_that_swings_gets_high_frequencies_and_the_config_shows_both_errors(folder):
+    found = starter(waves(9.0), folder)
+    trial = found.data.summary.frequency_trial
+    assert trial.high_rmse < (1 - LEAST_FREQUENCY_GAIN) * trial.low_rmse
+    assert has_high_frequencies(found)
+    assert trial.reason in re.sub(r"\n +# ", " ", found.text)
+
+
+def test_a_smooth_target_keeps_low_frequencies_and_the_config_shows_both_errors(folder):
+    found = starter(waves(0.3), folder)
+    trial = found.data.summary.frequency_trial
+    assert not has_high_frequencies(found)
+    assert trial.reason in re.sub(r"\n +# ", " ", found.text)
+
+
+def test_the_trial_is_the_same_every_time(folder):
+    assert starter(waves(9.0), folder).text == starter(waves(9.0), folder).text
+
+
+def test_only_a_clear_gain_takes_high_frequencies():
+    assert FrequencyTrial(1.0, 0.96).takes_high
+    assert not FrequencyTrial(1.0, 0.98).takes_high
+    assert not FrequencyTrial(0.0, 0.0).takes_high
+
+
+@pytest.mark.parametrize("n_rows", [FEWEST_FREQUENCY_ROWS - 1, MANY_ROWS])
+def test_very_few_and_many_rows_have_no_trial(folder, n_rows):
+    found = starter(waves(9.0, n_rows=n_rows), folder)
+    assert found.data.summary.frequency_trial is None
+    assert has_high_frequencies(found) == (n_rows == MANY_ROWS)
+
+
+def test_classes_several_targets_and_quick_recipes_have_no_trial(folder):
+    table = waves(9.0)
+    classes = starter(table.assign(y=np.where(table.y > 0, "up", "down")), folder)
+    several = starter(table.assign(w=2 * table.y), folder, "y", "w")
+    quick = starter(table, folder, recipe="fast")
+    assert [found.data.summary.frequency_trial for found in (classes, several, quick)] == [None] * 3
+
+
+def test_a_table_of_categories_has_no_trial(folder):
+    levels = np.random.default_rng(0).choice(["a", "b", "c"], N_ROWS)
+    found = starter(waves(9.0)[["y"]].assign(level=levels), folder)
+    assert found.data.summary.frequency_trial is None
+
+
+def test_a_column_with_a_fault_keeps_low_frequencies(folder):
+    size = [f"{i % 50}" if i < N_ROWS - 80 else "about 7" for i in range(N_ROWS)]
+    found = starter(waves(9.0).assign(size=size), folder)
+    assert [note for note in found.notes if "size" in note]
+    assert found.data.summary.frequency_trial is None
+    assert not has_high_frequencies(found)
+
+
+def test_a_table_with_very_many_inputs_keeps_low_frequencies(folder, monkeypatch):
+    monkeypatch.setattr(starter_trial, "MOST_INPUTS", 1)
+    found = starter(waves(9.0), folder)
+    assert found.data.summary.frequency_trial is None
+    assert not has_high_frequencies(found)
