@@ -198,3 +198,23 @@ def test_distinct_values_are_counted_up_to_a_thousand():
 def test_a_column_without_any_value_is_filled_with_0():
     values = np.full(3, np.nan)
     assert fit_imputed_value(MedianFill(), sorted_non_missing(values)) == 0.0
+
+
+@pytest.mark.parametrize("kind", ["few values", "mostly one value", "no ties"])
+def test_normal_scores_are_those_of_noisy_quantiles_without_their_noise(kind):
+    """TabM fits them on values plus N(0, 1e-5), which spreads ties over their ranks: here ties have the mean rank."""
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    rng, n_rows = np.random.default_rng(0), 6000
+    values = {
+        "few values": rng.integers(0, 8, n_rows).astype(float),
+        "mostly one value": np.where(rng.random(n_rows) < 0.7, 0, rng.exponential(size=n_rows).round(2)),
+        "no ties": rng.normal(size=n_rows),
+    }[kind]
+    knots, scores = Quantile().knots(np.sort(values))
+    ours = np.interp(values, knots, scores)
+    noisy = preprocessing.QuantileTransformer(n_quantiles=200, output_distribution="normal", subsample=n_rows)
+    noisy.fit((values + rng.normal(0, 1e-5, n_rows))[:, None])
+    theirs = noisy.transform(values[:, None])[:, 0]
+    is_inner = np.abs(ours) < 2  # its extreme values have the score 5.2
+    assert np.abs(ours - theirs)[is_inner].max() < 0.1
+    assert np.abs(ours - theirs)[is_inner].mean() < 0.02
