@@ -32,6 +32,7 @@ REPEATED_HEADER = "the header is repeated; were two files joined? Delete the lin
 LONG_LINE = "a line of more than {n_megabytes} MB. This is not a table, or its line ends are lost."
 OPEN_QUOTE = 'a quote opens here and never closes. Close it; a quote inside a quoted field is written "".'
 TEXT_AFTER_QUOTE = f"text follows a closing quote{{where}}. Close the quote at the end of its field; {_QUOTE_INSIDE}"
+BLANK_AFTER_QUOTE = f"{TEXT_AFTER_QUOTE} If blanks separate the fields: --delimiter / data.delimiter: blank."
 NUL_BYTE = f"a NUL byte. The file is damaged or not text; if it is UTF-16, {_ENCODING} (utf-16-le or utf-16-be)."
 UNDECODABLE = f"{{found}}. Save the file as UTF-8, or {_ENCODING} (cp1252, for example)."
 WRONG_ENCODING = "{found}. Correct --encoding / data.encoding, or leave it out to detect it."
@@ -41,14 +42,25 @@ JOINED_LINES = "{found}. A quote joins lines {first} to {last}: close it on its 
 COMMENT_LINE = "{found}, in a line that begins with #. If it is a comment, leave such lines out with data.comment: '#'."
 TRAILING_DELIMITER = f"{{found}}. The row ends with a delimiter: delete it, or {_DELIMITER}."
 LONG_ROW = f"{{found}}. Quote the field or {_DELIMITER}."
+FOOTER = (
+    f"{{found}}, in the last line. If it is a footer, delete it{{or_comment}}; if it is a row, add what is missing "
+    f"(an empty field is a missing value) or {_DELIMITER}."
+)
 SHORT_ROW = f"{{found}}. Add what is missing (an empty field is a missing value) or {_DELIMITER}."
 
 # About a header.
 SAME_NAME = "columns {first} and {second} are both named {column}{written}. Rename one of them."
 HEADER_WIDTH = f"the header has {{names}}, the rows have {{fields}}. {{todo}}, or {_DELIMITER}."
-UNNAMED_COLUMN = "Name every column (R's write.table leaves out the first name)"
+UNNAMED_COLUMN = (
+    "Name every column (R's write.table leaves out the first name unless col.names = NA), "
+    "or name them c1 to c{width}: data.skip_rows: {line} and data.header: false"
+)
 MATCH_NAMES = "Match them"
 EACH_ROW_TRAILS = "Each row ends with a delimiter: delete it, or end the header with one too"
+MISPLACED_HEADER = (
+    "{text} looks like the header, as it names {columns}, but the table was read from line {header_line} on, "
+    "split at {delimiter}. Set {settings}."
+)
 WRONG_DELIMITER = (
     "one column with the delimiter {given}; {better} gives {n_fields}. "
     "Correct --delimiter / data.delimiter, or leave it out to detect it."

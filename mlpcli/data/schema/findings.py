@@ -108,11 +108,15 @@ class TextCounts:
         """Mask (n_texts,) of the texts for which a function is true."""
         return np.asarray([bool(is_kind(text)) for text in self.texts], np.bool_)
 
-    def first(self, is_marked: NDArray[np.bool_]) -> tuple[str, str]:
-        """Location and text of the first cell with a marked text; the location ends with the name of the column."""
+    def first_row(self, is_marked: NDArray[np.bool_]) -> int:
+        """The first row with a marked text."""
         marked = np.zeros(len(self.column.levels), np.bool_)
         marked[self.levels[is_marked]] = True
-        row = first_row_with_level(self.column, marked)
+        return first_row_with_level(self.column, marked)
+
+    def first(self, is_marked: NDArray[np.bool_]) -> tuple[str, str]:
+        """Location and text of the first cell with a marked text; the location ends with the name of the column."""
+        row = self.first_row(is_marked)
         return f"{self.table.where(row)}: column {self.name}", self.column.levels[self.column.codes[row]]
 
     def quoted(self, is_marked: NDArray[np.bool_]) -> str:
@@ -207,9 +211,13 @@ def stray_finding(cells: TextCounts, is_stray: NDArray[np.bool_], problem: str, 
     """Fault of a column of numbers or dates with a few unparsable cells."""
     n = int(cells.counts[is_stray].sum())
     more = "" if n == 1 else f", nor {'is 1' if n == 2 else f'are {n - 1}'} more ({cells.examples(is_stray)})"
+    # Only the delimiter of a text is known, and only its header may be anywhere.
+    may_be_header = cells.table.format.delimiter is not None and cells.first_row(is_stray) == 0
     message = (
         f"{cells.quoted(is_stray)} {problem}{more}; the other {cells.n_cells - n} cells are {kind}.\n"
         f"Correct {'it' if n == 1 else 'them'}, or name missing values: data.missing; "
         f"if these are texts: {cells.as_category}"
+        + "; if the header stands here, below other lines: data.skip_rows"
+        * may_be_header
     )
     return Finding(cells.name, message, is_fault=True)

@@ -61,6 +61,16 @@ FAULTS = {
         "t.csv:2: 1 field, expected 2. Add what is missing (an empty field is a missing value) "
         "or name the delimiter with --delimiter / data.delimiter."
     ),
+    b"1,2\n(2 rows)\n\n": (
+        't.csv:2: 1 field, expected 2, in the last line. If it is a footer, delete it or set data.comment: "("; if it '
+        "is a row, add what is missing (an empty field is a missing value) "
+        "or name the delimiter with --delimiter / data.delimiter."
+    ),
+    b"1,2\nTotal\n": (
+        "t.csv:2: 1 field, expected 2, in the last line. If it is a footer, delete it; if it "
+        "is a row, add what is missing (an empty field is a missing value) "
+        "or name the delimiter with --delimiter / data.delimiter."
+    ),
     b"1,2\n1,2,3\n1\n": (
         "t.csv:2: 3 fields, expected 2. Quote the field or name the delimiter with --delimiter / data.delimiter."
     ),

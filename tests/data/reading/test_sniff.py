@@ -120,7 +120,8 @@ FAULTS = [
         "a,b\n1,2,3\n4,5,6\n",
         ANY,
         "t.csv:1: the header has 2 names, the rows have 3 fields. Name every column (R's write.table leaves out "
-        "the first name), or name the delimiter with --delimiter / data.delimiter.",
+        "the first name unless col.names = NA), or name them c1 to c3: data.skip_rows: 1 and data.header: false, "
+        "or name the delimiter with --delimiter / data.delimiter.",
     ),
     (
         "a,b\n1,2,\n4,5,\n",
@@ -146,6 +147,13 @@ FAULTS = [
         'Close the quote at the end of its field; a quote inside a field is written "".',
     ),
     (
+        '"x" "y"\n"1" 2 3\n',
+        ANY,
+        "t.csv:1: text follows a closing quote. "
+        'Close the quote at the end of its field; a quote inside a field is written "". '
+        "If blanks separate the fields: --delimiter / data.delimiter: blank.",
+    ),
+    (
         "a\tb\n1\t2\n",
         (",", None),
         "t.csv:1: one column with the delimiter ','; tab gives 2. "
@@ -154,6 +162,26 @@ FAULTS = [
     ("a\n", ("ab", None), "'ab' is not a delimiter. --delimiter / data.delimiter is one character, such as ; or tab."),
     ("a\n", ('"', None), "'\"' is not a delimiter. --delimiter / data.delimiter is one character, such as ; or tab."),
 ]
+
+
+ROWS = "1.5,red,2\n2.5,blue,3\n3.5,red,4\n"
+MISPLACED = [
+    ("Report, Berlin, 2024\nx,colour,y\n" + ROWS, {"skip_rows": 1}, "data.skip_rows: 1", 2),
+    ("c1,c2,c3\nx,colour,y\n" + ROWS, {"skip_rows": 1}, "data.skip_rows: 1", 2),
+    ("REM a, b, c\nREM d, e, f\nx,colour,y\n" + ROWS, {"skip_rows": 2}, "data.skip_rows: 2", 3),
+    ("sep=,\nx;colour;y\n" + ROWS.replace(",", ";"), {"delimiter": ";"}, "--delimiter / data.delimiter: ';'", 2),
+]
+
+
+@pytest.mark.parametrize(("text", "settings", "advice", "line"), MISPLACED)
+def test_a_header_below_a_line_like_it_is_an_error_whose_advice_works(text, settings, advice, line):
+    with pytest.raises(DataError, match=rf"^t\.csv:{line}: .* as it names y, but .*\. Set {re.escape(advice)}\.$"):
+        look_at(text, named=["y", "other"])
+    assert look_at(text, replace(AS_FOUND, **settings), named=["y"]).names == ("x", "colour", "y")
+
+
+def test_cells_like_configured_names_do_not_make_a_header_below_one_with_a_configured_name():
+    assert look_at("a,b\ny,1\nx,2\n", named=["b", "y"]).names == ("a", "b")
 
 
 @pytest.mark.parametrize(("text", "options", "message"), FAULTS)

@@ -13,6 +13,7 @@ from mlpcli.data.reading.typed.frames import table_from_frame
 from mlpcli.data.schema.column import ColumnOptions, cast_table
 from mlpcli.data.schema.findings import raise_faults
 from mlpcli.data.schema.roles import INFER, TextFormat, infer_schema
+from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 from tests.data.tables_by_hand import cells_of, frame_table, hand_table
 
@@ -189,6 +190,15 @@ def test_several_strays_are_counted():
     cells[7], cells[9] = "oops", "none yet"
     with pytest.raises(DataError, match=r"^new\.csv:9: column x: 'oops' is not a number, nor is 1 more .*398 cells"):
         raise_faults(decided(cells)[1])
+
+
+@pytest.mark.parametrize(("row", "delimiter", "may_be_header"), [(0, ",", True), (1, ",", False), (0, None, False)])
+def test_a_word_in_the_first_row_of_a_column_of_numbers_of_a_text_file_may_be_the_header(row, delimiter, may_be_header):
+    cells = [str(number) for number in range(400)]
+    cells[row] = "price"
+    table = dataclasses.replace(hand_table(c1=cells), format=TableFormat(delimiter=delimiter))
+    (finding,) = infer_schema(table, "c1")[1]
+    assert ("if the header stands here, below other lines: data.skip_rows" in finding.text) is may_be_header
 
 
 def test_faults_of_many_columns_are_counted_and_some_are_shown():

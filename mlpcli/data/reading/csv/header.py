@@ -76,7 +76,7 @@ def check_header_width(name: str, line: int, cells: Sequence[Sequence[str]]) -> 
     n_names, widths = len(cells[0]), {len(row) for row in cells[1:]}
     if len(cells) > 2 and len(widths) == 1 and widths != {n_names}:
         (width,) = widths
-        remedy = faults.MATCH_NAMES if width < n_names else faults.UNNAMED_COLUMN
+        remedy = faults.MATCH_NAMES if width < n_names else faults.UNNAMED_COLUMN.format(width=width, line=line)
         if width == n_names + 1 and not any(row[-1] for row in cells[1:]):
             remedy = faults.EACH_ROW_TRAILS
         names, fields = pluralize(n_names, "name"), pluralize(width, "field")

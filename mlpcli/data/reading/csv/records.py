@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv import encoding
 from mlpcli.data.reading.csv.encoding import BYTES_PER_CHUNK, NEWLINE, TextBlocks, count_byte
-from mlpcli.data.reading.csv.rows import MAX_ROW_SIZE, Row, parse_rows, quote_error, split_rows
+from mlpcli.data.reading.csv.row_errors import row_error
+from mlpcli.data.reading.csv.rows import MAX_ROW_SIZE, parse_rows, quote_error, split_rows
 from mlpcli.data.reading.csv.sniff import Dialect
-from mlpcli.data.reading.faults import field_count, table_error
+from mlpcli.data.reading.faults import table_error
 from mlpcli.errors import DataError
 
 QUOTE = ord('"')
@@ -87,7 +88,7 @@ class RowBatches:
             return
         for row in split_rows(batch.text, self._dialect.delimiter):
             line = batch.first_line + row.line
-            error = _row_error(self._name, batch.text, row, line, self._dialect)
+            error = row_error(self._name, batch.text, row, line, self._dialect)
             if error is not None or not row.cells:
                 raise error or table_error(self._name, line, faults.BLANK_LINE)
 
@@ -154,10 +155,14 @@ class RowBatches:
         """Parse row by row up to an error, which is stored, or up to an open quote."""
         end, rows, comments = 0, list[bytes](), list[int]()
         for row in split_rows(text, self._dialect.delimiter, self._dialect.comment):
-            if row.problem == "open quote":
+            # The message on a short row depends on whether it is the last one of the file.
+            is_undecided = (
+                not self._is_last and row.cells is not None and len(row.cells) == 1 < len(self._dialect.names)
+            )
+            if row.problem == "open quote" or (is_undecided and not text[row.end :].strip()):
                 break
             line = self._line + row.line
-            self.error = _row_error(self._name, text, row, line, self._dialect)
+            self.error = row_error(self._name, text, row, line, self._dialect, self._is_last)
             if row.cells and self._blank_line:
                 self.error = table_error(self._name, self._blank_line, faults.BLANK_LINE)
             if self.error is not None:
@@ -280,21 +285,3 @@ def _find_separators(text: bytes, delimiter: str) -> NDArray[np.bool_] | None:
         # The parity of the number of quotes so far; uint8 sums wrap at 256, which preserves it.
         is_separator &= (np.cumsum(is_quote, dtype=np.uint8) & 1) == 0
     return is_separator
-
-
-def _row_error(name: str, text: bytes, row: Row, line: int, dialect: Dialect) -> DataError | None:
-    """Build the error for a row on line `line`; None if the row is valid."""
-    expected = len(dialect.names)
-    if row.problem:
-        return quote_error(name, text, row, line, dialect.delimiter)
-    if not row.cells or len(row.cells) == expected:
-        return None
-    problem = field_count(len(row.cells), expected)
-    if row.n_lines > 1:
-        return table_error(name, line, faults.JOINED_LINES, found=problem, first=line, last=line + row.n_lines - 1)
-    template = faults.LONG_ROW if len(row.cells) > expected else faults.SHORT_ROW
-    if text.startswith(b"#", row.start):
-        template = faults.COMMENT_LINE
-    elif len(row.cells) == expected + 1 and not row.cells[-1].strip():
-        template = faults.TRAILING_DELIMITER
-    return table_error(name, line, template, found=problem)

@@ -84,8 +84,11 @@ def quote_error(name: str, text: bytes, row: Row, line: int, delimiter: str) -> 
     if row.problem == "open quote":
         return table_error(name, opening_line, faults.OPEN_QUOTE)
     last_line = line + row.n_lines - 1
+    closing = text.find(b'"', text.index(b'"', 0 if match is None else match.end()) + 1)
+    is_split_by_blanks = delimiter != " " and re.match(rb' (?:"|[\d.-]+[ \n])', text[closing + 1 :][:80]) is not None
+    template = faults.BLANK_AFTER_QUOTE if is_split_by_blanks else faults.TEXT_AFTER_QUOTE
     return table_error(
-        name, opening_line, faults.TEXT_AFTER_QUOTE, where=f" (on line {last_line})" if last_line > opening_line else ""
+        name, opening_line, template, where=f" (on line {last_line})" if last_line > opening_line else ""
     )
 
 

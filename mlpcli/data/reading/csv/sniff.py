@@ -28,13 +28,14 @@ from mlpcli.data.reading.csv.header import (
     looks_like_header,
     looks_numeric,
 )
+from mlpcli.data.reading.csv.misplaced_header import misplaced_header_error
 from mlpcli.data.reading.csv.rows import MAX_ROW_SIZE, Row, quote_error, split_rows
 from mlpcli.data.reading.faults import delimiter_name, pluralize, quote_text, table_error
 from mlpcli.data.table import TableFormat
 from mlpcli.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
-DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|"}
+DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "bar": "|", "blank": " "}
 SAMPLE_ROWS, SAMPLE_SIZE = 100, 1 << 16
 DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*,\d+(?:[eE][+-]?\d+)?")
 SEP_LINE = re.compile(rb'"?sep=([^\w"\n\0.+-])"?[ \t]*\n', re.IGNORECASE)
@@ -105,11 +106,21 @@ def find_dialect(text: TextBlocks, format: TableFormat, configured: Collection[s
     """Detect the dialect from the beginning of a text; what has been read of the rows is in `Dialect.rows`.
 
     A first line with all names in `configured`, the columns named by the user, is the header. Raises DataError for an
-    empty text, and for a header or delimiter that does not fit the rows.
+    empty text, for a header or delimiter that does not fit the rows, and if another line is the header.
     """
+    head = _read_head(text, format.skip_rows or 0)
+    dialect = _find_dialect(text, head, format, configured)
+    if configured and dialect.has_header and {*configured}.isdisjoint(dialect.names):
+        read_as = (dialect.first_line - 1, dialect.delimiter)
+        error = misplaced_header_error(text.name, head, read_as, DELIMITERS, configured)
+        if error is not None:
+            raise error
+    return dialect
+
+
+def _find_dialect(text: TextBlocks, head: bytes, format: TableFormat, configured: Collection[str]) -> Dialect:
     explicit = None if format.delimiter is None else checked_delimiter(format.delimiter)
     n_skipped = format.skip_rows or 0
-    head = _read_head(text, n_skipped)
     sep_line = SEP_LINE.match(head) if format.skip_rows != 0 else None
     start = sep_line.end() if sep_line and not n_skipped else _line_offset(head, n_skipped)
     delimiter = explicit or (sep_line[1].decode() if sep_line else None)
