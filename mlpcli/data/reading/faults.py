@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 
 from mlpcli.errors import DataError
@@ -108,6 +109,12 @@ def format_yaml(text: str) -> str:
     if _PLAIN_YAML.fullmatch(text) and text.casefold() not in _RESERVED_YAML:
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def format_setting(key: str, value: str | int) -> str:
+    """Format a setting of the config, and the option that sets it."""
+    scalar = value if isinstance(value, int) else format_yaml(value)
+    return f"{key}: {scalar} (--set {shlex.quote(f'{key}={value}')})"
 
 
 def join_names(texts: Sequence[str], limit: int = 8) -> str:

@@ -180,7 +180,7 @@ def open_reader(source: Source, format: TableFormat, configured: Collection[str]
         case "parquet" | "arrow":
             return ArrowReader(reopenable(source), format)
         case "workbook":
-            return WorkbookReader(reopenable(source), format)
+            return WorkbookReader(reopenable(source), format, configured)
         case "jsonl":
             return JsonLinesReader(source, format)
         case _:

@@ -17,8 +17,8 @@ def cells(column):
     return [column.levels[code] if code >= 0 else None for code in column.codes.tolist()]
 
 
-def opened(reader_type, path, **format):
-    return reader_type(Source(str(path)), TableFormat(**format))
+def opened(reader_type, path, *arguments, **format):
+    return reader_type(Source(str(path)), TableFormat(**format), *arguments)
 
 
 def whole(reader, request=Request()):  # noqa: B008

@@ -1,10 +1,12 @@
 import datetime
 import io
+import re
 import sys
 import zipfile
 from contextlib import closing
 
 import pytest
+import yaml
 
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.reading.typed import excel
@@ -102,6 +104,32 @@ def test_a_sheet_is_named_or_the_first_is_taken_with_a_note(write):
     with pytest.raises(DataError, match=r"there is no sheet 'two' \(data\.sheet\)\. Did you mean Two\?"):
         opened(WorkbookReader, path, sheet="two")
     assert opened(WorkbookReader, write([["x"], [1]])).notes == []
+
+
+HEADER_AND_ROWS = [["size", "price"], [1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "location", "settings"),
+    [
+        ({"Info": [["read me"]], "Jan 24": HEADER_AND_ROWS}, "Jan 24!row 1", {"sheet": "Jan 24"}),
+        ({"A": [["a", "b"], *HEADER_AND_ROWS]}, "A!row 2", {"skip_rows": 1}),
+        ({"A": [["a"], [1]], "B": [["Prices"], *HEADER_AND_ROWS]}, "B!row 2", {"sheet": "B", "skip_rows": 1}),
+    ],
+)
+def test_an_error_tells_which_sheet_and_row_has_the_configured_columns(sheets, location, settings, write):
+    path = write(sheets)
+    with pytest.raises(DataError) as caught:
+        opened(WorkbookReader, path, ["price", "x"])
+    assert f"book.xlsx!{location}: this row has price, but" in str(caught.value)
+    advice = {key: yaml.safe_load(value) for key, value in re.findall(r'data\.(\w+): ("[^"]+"|\w+)', str(caught.value))}
+    assert advice == settings
+    assert list(whole(opened(WorkbookReader, path, ["price"], **advice), Request())) == ["size", "price"]
+
+
+def test_an_empty_first_sheet_names_the_others(write):
+    with pytest.raises(DataError, match=r"the sheet is empty.* Other sheets are B: data\.sheet\."):
+        opened(WorkbookReader, write({"A": [], "B": HEADER_AND_ROWS}))
 
 
 def test_rows_can_be_skipped_and_a_sheet_can_be_without_names(write):

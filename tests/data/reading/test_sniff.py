@@ -166,9 +166,14 @@ FAULTS = [
 
 ROWS = "1.5,red,2\n2.5,blue,3\n3.5,red,4\n"
 MISPLACED = [
-    ("Report, Berlin, 2024\nx,colour,y\n" + ROWS, {"skip_rows": 1}, "data.skip_rows: 1", 2),
-    ("c1,c2,c3\nx,colour,y\n" + ROWS, {"skip_rows": 1}, "data.skip_rows: 1", 2),
-    ("REM a, b, c\nREM d, e, f\nx,colour,y\n" + ROWS, {"skip_rows": 2}, "data.skip_rows: 2", 3),
+    ("Report, Berlin, 2024\nx,colour,y\n" + ROWS, {"skip_rows": 1}, "data.skip_rows: 1 (--set data.skip_rows=1)", 2),
+    ("c1,c2,c3\nx,colour,y\n" + ROWS, {"skip_rows": 1}, "data.skip_rows: 1 (--set data.skip_rows=1)", 2),
+    (
+        "REM a, b, c\nREM d, e, f\nx,colour,y\n" + ROWS,
+        {"skip_rows": 2},
+        "data.skip_rows: 2 (--set data.skip_rows=2)",
+        3,
+    ),
     ("sep=,\nx;colour;y\n" + ROWS.replace(",", ";"), {"delimiter": ";"}, "--delimiter / data.delimiter: ';'", 2),
 ]
 

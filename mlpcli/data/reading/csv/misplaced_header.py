@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv.rows import column_name, split_rows
-from mlpcli.data.reading.faults import delimiter_name, join_names, quote_text, table_error
+from mlpcli.data.reading.faults import delimiter_name, format_setting, join_names, quote_text, table_error
 from mlpcli.errors import DataError
 
 MAX_LINES = 21
@@ -22,7 +22,7 @@ def misplaced_header_error(
     if not lines:
         return None
     line, separator, found, text = max(lines, key=lambda candidate: len(candidate[2]))  # the first of equal ones
-    settings = [f"data.skip_rows: {line - 1}"] * (line != header_line)
+    settings = [format_setting("data.skip_rows", line - 1)] * (line != header_line)
     settings += [f"--delimiter / data.delimiter: {delimiter_name(separator)}"] * (separator != delimiter)
     if not settings:
         return None

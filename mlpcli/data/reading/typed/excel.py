@@ -3,15 +3,16 @@
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, time, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 from xml.etree import ElementTree
 
 from mlpcli.data.reading import faults
 from mlpcli.data.reading.csv.rows import unique_column_names, unnamed_column_notes
-from mlpcli.data.reading.faults import escape_text, join_names, quote_text
+from mlpcli.data.reading.faults import escape_text, format_setting, join_names, quote_text
 from mlpcli.data.reading.reader import Batch, Request
 from mlpcli.data.reading.sources import Source, open_stored, reopenable
 from mlpcli.data.reading.typed.columns import (
@@ -27,6 +28,7 @@ from mlpcli.data.table import Table, TableFormat
 from mlpcli.errors import DataError, did_you_mean
 from mlpcli.progress import report_progress
 
+MAX_TITLE_ROWS = 21
 # The reference (D7) and text of an error such as #DIV/0!, and the reference of a formula without a stored value.
 ERROR_CELL = re.compile(rb'<c (?=[^>]*t="e")[^>]*r="([A-Z]+\d+)"[^>]*>.*?<v>(.*?)</v>', re.DOTALL)
 FORMULA_WITHOUT_VALUE = re.compile(  # t="str" is excluded: an empty text is a value
@@ -35,14 +37,17 @@ FORMULA_WITHOUT_VALUE = re.compile(  # t="str" is excluded: an empty text is a v
 
 
 class WorkbookReader:
-    """Reader of a sheet of a workbook, `format.sheet` or the first. Rows and columns of the sheet count from 1."""
+    """Reader of a sheet of a workbook, `format.sheet` or the first. Rows and columns of the sheet count from 1.
 
-    def __init__(self, source: Source, format: TableFormat) -> None:
+    `configured` are columns named by the user: an error tells where they are if the header has none of them.
+    """
+
+    def __init__(self, source: Source, format: TableFormat, configured: Collection[str] = ()) -> None:
         self.name, self.format, self.notes = source.name, format, list[str]()
         report_progress("stage", f"opening {self.name}", 0)
         with open_stored(reopenable(source)) as file:
             content = file.read()
-        self._sheet = self._open_sheet(content)
+        book, self._sheet = self._open_sheet(content)
         self._location = f"{self.name}!{escape_text(self._sheet.name)}"
         text = _sheet_text(content, self._sheet.name) if content.startswith(b"PK") else b""
         self._errors = {cell.decode(): error.decode() for cell, error in ERROR_CELL.findall(text)}
@@ -52,7 +57,11 @@ class WorkbookReader:
         rows = self._rows(1 + (format.skip_rows or 0))
         self._header_row, cells = next(((number, row) for number, row in rows if not _is_empty(row)), (0, []))
         if not self._header_row:
-            raise DataError(f"{self._location}: the sheet is empty. It needs a row of column names, and data rows.")
+            others = [name for name in book.sheet_names if name != self._sheet.name]
+            more = f" Other sheets are {join_names(others)}: data.sheet." if others else ""
+            raise DataError(
+                f"{self._location}: the sheet is empty. It needs a row of column names, and data rows.{more}"
+            )
         names = [cell_text(cell) for cell in cells]
         if format.header is False:
             self._header_row -= 1
@@ -61,6 +70,8 @@ class WorkbookReader:
             names.pop()
         self.names = unique_column_names(f"{self._location}!row {self._header_row}", None, names)
         self.notes += unnamed_column_notes(f"{self._location}!row {self._header_row}", names, self.names)
+        if configured and format.header is not False and {*configured}.isdisjoint(self.names):
+            self._check_other_rows(book, {*configured})
 
     def batches(self, request: Request) -> Iterator[Batch]:
         """The rows in batches of BATCH_ROWS."""
@@ -105,7 +116,24 @@ class WorkbookReader:
     def close(self) -> None:
         """Do nothing: the sheet is in memory."""
 
-    def _open_sheet(self, content: bytes) -> Any:
+    def _check_other_rows(self, book: Any, configured: set[str]) -> None:
+        """Raise DataError if a row below the header, or at the top of another sheet, has configured columns."""
+        others = [name for name in book.sheet_names if name != self._sheet.name]
+        for name in (self._sheet.name, *others):
+            rows = self._sheet.iter_rows() if name == self._sheet.name else book.get_sheet_by_name(name).iter_rows()
+            filled = ((number, row) for number, row in enumerate(rows) if not _is_empty(row))
+            for rank, (n_above, row) in enumerate(islice(filled, MAX_TITLE_ROWS)):
+                if found := [column for column in map(cell_text, row) if column in configured]:
+                    settings = [format_setting("data.sheet", name)] * (name in others)
+                    settings += [format_setting("data.skip_rows", n_above)] * (rank > 0 or name not in others)
+                    raise DataError(
+                        f"{self.name}!{escape_text(name)}!row {n_above + 1}: this row has {join_names(found)}, but the "
+                        f"table was read from {quote_text(self._sheet.name)}, row {self._header_row}. "
+                        f"Set {' and '.join(settings)}."
+                    )
+
+    def _open_sheet(self, content: bytes) -> tuple[Any, Any]:
+        """The workbook and the sheet to read."""
         calamine = load_optional(self.name, "python_calamine", "python-calamine", "excel")
         try:
             book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
@@ -117,7 +145,7 @@ class WorkbookReader:
             if sheet is None and len(names) > 1:
                 note = f"{self.name}: the first of {len(names)} sheets is read ({join_names(names)}); see data.sheet."
                 self.notes.append(note)
-            return book.get_sheet_by_name(sheet or names[0])
+            return book, book.get_sheet_by_name(sheet or names[0])
         except calamine.PasswordError as error:
             raise DataError(f"{self.name}: locked with a password. Save a copy without one.") from error
         except BaseException as error:
