@@ -80,6 +80,22 @@ WORDS = [
     ("cp1254", "düşük\nyüksek\n"),
     ("cp1254", "İstanbul\nŞanlıurfa\n"),
     ("cp1252", "tol±5\nétat\n25±1\n"),
+    ("cp1252", "don’t\n„süß“\nNr. 5†\n"),
+    ("cp1252", "Paragraph\n§§ 3\n"),
+    ("cp850", "grün\nrot\ngrün\n"),
+    ("cp850", "groß\nschön\nKäse\n"),
+    ("cp850", "modéré\nélevé\n"),
+    ("koi8_r", "красный\nсиний\nбелый\n"),
+    ("koi8_r", "город\nсело\nМосква\n"),
+    ("cp1251", "да\nнет\nВЫСОКИЙ\n"),
+    ("cp1253", "ναι\nόχι\n"),
+    ("cp932", "テスト\nデータ\n"),
+    ("cp932", "ビル\n"),
+    ("cp932", "Size（cm）\n"),
+    ("cp932", "ｱｲｽ\nｶﾚｰ\n"),
+    ("cp1255", "שלום\nאדום\nכחול\nירוק\nירושלים\n"),
+    ("cp949", "서울\n부산\n"),
+    ("gb18030", "红色\n蓝色\n绿色\n"),
 ]
 
 
@@ -95,6 +111,12 @@ def test_the_encoding_of_a_language_is_detected_after_much_ascii_too(codec, text
             rf"t\.csv: read as {codec}, which is a guess \((.+)\): not valid UTF-8 at line {line} .*", note
         )
         assert note.split("(")[1].split("): ")[0] in text
+
+
+def test_few_words_that_are_as_likely_in_another_alphabet_are_noted_as_such():
+    _, blocks = read_text("שלום\nאדום\n".encode("cp1255"))
+    assert blocks.encoding == "cp1251"
+    assert blocks.notes[0].endswith("(see data.encoding). It may as well be cp1255 (שלום).")
 
 
 def test_a_byte_that_is_invalid_in_the_detected_encoding_is_an_error():

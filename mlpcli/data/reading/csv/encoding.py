@@ -3,19 +3,15 @@
 A byte order mark selects UTF-8, UTF-16 or UTF-32. A file without one is decoded as UTF-8 up to the first invalid byte.
 If all bytes before it are ASCII, the encoding is detected from there on and reported in a note; otherwise the file is
 damaged or has mixed encodings, which is an error. The file is read once.
-
-Windows-1252 (Latin-1) is preferred if its letters are those of one Western European language and most letters are
-ASCII: detection by letter frequencies mistakes German with few umlauts for Chinese.
 """
 
 import codecs
-import importlib
-import re
 from typing import Protocol
 
 import numpy as np
 
 from mlpcli.data.reading.byte_stream import ByteStream
+from mlpcli.data.reading.csv.charset import NON_ASCII_FIELD, detected_encoding
 from mlpcli.data.reading.faults import NUL_BYTE, UNDECODABLE, WRONG_ENCODING, escape_text, quote_text, table_error
 from mlpcli.errors import DataError
 
@@ -31,23 +27,7 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
-NON_ASCII_FIELD = re.compile(rb'[^\n\r,;\t"]*[\x80-\xff][^\n\r,;\t"]*')
-MAX_SAMPLE_SIZE = 1 << 16
-# So few non-ASCII bytes are too few for detection by frequencies: an alphabet of Latin letters is most likely.
-FEW_NON_ASCII = 6
 CONTEXT_SIZE = 64  # bytes before a block that detection also examines
-# Non-ASCII letters of German, French, Spanish, Portuguese, Italian, Nordic; of Polish, Czech, Slovak, Hungarian,
-# Croatian and Slovene, Romanian; of Turkish.
-WESTERN = ("äöüß", "àâæçéèêëîïôœùûüÿ", "áéíñóúü", "áâãàçéêíóôõú", "àèéìòù", "åäöæøé")
-CENTRAL = ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţ")
-TURKISH = ("çğı\u0307öşüâîû",)
-ALPHABETS = (("cp1252", WESTERN), ("cp1250", CENTRAL), ("iso8859_2", CENTRAL), ("cp1254", TURKISH))
-# Symbols whose bytes are letters in other encodings: within a word they mean a wrong encoding, but not in m³ and ¿Qué.
-SYMBOL_IN_WORD = re.compile(r"[^\W\d_mM][¡¢£¥¦¬±³¶¹¼¾¿](?!\d)|[¢£¥¦¬®±³¶¹¼¾¿]+[^\W\d_A-Z]|[\x80-\x9f]")
-LATIN_ENCODINGS = ["cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257", "cp850"]
-CYRILLIC_ENCODINGS = ["cp1251", "cp866", "iso8859_5", "koi8_r"]
-ASIAN_ENCODINGS = ["cp932", "euc_jp", "gb18030", "big5", "cp949"]
-OTHER_ENCODINGS = [*CYRILLIC_ENCODINGS, "cp1253", "cp1255", "cp1256", *ASIAN_ENCODINGS]
 
 
 class Digest(Protocol):
@@ -138,13 +118,18 @@ class TextBlocks:
             self._context = (self._context + text[-CONTEXT_SIZE:])[-CONTEXT_SIZE:]
             return text
         sample = self._context + data
-        self._set_encoding(detected_encoding(sample))
+        encoding, alternative = detected_encoding(sample)
+        self._set_encoding(encoding)
         line = self._line_after(data[:start])
         field = NON_ASCII_FIELD.search(sample)
-        example = escape_text(field[0].decode(self.encoding, "replace").strip()) if field else ""
+        example, other = (
+            escape_text(field[0].decode(name, "replace").strip()) if field and name else ""
+            for name in (encoding, alternative)
+        )
+        unsure = f" It may as well be {alternative} ({other})." if alternative else ""
         self.notes.append(
             f"{self.name}: read as {self.encoding}, which is a guess ({example}): "
-            f"not valid UTF-8 at line {line} (see data.encoding)."
+            f"not valid UTF-8 at line {line} (see data.encoding).{unsure}"
         )
         return self._decode(data, is_last)
 
@@ -172,37 +157,6 @@ class TextBlocks:
         if text.endswith(b"\r") and not is_last:
             text, self._pending_return = text[:-1], b"\r"
         return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-
-
-def detected_encoding(data: bytes) -> str:
-    """Detect the encoding of a text that is mostly ASCII; "cp1252" if there is no evidence for another one."""
-    whole_lines = data[: data.rfind(b"\n") + 1]
-    fields = NON_ASCII_FIELD.findall(whole_lines) or NON_ASCII_FIELD.findall(data)
-    sample = b"\n".join(fields)[:MAX_SAMPLE_SIZE]
-    n_non_ascii, n_letters = len(re.findall(rb"[\x80-\xff]", sample)), len(re.findall(rb"[A-Za-z0-9]", sample))
-    is_latin = n_non_ascii <= max(n_letters, FEW_NON_ASCII)
-    pairs = [(name, alphabet) for name, alphabets in ALPHABETS for alphabet in alphabets]
-    matches = (name for name, alphabet in pairs if _is_written_in(sample, name, alphabet))
-    if is_latin and (encoding := next(matches, "")):
-        return encoding
-    charset_normalizer = importlib.import_module("charset_normalizer")
-    match = charset_normalizer.from_bytes(sample, cp_isolation=LATIN_ENCODINGS * is_latin + OTHER_ENCODINGS).best()
-    if match is None or match.encoding in LATIN_ENCODINGS:
-        # Names from many countries have letters of several languages.
-        all_letters = [(name, "".join(alphabets)) for name, alphabets in ALPHABETS]
-        fallback = "cp1252" if match is None else str(match.encoding)
-        return next((name for name, letters in all_letters if _is_written_in(sample, name, letters)), fallback)
-    return str(match.encoding)
-
-
-def _is_written_in(sample: bytes, encoding: str, alphabet: str) -> bool:
-    """Whether all non-ASCII letters are in the alphabet and no symbol occurs within a word."""
-    try:
-        text = sample.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    letters = {char for char in text.lower() if not char.isascii() and char.isalpha()} - set("µªº")
-    return letters <= set(alphabet) and not SYMBOL_IN_WORD.search(text)
 
 
 def _python_encoding(encoding: str) -> str:
