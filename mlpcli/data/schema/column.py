@@ -127,9 +127,11 @@ def _numeric(column: Column, schema: ColumnSchema, markers: frozenset[str], wher
     if values.dtype.kind == "f" and not (np.isfinite(values.max(initial=0.0)) and np.isfinite(values.min(initial=0.0))):
         is_infinite = np.isinf(values)  # values may hold only NaN
         if is_infinite.any():
+            row = int(np.argmax(is_infinite))
+            cell = column.levels[column.codes[row]] if isinstance(column, CategoricalColumn) else str(values[row])
             raise DataError(
-                f"{where(int(np.argmax(is_infinite)))}: column {escape_text(schema.name)}: an infinite value. "
-                "Write a finite number, or leave the cell empty."
+                f"{where(row)}: column {escape_text(schema.name)}: an infinite value. "
+                f"Write a finite number instead of {quote_text(cell)}, or leave the cell empty."
             )
     return NumericColumn(values, "date" if schema.role == "date" else column.role, column.cell_type)
 

@@ -23,6 +23,7 @@ from mlpcli.data.schema.cells import (
 )
 from mlpcli.data.schema.column import ColumnOptions, ColumnSchema
 from mlpcli.data.schema.dates.parsing import looks_like_date
+from mlpcli.data.schema.dates.placeholders import find_placeholder_days, find_placeholder_texts
 from mlpcli.data.schema.dates.roles import InferredSchema, find_dates, find_stray_dates, read_as_dates
 from mlpcli.data.schema.dates.unread import compact_date_notes, find_unread_dates
 from mlpcli.data.schema.findings import (
@@ -36,7 +37,7 @@ from mlpcli.data.schema.findings import (
 )
 from mlpcli.data.schema.number_formats import count_point_groups, find_number_format, format_as_yaml
 from mlpcli.data.schema.spelling import NumberFormat, is_code
-from mlpcli.data.schema.stray_words import find_damaged_texts, find_stray_words
+from mlpcli.data.schema.stray_words import find_damaged_texts, find_neither, find_stray_words
 from mlpcli.data.schema.unreadable_numbers import find_sheet_errors, find_unreadable_numbers
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
 from mlpcli.errors import DataError
@@ -118,7 +119,11 @@ def _infer(
     if column.role is not None:
         levels = ("False", "True") if column.role == "boolean" else base.levels
         date_format = "YYYY-MM-DD" if column.role == "date" else ""  # should later rows come as texts
-        return replace(base, role=column.role, date_format=date_format, levels=levels, reason="type of the source"), []
+        days = column.values if isinstance(column, NumericColumn) and column.role == "date" else None
+        notes = [] if days is None else find_placeholder_days(table, base.name, days)
+        return replace(
+            base, role=column.role, date_format=date_format, levels=levels, reason="type of the source"
+        ), notes
     if cells is None:
         assert isinstance(column, NumericColumn)
         notes = compact_date_notes(base.name, column.values)
@@ -144,7 +149,8 @@ def _infer_from_cells(base: ColumnSchema, cells: TextCounts, text_format: TextFo
     if not is_unknown.any() and is_number.any():
         return _number_or_code(base, cells, numbers)
     if (dates := find_dates(base, cells, text_format.dates)) is not None:
-        return dates
+        schema, notes = dates
+        return schema, notes + find_placeholder_texts(cells, schema.date_format)
     if (finding := _find_formatted_numbers(base, cells, text_format)) is not None:
         return base, [finding]
     if is_number.any() and cells.are_few(is_unknown):
@@ -207,7 +213,7 @@ def _find_formatted_numbers(base: ColumnSchema, cells: TextCounts, text_format: 
 
 
 def _category_notes(base: ColumnSchema, cells: TextCounts, is_number: NDArray[np.bool_]) -> list[Finding]:
-    findings = find_stray_words(cells) + find_damaged_texts(cells) + find_unread_dates(cells)
+    findings = (find_stray_words(cells) or find_neither(cells)) + find_damaged_texts(cells) + find_unread_dates(cells)
     for is_kind, kind in ((is_number, "numbers"), (_are_dates(cells), "dates")):
         n_cells = int(cells.counts[is_kind].sum())
         if 2 * n_cells < cells.n_cells:

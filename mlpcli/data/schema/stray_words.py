@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from mlpcli.data.schema.cells import find_boolean
 from mlpcli.data.schema.findings import Finding, TextCounts
+from mlpcli.data.schema.spelling import canonical
 
 # Texts, casefolded, that are not missing markers by default.
 _BLANK_WORDS = frozenset(
@@ -45,6 +47,23 @@ def find_stray_words(cells: TextCounts) -> list[Finding]:
         )
         findings.append(cells.note(message, is_of_labels=True))
     return findings
+
+
+def find_neither(cells: TextCounts) -> list[Finding]:
+    """A note on rare texts that are neither no nor yes, in a column that else would be boolean."""
+    is_rare = cells.counts <= max(1.0, _MAX_FRACTION * cells.n_cells)
+    words = find_boolean([text for text, rare in zip(cells.texts, is_rare.tolist(), strict=True) if not rare])
+    if words is None:
+        return []
+    pair = {canonical(word).casefold() for word in words}
+    is_other = cells.mask(lambda text: canonical(text).casefold() not in pair)
+    if not is_other.any():
+        return []
+    message = (
+        f"{cells.quoted(is_other)} is neither {words[0]} nor {words[1]}{cells.one_of(is_other)}, and is read as a "
+        f"level. Correct it, or name missing values: data.missing; if it is a level: {cells.as_category}"
+    )
+    return [cells.note(message, is_of_labels=True)]
 
 
 def find_damaged_texts(cells: TextCounts) -> list[Finding]:

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpcli.data.reading.faults import join_names, quote_text
+from mlpcli.data.reading.faults import format_yaml, join_names, quote_text
 from mlpcli.data.schema.cells import (
     canonical_texts,
     find_boolean,
@@ -114,6 +114,8 @@ def infer_targets(
             or _merges_labels(distinct_texts[finding.column], finding)
         )
         findings += tuple(_label_notes(distinct_texts))
+        requested = {name for name, option in (options or {}).items() if option.role is not None}
+        findings += tuple(_none_notes({name: texts for name, texts in distinct_texts.items() if name not in requested}))
         findings += tuple(
             finding for schema in schemas for finding in find_equivalent_spellings(table, schema, "class")
         )
@@ -138,6 +140,17 @@ def _label_notes(distinct_texts: Mapping[str, tuple[str, ...]]) -> Iterator[Find
         if len(words) > 2 and words <= _BOOLEAN_WORDS:
             notes.append(f"several words for no and yes, read as classes: {join_names(texts)}")
         yield from (Finding(name, f"column {name}: {note}", is_fault=False) for note in notes)
+
+
+def _none_notes(distinct_texts: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
+    """Notes on a class None, which may be a missing value that a program has written."""
+    for name, texts in distinct_texts.items():
+        for text in [text for text in texts if text.casefold() == "none"]:
+            message = (
+                f"column {name}: {text!r} is read as a class. If it is a missing value: data.missing; "
+                f"if it is a class: data.columns: {{{format_yaml(name)}: category}}"
+            )
+            yield Finding(name, message, is_fault=False)
 
 
 def _task_of(

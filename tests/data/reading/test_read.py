@@ -162,16 +162,16 @@ def test_only_wanted_columns_are_read_but_all_names_are_listed(write):
     assert (nothing.n_rows, nothing.columns) == (2, {})
 
 
-INFINITE = "column age: an infinite value. Write a finite number, or leave the cell empty."
+INFINITE = "column age: an infinite value. Write a finite number instead of '{}', or leave the cell empty."
 NUMBER_FAULTS = [
     ("age\n1\nabc\n", "t.csv:3: column age: 'abc' is not a number."),
     ('age\n1\n"1,234"\n', "t.csv:3: column age: '1,234' is not a number."),
     ("age\n1\nTrue\n", "t.csv:3: column age: 'True' is not a number."),
     ("age\nTrue\n", "t.csv:2: column age: 'True' is not a number."),
     ("age\n1\n\x1b[31m\n", "t.csv:3: column age: '\\x1b[31m' is not a number."),
-    ("age\n1\ninf\n", f"t.csv:3: {INFINITE}"),
-    ("age\n1\n1e999\n", f"t.csv:3: {INFINITE}"),
-    ("age\nNone\n-Infinity\n", f"t.csv:3: {INFINITE}"),
+    ("age\n1\ninf\n", f"t.csv:3: {INFINITE.format('inf')}"),
+    ("age\n1\n1e999\n", f"t.csv:3: {INFINITE.format('1e999')}"),
+    ("age\nNone\n-Infinity\n", f"t.csv:3: {INFINITE.format('-Infinity')}"),
 ]
 
 

@@ -50,3 +50,20 @@ def test_damaged_letters_are_noted_with_their_place(damaged):
 @pytest.mark.parametrize("sound", ["Z\u00fcrich", "\u00c3o", "\u6771\u4eac", "\u041c\u043e", "m\u00b2", "\u20ac"])
 def test_sound_letters_are_not(sound):
     assert infer_schema(hand_table(x=[*LEVELS, sound]), "x")[1] == []
+
+
+def test_a_rare_word_among_words_for_no_and_yes_is_noted_with_its_place():
+    cells = ["yes", "no"] * 60 + ["maybe", "Yes"]
+    message = "new.csv:122: column x: 'maybe' is neither no nor yes, and is read as a level."
+    assert [note.text.startswith(message) for note in infer_schema(hand_table(x=cells), "x")[1]] == [True]
+    assert infer_targets(hand_table(x=cells), ["x"]).findings[0].text.startswith(message)
+    assert infer_schema(hand_table(x=[*cells, *["maybe"] * 9]), "x")[1] == []
+    assert "missing value" in infer_schema(hand_table(x=["yes", "no"] * 60 + ["-"]), "x")[1][0].text
+
+
+@pytest.mark.parametrize("word", ["None", "none"])
+def test_a_class_none_is_noted_unless_the_column_is_set_to_category(word):
+    table = hand_table(y=["mild", "severe", word] * 50)
+    (note,) = infer_targets(table, ["y"]).findings
+    assert note.text.startswith(f"column y: {word!r} is read as a class. If it is a missing value: data.missing")
+    assert infer_targets(table, ["y"], options={"y": ColumnOptions(role="category")}).findings == ()

@@ -211,9 +211,12 @@ class CsvReader:
         return spellings
 
     def _code_columns(self, batch: TextBatch, numbers: dict[int, NDArray[Any]]) -> set[int]:
-        """Indices of numeric columns that hold identifiers: digits with leading zeros, or at least FIRST_CODE."""
+        """Indices of numeric columns with identifiers (digits with leading zeros, or at least FIRST_CODE) or infinity.
+
+        Without `finds_codes` only of those with an infinite value, whose error shows the text of the cell.
+        """
         if not self._finds_codes:
-            return set()
+            return {index for index, values in numbers.items() if values.dtype.kind == "f" and np.isinf(values).any()}
         code_columns = leading_zero_columns(batch.text, self._dialect.delimiter, len(self.names)) & numbers.keys()
         for index, values in numbers.items():
             if values.dtype.itemsize < 8:
