@@ -163,12 +163,13 @@ def _with_target_trial(table: Table, rows: Rows, target_spec: TargetSpec, data: 
 
 
 def _with_frequency_trial(table: Table, rows: Rows, data: StarterData) -> StarterData:
-    """With the result of a trial of high frequencies, if it decides."""
-    if not data.summary.needs_frequency_trial:
+    """With the result of a trial of other frequencies than the usual ones, if it decides."""
+    other = data.summary.frequencies_to_try
+    if other is None:
         return data
     from mlpcli.workflows.starter.frequency_trial import frequency_trial  # imports all that trains
 
-    return replace(data, summary=replace(data.summary, frequency_trial=frequency_trial(table, rows, data)))
+    return replace(data, summary=replace(data.summary, frequency_trial=frequency_trial(table, rows, data, other)))
 
 
 def _refuse_without_inputs(table: Table, targets: Sequence[str], profiles: Sequence[ColumnProfile]) -> None:

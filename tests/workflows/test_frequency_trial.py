@@ -1,4 +1,4 @@
-"""`mlp init` takes high frequencies for a small table where a trial shows them to be clearly better, and only there."""
+"""`mlp init` takes other frequencies of numbers than the usual ones where a trial shows them to be clearly better."""
 
 import re
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mlpcli.config.loading import config_from_text
-from mlpcli.config.recipes.sizes import FEWEST_FREQUENCY_ROWS, LEAST_FREQUENCY_GAIN, MANY_ROWS, FrequencyTrial
+from mlpcli.config.recipes.sizes import FEWEST_FREQUENCY_ROWS, LARGE_ROWS, MANY_ROWS, FrequencyTrial, TableSummary
 from mlpcli.workflows.init import init
 from mlpcli.workflows.starter import trial as starter_trial
 
@@ -38,7 +38,8 @@ def has_high_frequencies(found):
 def test_a_target_that_swings_gets_high_frequencies_and_the_config_shows_both_errors(folder):
     found = starter(waves(9.0), folder)
     trial = found.data.summary.frequency_trial
-    assert trial.high_rmse < (1 - LEAST_FREQUENCY_GAIN) * trial.low_rmse
+    assert (trial.usual, trial.taken) == ("low", "high")
+    assert trial.other_rmse < trial.usual_rmse
     assert has_high_frequencies(found)
     assert trial.reason in re.sub(r"\n +# ", " ", found.text)
 
@@ -46,6 +47,7 @@ def test_a_target_that_swings_gets_high_frequencies_and_the_config_shows_both_er
 def test_a_smooth_target_keeps_low_frequencies_and_the_config_shows_both_errors(folder):
     found = starter(waves(0.3), folder)
     trial = found.data.summary.frequency_trial
+    assert (trial.usual, trial.other, trial.taken) == ("low", "high", "low")
     assert not has_high_frequencies(found)
     assert trial.reason in re.sub(r"\n +# ", " ", found.text)
 
@@ -54,17 +56,44 @@ def test_the_trial_is_the_same_every_time(folder):
     assert starter(waves(9.0), folder).text == starter(waves(9.0), folder).text
 
 
-def test_only_a_clear_gain_takes_high_frequencies():
-    assert FrequencyTrial(1.0, 0.96).takes_high
-    assert not FrequencyTrial(1.0, 0.98).takes_high
-    assert not FrequencyTrial(0.0, 0.0).takes_high
+def test_many_rows_of_noise_about_a_smooth_mean_get_plain_numbers_and_small_steps(folder):
+    *columns, noise = np.random.default_rng(0).normal(size=(17, MANY_ROWS)).round(4)
+    table = pd.DataFrame({f"x{number}": column for number, column in enumerate(columns)})
+    found = starter(table.assign(y=(sum(columns) + 2 * noise).round(4)), folder)
+    trial, config = found.data.summary.frequency_trial, config_from_text(found.text, "w.yaml").config
+    assert (trial.usual, trial.other, trial.taken) == ("high", "none", "none")
+    assert (config.preprocess.numeric.name, config.preprocess.encoding.name) == ("standardize", "none")
+    assert (config.model.numeric_embedding, config.training.optimizer.learning_rate) == (None, 0.01)
+    assert trial.reason in re.sub(r"\n +# ", " ", found.text)
 
 
-@pytest.mark.parametrize("n_rows", [FEWEST_FREQUENCY_ROWS - 1, MANY_ROWS])
-def test_very_few_and_many_rows_have_no_trial(folder, n_rows):
-    found = starter(waves(9.0, n_rows=n_rows), folder)
-    assert found.data.summary.frequency_trial is None
-    assert has_high_frequencies(found) == (n_rows == MANY_ROWS)
+def test_many_rows_of_a_target_that_swings_keep_high_frequencies(folder):
+    found = starter(waves(9.0, n_rows=MANY_ROWS), folder)
+    trial = found.data.summary.frequency_trial
+    assert (trial.usual, trial.other, trial.taken) == ("high", "none", "high")
+    assert has_high_frequencies(found)
+
+
+def test_only_a_clear_gain_takes_other_frequencies():
+    assert FrequencyTrial("low", "high", 1.0, 0.96).taken == "high"
+    assert FrequencyTrial("low", "high", 1.0, 0.98).taken == "low"
+    assert FrequencyTrial("low", "high", 0.0, 0.0).taken == "low"
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "usual", "other"),
+    [
+        (FEWEST_FREQUENCY_ROWS - 1, "low", None),
+        (FEWEST_FREQUENCY_ROWS, "low", "high"),
+        (MANY_ROWS - 1, "low", "high"),
+        (MANY_ROWS, "high", "none"),
+        (LARGE_ROWS - 1, "high", "none"),
+        (LARGE_ROWS, "high", None),
+    ],
+)
+def test_very_few_and_very_many_rows_have_no_trial(n_rows, usual, other):
+    summary = TableSummary("regression", n_rows, n_continuous=3)
+    assert (summary.frequencies, summary.frequencies_to_try) == (usual, other)
 
 
 def test_classes_several_targets_and_quick_recipes_have_no_trial(folder):

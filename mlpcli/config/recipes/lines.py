@@ -3,9 +3,10 @@
 `strong` is RealMLP's network and training (Holzmueller et al. 2024: NTK, scaled inputs, coslog) with several small
 members on folds, half of them with periodic embeddings and half with bins. From 2000 rows on numbers are transformed to
 normal scores, and each member draws the scale of its frequencies, as in TabPack (arXiv 2607.05380); most tables of
-fewer rows would be overfitted, so a trial decides. Only many classes gain from its parametric activations. A skewed
-target is replaced by its logarithm where a trial shows that to be better. With averaged members, dropout and weight
-decay improve nothing (docs/quality.md). `best` has more and wider members and more epochs.
+fewer rows would be overfitted. Where a number is predicted from less than 10,000 rows, a trial may prefer other
+frequencies. Only many classes gain from its parametric activations. A skewed target is replaced by its logarithm where
+a trial shows that to be better. With averaged members, dropout and weight decay improve nothing (docs/quality.md).
+`best` has more and wider members and more epochs.
 `fast` is one network in few epochs, or five on folds for a small table. `textbook` is the network of Nielsen (2015,
 chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the quadratic
 cost for numbers.
@@ -77,7 +78,7 @@ def _bias_correction(summary: TableSummary) -> list[tuple[str, str]]:
 
 def _alternates(summary: TableSummary) -> bool:
     """Whether half of the members get numbers as bins, and half as periodic embeddings."""
-    return summary.n_continuous > 0
+    return summary.frequencies != "none"
 
 
 def _strong_preprocess(summary: TableSummary) -> list[tuple[str, str]]:
@@ -96,17 +97,17 @@ def _strong_preprocess(summary: TableSummary) -> list[tuple[str, str]]:
 
 
 def _scaling(summary: TableSummary) -> tuple[str, str]:
-    value, comment = (
-        ("quantile", "normal scores: the rank of each number among the training rows")
-        if summary.has_high_frequencies
-        else ("{name: robust, clip: 3}", "scaled by median and interquartile range; outliers clipped smoothly")
-    )
+    value, comment = "{name: robust, clip: 3}", "scaled by median and interquartile range; outliers clipped smoothly"
+    if summary.frequencies == "high":
+        value, comment = "quantile", "normal scores: the rank of each number among the training rows"
+    elif summary.has_only_plain_numbers:
+        value, comment = "standardize", "mean 0, standard deviation 1; neither bins nor periodic embeddings"
     trial = summary.frequency_trial
     return f"numeric: {value}", comment if trial is None else f"{comment}. {trial.reason}"
 
 
 def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]]:
-    alternates, draws = _alternates(summary), summary.has_high_frequencies
+    alternates, draws = _alternates(summary), summary.frequencies == "high"
     members = f"count: {recipe.members}" + (f", rows: folds, folds: {recipe.folds}" if recipe.folds > 1 else "")
     views = (", views: alternate" if alternates else "") + (f", draw: {{{_sigma(summary)}}}" if draws else "")
     model = [
@@ -137,7 +138,7 @@ def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]
 
 
 def _strong_training(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]]:
-    rate = "0.04" if summary.predicts_classes else "0.07"
+    rate = "0.04" if summary.predicts_classes else "0.01" if summary.has_only_plain_numbers else "0.07"
     slopes = ", slopes: 0.1" if summary.has_many_classes else ""
     schedule = "coslog" if recipe.cycles == CosLog().cycles else f"{{name: coslog, cycles: {recipe.cycles}}}"
     stopping = f"{{metric: {summary.stop_metric}, at: cycle_ends, patience: {recipe.patience}}}"

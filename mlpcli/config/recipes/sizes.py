@@ -8,15 +8,16 @@ from mlpcli.messages import format_number
 from mlpcli.nn.schedules import CosLog
 
 RecipeName = Literal["best", "strong", "fast", "textbook"]
+Frequencies = Literal["none", "low", "high"]
 RECIPES: tuple[RecipeName, ...] = ("best", "strong", "fast", "textbook")
 
 # Numbers with fewer distinct values gain nothing from periodic embeddings or bins.
 MANY_VALUES = 20
 # Most tables of fewer rows are overfitted with normal scores and high frequencies.
 MANY_ROWS = 2000
-# Fewer rows are too few to compare frequencies on; and so much lower must the error with high ones be.
+# Fewer rows are too few to compare frequencies on; and so much lower must the error with others be.
 FEWEST_FREQUENCY_ROWS = 250
-LEAST_FREQUENCY_GAIN = 0.03
+LEAST_FREQUENCY_GAIN: dict[Frequencies, float] = {"high": 0.03, "none": 0.015}
 # High frequencies, and more members for fewer epochs, suit tables with at least so many rows.
 LARGE_ROWS = 10_000
 # With fewer rows none are held out: two folds need two rows each.
@@ -53,24 +54,34 @@ class TargetTrial:
 
 @dataclass(frozen=True)
 class FrequencyTrial:
-    """Out-of-fold RMSE of small networks with low frequencies of numbers, and with normal scores and high ones."""
+    """Out-of-fold RMSE of small networks with the usual frequencies of numeric inputs, and with others."""
 
-    low_rmse: float
-    high_rmse: float
+    usual: Frequencies
+    other: Frequencies
+    usual_rmse: float
+    other_rmse: float
 
     @property
-    def takes_high(self) -> bool:
-        """Whether high frequencies are clearly better."""
-        return self.high_rmse < (1.0 - LEAST_FREQUENCY_GAIN) * self.low_rmse
+    def taken(self) -> Frequencies:
+        """The others, if they are clearly better."""
+        least_gain = LEAST_FREQUENCY_GAIN.get(self.other, 0.0)
+        return self.other if self.other_rmse < (1.0 - least_gain) * self.usual_rmse else self.usual
 
     @property
     def reason(self) -> str:
         """The errors, for a comment."""
-        low, high = map(format_number, (self.low_rmse, self.high_rmse))
+        usual, other = map(format_number, (self.usual_rmse, self.other_rmse))
         return (
-            f"RMSE of small networks out of fold: {high} with normal scores and high frequencies, "
-            f"{low} with robust scaling and low ones"
+            f"RMSE of small networks out of fold: {other} with {_INPUTS[self.other]}, "
+            f"{usual} with {_INPUTS[self.usual]}"
         )
+
+
+_INPUTS = {
+    "none": "standardized numbers only and small steps",
+    "low": "robust scaling and low frequencies",
+    "high": "normal scores and high frequencies",
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ class TableSummary:
     `n_classes` is 0 for regression; `n_continuous` is the number of numeric columns with at least MANY_VALUES distinct
     values; rows with equal values of the column `group` ("" for none) are correlated; `n_codes` is the largest number
     of levels of a column of numbers that is categorical; `target_trial` is None if the logarithm was not tried, and
-    `frequency_trial` if high frequencies were not.
+    `frequency_trial` if other frequencies than the usual ones were not.
     """
 
     task: str
@@ -95,16 +106,26 @@ class TableSummary:
     frequency_trial: FrequencyTrial | None = None
 
     @property
-    def has_high_frequencies(self) -> bool:
-        """Whether numbers are normal scores, and each member draws the scale of its frequencies."""
-        takes_high = self.frequency_trial is not None and self.frequency_trial.takes_high
-        return self.n_continuous > 0 and (takes_high or self.n_rows >= MANY_ROWS)
+    def frequencies(self) -> Frequencies:
+        """Low ones overfit least, high ones follow a target that changes quickly; few values need neither."""
+        if self.frequency_trial is not None:
+            return self.frequency_trial.taken
+        if not self.n_continuous:
+            return "none"
+        return "high" if self.n_rows >= MANY_ROWS else "low"
 
     @property
-    def needs_frequency_trial(self) -> bool:
-        """Whether a trial decides on the frequencies: there are few rows, but enough to compare errors."""
+    def frequencies_to_try(self) -> Frequencies | None:
+        """Other frequencies, on which a trial decides: for a number, and enough rows to compare errors."""
         predicts_number = not self.predicts_classes and self.n_targets == 1
-        return predicts_number and self.n_continuous > 0 and FEWEST_FREQUENCY_ROWS <= self.n_rows < MANY_ROWS
+        if not (predicts_number and self.n_continuous and FEWEST_FREQUENCY_ROWS <= self.n_rows < LARGE_ROWS):
+            return None
+        return "high" if self.n_rows < MANY_ROWS else "none"
+
+    @property
+    def has_only_plain_numbers(self) -> bool:
+        """Whether a trial has preferred neither bins nor periodic embeddings."""
+        return self.frequency_trial is not None and self.frequencies == "none"
 
     @property
     def holds_out(self) -> bool:

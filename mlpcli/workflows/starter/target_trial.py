@@ -16,14 +16,12 @@ from mlpcli.training.fit import TrainingState
 from mlpcli.training.member import NonFiniteLoss
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import Prepared
-from mlpcli.workflows.starter.trial import FOLDS, train_small_networks
+from mlpcli.workflows.starter.trial import FOLDS, sample_rows, train_small_networks
 from mlpcli.workflows.training.member_selection import average_rounds, out_of_fold_outputs
 from mlpcli.workflows.training.postprocessing import fit_bias_correction
 
 Values = NDArray[np.float64]
 
-MOST_ROWS = 4000
-SEED = 1964_0408  # of the sample
 LOG = ("preprocess.target=log", "postprocess.bias_correction=true")
 # On the tables of docs/quality.md it is below 0.2, or above 0.5.
 LEAST_LIKELIHOOD_GAIN = 0.35
@@ -33,10 +31,10 @@ LEAST_Z_SCORE = 2.5
 def target_trial(table: Table, rows: Rows, data: StarterData) -> TargetTrial | None:
     """The out-of-fold errors of small networks of recipe strong, with and without `preprocess.target: log`.
 
-    They are trained on at most MOST_ROWS of `rows`. None if that would take long, because there are many inputs, or is
+    They are trained on a sample of `rows`. None if that would take long, because there are many inputs, or is
     not possible, such as with a column that has a fault.
     """
-    table = table.take(np.sort(np.random.default_rng(SEED).permutation(rows)[:MOST_ROWS]))
+    table = sample_rows(table, rows)
     n_epochs, batch_size = (16, 128) if table.n_rows >= MANY_ROWS else (32, 64)
     predictions = []
     try:
