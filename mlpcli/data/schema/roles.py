@@ -36,7 +36,7 @@ from mlpcli.data.schema.findings import (
     stray_finding,
 )
 from mlpcli.data.schema.number_formats import count_point_groups, find_number_format, format_as_yaml
-from mlpcli.data.schema.spelling import NumberFormat, is_code
+from mlpcli.data.schema.spelling import MINUS, NumberFormat, integer_code, is_code
 from mlpcli.data.schema.stray_words import find_damaged_texts, find_neither, find_stray_words
 from mlpcli.data.schema.unreadable_numbers import find_sheet_errors, find_unreadable_numbers
 from mlpcli.data.table import CategoricalColumn, Column, NumericColumn, Table
@@ -168,13 +168,30 @@ def _number_or_code(base: ColumnSchema, cells: TextCounts, numbers: NDArray[np.f
     are_codes = cells.mask(is_code)
     are_integers = np.isnan(numbers) | (numbers == np.round(numbers))  # 94107.0 is an integer, as 1.0 is 1
     if not are_codes.any() or not are_integers.all():
-        return replace(base, role="number", reason="all cells are numbers"), _point_notes(base, cells)
+        notes = _point_notes(base, cells) + _merged_integer_notes(base, cells)
+        return replace(base, role="number", reason="all cells are numbers"), notes
     message = (
         f"{cells.quoted(are_codes)} {_why_code(cells.first(are_codes)[1])}: read as codes (categories). "
         f"If they are numeric: data.columns: {{{format_yaml(base.name)}: number}}"
     )
     smallest = min(filter(is_code, cells.texts))  # in any order
     return replace(base, reason=f"codes: {smallest} {_why_code(smallest)}"), [cells.note(message)]
+
+
+def _merged_integer_notes(base: ColumnSchema, cells: TextCounts) -> list[Finding]:
+    """A note on integers such as 9007199254740993.0 that are different codes, but one float64."""
+    codes = sorted({code for text in cells.texts if (code := integer_code(text, base.number.decimal)) is not None})
+    first = dict[float, str]()
+    merged = [
+        (other, code) for code in codes if (other := first.setdefault(float(code.replace(MINUS, "-")), code)) != code
+    ]
+    if not merged:
+        return []
+    message = (
+        f"column {base.name}: {merged[0][0]} and {merged[0][1]} are read as the same number, which has no more digits. "
+        f"If they are codes: {cells.as_category}"
+    )
+    return [cells.note(message)]
 
 
 def _point_notes(base: ColumnSchema, cells: TextCounts) -> list[Finding]:

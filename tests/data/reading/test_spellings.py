@@ -70,6 +70,21 @@ def test_two_spellings_that_become_one_label_level_or_group_are_a_note(cells, no
     assert groups == [f"{name}: {note.format('group')}"] * bool(note)
 
 
+def test_many_keys_with_more_digits_than_a_float_are_compared_too(tmp_path):
+    keys = [f"0.1{number:03}45678901234567" for number in range(100)] + ["0.145678901234567891", "0.145678901234567892"]
+    table = read_table(write(tmp_path / "t.csv", keys), request=Request(spelled=["v"]))
+    (note,) = notes_on_groups(table, ["v"])
+    assert "'0.145678901234567891' and '0.145678901234567892' are the same number, and one group" in note
+
+
+def test_long_integers_that_are_one_float_are_noted_when_read_as_numbers(tmp_path):
+    name = write(tmp_path / "t.csv", ["9007199254740993.0", "9007199254740992.0", "9007199254740990.0"])
+    schema, (finding,) = infer_schema(read_table(name), "v")
+    message = "column v: 9007199254740992 and 9007199254740993 are read as the same number"
+    assert (schema.role, finding.text.startswith(message)) == ("number", True)
+    assert infer_schema(read_table(write(tmp_path / "t.csv", ["9007199254740992.0", "1e20"])), "v")[1] == []
+
+
 def test_spellings_with_a_decimal_comma_are_noted_too(tmp_path):
     (tmp_path / "t.csv").write_text("v;y\n" + "1,1;a\n1,10;b\n2,5;a\n" * 9)
     format = TableFormat(decimal=",")

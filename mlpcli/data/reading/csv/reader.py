@@ -1,5 +1,6 @@
 """The reader of CSV files: pandas' C parser parses batches of complete rows, in any thread."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -36,6 +37,8 @@ from mlpcli.errors import DataError
 INFERS_TEXTS = getattr(pd.Series(["text"]).dtype, "storage", "") == "pyarrow"
 # Numeric columns with more distinct cells in the sample cannot be labels.
 MAX_LABELS = 80
+# More than 17 significant digits.
+EXCESS_DIGITS = re.compile(r"[+-]?[0.]*[1-9](?:\.?[0-9]){17}")
 # From so many columns on, one matrix is faster than one array per column.
 MANY_COLUMNS = 32
 # pandas has an overhead per column and batch, so tables of 256 columns and more have longer batches.
@@ -87,9 +90,12 @@ class CsvReader:
         self._are_digits = all(len(cell) <= MAX_DIGITS and cell.isdecimal() for cell in cells)
         # Text columns that need an explicit object dtype, as pandas inferred another type in a batch.
         self._object_columns: frozenset[int] = frozenset()
-        # Columns with too many distinct numbers for labels; their original texts are not read, to save time.
+        # Columns with too many distinct numbers for labels; their original texts are not read, to save time, unless
+        # they have more digits than a float, so that different keys may be one number.
         self._high_cardinality = {
-            index for index, cells in enumerate(zip(*self._dialect.sample, strict=False)) if len({*cells}) > MAX_LABELS
+            index
+            for index, cells in enumerate(zip(*self._dialect.sample, strict=False))
+            if len({*cells}) > MAX_LABELS and not any(map(EXCESS_DIGITS.match, cells))
         }
 
     @property
