@@ -10,6 +10,7 @@ from mlpcli.data.reading import building
 from mlpcli.data.reading.read import read_table
 from mlpcli.data.reading.reader import Request
 from mlpcli.data.schema.column import ColumnOptions, cast_table
+from mlpcli.data.schema.findings import find_equivalent_spellings
 from mlpcli.data.schema.roles import TextFormat, infer_schema
 from mlpcli.data.schema.task import infer_targets
 from mlpcli.data.table import DEFAULT_MISSING, NumericColumn, TableFormat
@@ -73,8 +74,8 @@ def test_two_spellings_that_become_one_label_level_or_group_are_a_note(cells, no
 def test_many_keys_with_more_digits_than_a_float_are_compared_too(tmp_path):
     keys = [f"0.1{number:03}45678901234567" for number in range(100)] + ["0.145678901234567891", "0.145678901234567892"]
     table = read_table(write(tmp_path / "t.csv", keys), request=Request(spelled=["v"]))
-    (note,) = notes_on_groups(table, ["v"])
-    assert "'0.145678901234567891' and '0.145678901234567892' are the same number, and one group" in note
+    (note,) = find_equivalent_spellings(table, infer_schema(table, "v")[0], "fold")
+    assert "'0.145678901234567891' and '0.145678901234567892' are the same number, and one fold" in note.text
 
 
 def test_long_integers_that_are_one_float_are_noted_when_read_as_numbers(tmp_path):
