@@ -11,7 +11,9 @@ from mlpcli.errors import ConfigError, DataError, Diverged, Interrupted, ModelFi
 from mlpcli.storage import atomic
 from mlpcli.storage.run.run_directory import RUN_FILES
 from mlpcli.workflows import train as train_workflow
+from mlpcli.workflows.preparing.preparation import prepare
 from mlpcli.workflows.train import train
+from mlpcli.workflows.training import divergence
 from mlpcli.workflows.training.recording import journal
 from tests.program import DATA, tree, write_csv
 from tests.workflows.staging import IRIS, Watch, loaded
@@ -338,6 +340,21 @@ def test_divergence_in_the_first_epoch_keeps_no_weights_and_says_so(folder):
     assert str(caught.value).startswith("training diverged at epoch 1: the training loss is not finite. ")
     assert not list(folder.rglob("weights.npz"))
     assert watch.has_ended
+
+
+@pytest.mark.parametrize("rate", [1e9, 3.0, 0.2, 0.05])
+def test_the_rate_advised_after_a_divergence_is_within_a_factor_of_five_of_the_limit(folder, monkeypatch, rate):
+    tried = []
+
+    def stable_steps(_prepared, rate, _epochs, _must_stop):
+        tried.append(rate)
+        return 10 * (rate <= 0.042)
+
+    monkeypatch.setattr(divergence, "_stable_steps", stable_steps)
+    prepared = prepare(loaded(training={"optimizer": {"name": "sgd", "learning_rate": rate}}))
+    found, n_steps = divergence.highest_stable_rate(prepared, 1, lambda: False)
+    assert 0.042 / 5 <= found <= 0.042
+    assert (n_steps, len(tried) <= 9, len(tried) == len(set(tried))) == (10, True, True)
 
 
 def test_divergence_from_unscaled_inputs_advises_to_scale_them(folder):

@@ -19,8 +19,9 @@ from mlpcli.workflows.training.initial_state import initial_state
 
 # Scaled inputs stay far below this.
 MAX_INPUT = 1e3
-# Lower rates to try, as fractions of the one that diverged and of the optimizer's default; seconds for each.
-FRACTIONS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4, 1e-5)
+# The range of rates to try, as multiples of the optimizer's default: a few steps at a higher rate need not diverge, but
+# learn nothing. Seconds for each trial.
+LARGEST_MULTIPLE, LOWEST_MULTIPLE = 100.0, 1e-5
 TRIAL_SECONDS = 2.0
 # A rate is stable if it trains for this many epochs beyond the one that diverged, or until its time is over.
 EXTRA_EPOCHS = 2
@@ -71,22 +72,33 @@ def explain_divergence(
 def highest_stable_rate(prepared: Prepared, epoch: int, must_stop: Callable[[], bool]) -> tuple[float, int] | None:
     """The highest learning rate that is stable beyond `epoch`, where training diverged, and its number of steps.
 
-    None if no rate is stable.
+    The rates tried are half and a fifth of the one that diverged (or of the largest one that can be useful), then
+    decades down to a stable rate, then five times and twice that one. None if no rate is stable.
     """
+    unstable, epochs = math.inf, epoch + EXTRA_EPOCHS
     for rate in _lower_rates(prepared):
-        n_steps = _stable_steps(prepared, rate, epoch + EXTRA_EPOCHS, must_stop)
+        n_steps = _stable_steps(prepared, rate, epochs, must_stop)
         if n_steps:
-            return rate, n_steps
-    return None
+            break
+        unstable = rate
+    else:
+        return None
+    for higher_rate in (5 * rate, 2 * rate):
+        if higher_rate < unstable < math.inf and (more := _stable_steps(prepared, higher_rate, epochs, must_stop)):
+            return higher_rate, more
+    return rate, n_steps
 
 
 def _lower_rates(prepared: Prepared) -> list[float]:
     """Learning rates below that of the training, rounded to one digit, in descending order."""
     specs = prepared.member_specs or (prepared.spec,)
     optimizer = max((spec.update.optimizer for spec in specs), key=attrgetter("learning_rate"))
-    references = (optimizer.learning_rate, type(optimizer)().learning_rate, 1e-3)
-    rates = {float(f"{reference * fraction:.0e}") for reference in references for fraction in FRACTIONS}
-    return sorted((rate for rate in rates if 0.0 < rate < optimizer.learning_rate), reverse=True)
+    default = type(optimizer)().learning_rate
+    rate = min(optimizer.learning_rate, LARGEST_MULTIPLE * default)
+    lowest = LOWEST_MULTIPLE * min(rate, default, 1e-3)
+    n_decades = math.ceil(math.log10(rate / lowest))
+    fractions = (0.5, 0.2, *(10.0**-decade for decade in range(1, n_decades + 1)))
+    return [float(f"{rate * fraction:.0e}") for fraction in fractions]
 
 
 def _stable_steps(prepared: Prepared, rate: float, epochs: int, must_stop: Callable[[], bool]) -> int:
