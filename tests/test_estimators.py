@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from mlpcli.estimators import MLPClassifier, MLPRegressor
 from tests.program import DATA, done
 
+IRIS_ROWS = pd.read_csv(DATA / "iris.csv").drop(columns="species")
 QUICK = {"hidden_layer_sizes": (16,), "max_iter": 60, "learning_rate_init": 0.01, "random_state": 0}
 PENGUINS = pd.read_csv(DATA / "penguins.csv")
 X, y = PENGUINS.drop(columns="species"), PENGUINS["species"]
@@ -60,6 +61,24 @@ def test_what_is_saved_is_a_model_file_of_the_command_line(folder):
     assert again.set_params(**QUICK).partial_fit(X, y).model_.targets == ("species",)
     with pytest.raises(ValueError, match="a model of classification"):
         MLPRegressor.load("weights.npz")
+
+
+@pytest.mark.parametrize("rows", [IRIS_ROWS, IRIS_ROWS.to_numpy()], ids=["frame", "array"])
+@pytest.mark.parametrize("model", [{}, {"layers": ["auto", 7, "auto"], "members": 2, "activation": "tanh"}])
+def test_a_loaded_model_of_numbers_predicts_and_goes_on_without_its_parameters_being_given(model, rows, folder):
+    labels = np.repeat(["a", "b", "c"], 50)
+    first = MLPClassifier(max_iter=2, random_state=0, config={"model": model}).fit(rows, labels)
+    first.save("weights.npz")
+    again = MLPClassifier.load("weights.npz")
+    np.testing.assert_array_equal(again.predict_proba(rows), first.predict_proba(rows))
+    for _ in range(40):
+        again.partial_fit(rows, labels)
+    assert again.model_.layers == first.model_.layers
+    assert again.score(rows, labels) > first.score(rows, labels) + 0.1
+    with pytest.raises(
+        ValueError, match=r"model\.layers: the model was trained with .*, the config says \[auto, 3, auto\]"
+    ):
+        again.set_params(hidden_layer_sizes=(3,)).partial_fit(rows, labels)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The base class of both estimators: parameters, training, and the model file."""
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, Self, cast
 
@@ -9,12 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
 
 from mlpcli.api import TrainedModel, load, train
 from mlpcli.config.recipes.sizes import RECIPES
@@ -89,7 +83,9 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{path}: a model of {model.task}, which {cls.__name__} does not predict.")
         estimator._set_model(model)
         estimator.n_features_in_ = len(model.columns)
-        estimator.feature_names_in_ = np.asarray(model.columns, object)
+        estimator._names, estimator._is_loaded = list(model.columns), True
+        if estimator._names != _array_names(len(model.columns)):
+            estimator.feature_names_in_ = np.asarray(model.columns, object)
         return estimator
 
     _tasks: tuple[str, ...] = ()
@@ -121,7 +117,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         joined, targets, weight = self._joined_frame(self._frame(X, reset=True), y, sample_weight, names)
         if len(joined) < 2:
             raise ValueError(f"n_samples={len(joined)}: at least two rows are needed.")
-        self._start = None
+        self._start, self._is_loaded = None, False
         try:
             self._set_model(train(self._config(joined, targets, task, weight), joined))
         except MlpError as error:
@@ -194,7 +190,16 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         config["task"] = task
         config["data"] |= {} if weight is None else {"weight": weight}
         config["training"]["seed"] = int(seed)
-        return _merged(config, self.config or {})
+        return _merged(self._as_loaded(config) if self._is_loaded else config, self.config or {})
+
+    def _as_loaded(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The config with the sections of the loaded model that must not change, unless a parameter is set."""
+        recorded, defaults = self.model_._model.record["config"], type(self)()
+        for key, name in (("layers", "hidden_layer_sizes"), ("activation", "activation")):
+            if np.array_equal(getattr(self, name), getattr(defaults, name)):
+                del config["model"][key]
+        fixed = {"model": recorded["model"], "preprocess": recorded["preprocess"]}
+        return _merged(fixed | {"training": {"loss": recorded["training"]["loss"]}}, config)
 
     def _config_from_parameters(
         self, frame: pd.DataFrame, targets: list[str], task: str, weight: str | None
@@ -242,21 +247,16 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         array = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
         if reset:
             self._is_array = True
-            self._names = names or [f"x{number}" for number in range(array.shape[1])]
+            self._names = names or _array_names(array.shape[1])
         return pd.DataFrame(array, columns=self._names)
 
-    _is_array = True
+    _is_array, _is_loaded = True, False
     _names: list[str]
     _start: WarmStart | None = None  # for the next batch of partial_fit
 
 
-def target_names(y: Any, n_targets: int) -> list[str]:
-    """Names of a series or of the columns of a data frame, as in tables; without distinct names y, or y0, y1, ..."""
-    found = y.columns.tolist() if isinstance(y, pd.DataFrame) else [y.name] if isinstance(y, pd.Series) else []
-    names = [unicodedata.normalize("NFC", name.strip()) for name in found if isinstance(name, str)]
-    if all(names) and len(set(names)) == n_targets:
-        return names
-    return ["y"] if n_targets == 1 else [f"y{number}" for number in range(n_targets)]
+def _array_names(n_columns: int) -> list[str]:
+    return [f"x{number}" for number in range(n_columns)]
 
 
 def checked_weights(sample_weight: Any, rows: Any) -> NDArray[np.float64] | None:

@@ -1,5 +1,6 @@
 """`MLPClassifier` and `MLPRegressor`."""
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, Self, cast
 
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from mlpcli.api import TrainedModel
 from mlpcli.errors import MlpError
-from mlpcli.estimators.perceptron import Perceptron, checked_weights, stripped_label, target_names
+from mlpcli.estimators.perceptron import Perceptron, checked_weights, stripped_label
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
@@ -45,7 +46,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             raise ValueError(f"at least two classes are needed; the rows have one class: {weighted.tolist()}.")
         self.classes_ = np.arange(labels.shape[1]) if is_multilabel else classes
         columns, task = labels.reshape(len(labels), -1), "multilabel" if is_multilabel else "classification"
-        return self._fit(X, columns, sample_weight, task, target_names(y, columns.shape[1]))
+        return self._fit(X, columns, sample_weight, task, _target_names(y, columns.shape[1]))
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train one epoch on a batch of rows; the first call needs `classes`, the labels of all batches.
@@ -57,7 +58,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if is_multilabel:
             declared = np.repeat([[0], [1]], labels.shape[1], axis=1)
             self.classes_ = np.arange(labels.shape[1])
-            names = target_names(y, labels.shape[1])
+            names = _target_names(y, labels.shape[1])
             return self._partial_fit(X, labels, sample_weight, "multilabel", declared, names)
         _check_partial_fit_first_call(self, None if classes is None else np.unique(classes))
         if unknown := sorted({*labels.tolist()} - {*self.classes_.tolist()}):
@@ -66,7 +67,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             raise ValueError(f"classes: at least two are needed, got one class: {self.classes_.tolist()}.")
         declared = self.classes_.reshape(-1, 1)
         columns = labels.reshape(-1, 1)
-        return self._partial_fit(X, columns, sample_weight, "classification", declared, target_names(y, 1))
+        return self._partial_fit(X, columns, sample_weight, "classification", declared, _target_names(y, 1))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of each row (n_rows,), or 0 and 1 (n_rows, n_targets)."""
@@ -130,7 +131,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         Raises ValueError for invalid rows, targets or parameters.
         """
         numbers = self._checked_numbers(y)
-        return self._fit(X, numbers, sample_weight, "regression", target_names(y, numbers.shape[1]))
+        return self._fit(X, numbers, sample_weight, "regression", _target_names(y, numbers.shape[1]))
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on a batch of rows.
@@ -139,7 +140,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         continues from its model. Raises ValueError for invalid rows, targets or parameters.
         """
         numbers = self._checked_numbers(y)
-        names = target_names(y, numbers.shape[1])
+        names = _target_names(y, numbers.shape[1])
         return self._partial_fit(X, numbers, sample_weight, "regression", numbers[:0], names)
 
     def _checked_numbers(self, y: Any) -> NDArray[np.float64]:
@@ -160,3 +161,12 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         return predictions.reshape(len(predictions), -1) if not self._is_flat else predictions
 
     _is_flat = True
+
+
+def _target_names(y: Any, n_targets: int) -> list[str]:
+    """Names of a series or of the columns of a data frame, as in tables; without distinct names y, or y0, y1, ..."""
+    found = y.columns.tolist() if isinstance(y, pd.DataFrame) else [y.name] if isinstance(y, pd.Series) else []
+    names = [unicodedata.normalize("NFC", name.strip()) for name in found if isinstance(name, str)]
+    if all(names) and len(set(names)) == n_targets:
+        return names
+    return ["y"] if n_targets == 1 else [f"y{number}" for number in range(n_targets)]

@@ -148,7 +148,9 @@ def test_selection_without_validation_rows_or_members_is_an_error(members, valid
 def test_a_model_of_selected_members_is_an_error_where_all_members_are_needed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(selecting(), Watch())
-    with pytest.raises(ConfigError, match=re.escape("model.members.select: --from needs all members")):
+    with pytest.raises(
+        ConfigError, match=re.escape("model.members.select: --from run/weights.npz has only the selected members")
+    ):
         train(selecting(), Watch(), replaces_any=True, start="run/weights.npz")
 
 

@@ -58,6 +58,11 @@ class WarmStart:
     state: TrainingState | None = None
 
     @property
+    def name(self) -> str:
+        """Its name in messages: the option that names its file, or `path` without a file."""
+        return f"--from {self.path}" if self.sha256 else self.path
+
+    @property
     def features(self) -> tuple[str, ...]:
         """Names of the input columns."""
         return tuple(column.name for column in self.model.preprocessor.columns)
@@ -105,7 +110,7 @@ def read_for_warm_start(
 def check_warm_start(loaded: LoadedConfig, start: WarmStart, output_activation: str) -> None:
     """Raise ConfigError if the config describes a different model."""
     config, model = loaded.config, start.model
-    path = f"--from {start.path}"
+    path = start.name
     _check_targets(loaded, start)
     if config.task not in ("auto", model.target.task):
         raise loaded.error("task", f"{path} is for {model.target.task}.")
@@ -123,7 +128,7 @@ def check_warm_start(loaded: LoadedConfig, start: WarmStart, output_activation: 
     if config.model.members.select != "all":
         raise loaded.error(
             "model.members.select",
-            f"--from needs all members, and {path} has only the selected ones. Train from scratch.",
+            f"{path} has only the selected members, and training continues with all. Train from scratch.",
         )
     if len(model.ensemble.networks) != config.model.members.count:
         raise loaded.error("model.members", f"{path} has {len(model.ensemble.networks)} networks.")
@@ -140,7 +145,7 @@ def check_warm_start(loaded: LoadedConfig, start: WarmStart, output_activation: 
 def _check_targets(loaded: LoadedConfig, start: WarmStart) -> None:
     names = start.model.target.names
     if names != loaded.config.data.target:
-        raise loaded.error("data.target", f"--from {start.path} predicts {format_list(names)}. Name the same target.")
+        raise loaded.error("data.target", f"{start.name} predicts {format_list(names)}. Name the same target.")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
