@@ -36,13 +36,13 @@ def _table(kind: str, counts: Sequence[Count]) -> str:
 
 
 def _cell(one: Count) -> str:
-    """`0.95 (2 3) of 80 %`: held, with the truth below and above in %; the samples with an interval where not all."""
+    """`0.95 (2 3) of 80%`: held, with the truth below and above in %; the samples with an interval where not all."""
     given = one["given"]
     if not given:
         return "none"
     held = 1 - (one["below"] + one["above"]) / given
     misses = " ".join(f"{100 * one[side] / given:.0f}" for side in ("below", "above"))
-    share = "" if given == one["repeats"] else f" of {100 * given / one['repeats']:.0f} %"
+    share = "" if given == one["repeats"] else f" of {100 * given / one['repeats']:.0f}%"
     return f"{held:.2f} ({misses}){share}"
 
 

@@ -184,10 +184,11 @@ numbers and dates far outside the training range). [export.md](export.md) descri
 Inspecting a file validates it: a file that is damaged, is not a model, comes from a newer version, or holds a number
 that is not finite is an error.""",
     "diff": """\
-The distance of an array is the Frobenius norm of its change divided by that of the old array. The exit code is 0
-whether or not the models differ, unless `--exit-code` is given. With one file the model is written as text, a line for
-each value and each array; equal models give equal text. `git diff` and `git log -p` then show changes of models, with
-two lines: `*.npz diff=mlp` in `.gitattributes`, and once per clone `git config diff.mlp.textconv "mlp diff"`.""",
+The distance of an array is the Frobenius norm of its change divided by that of the old array. The arrays of the members
+of an ensemble are one row per tensor (`m*.W1`) with the largest distance and change; `--json` has each. The exit code
+is 0 whether or not the models differ, unless `--exit-code` is given. With one file the model is written as text, a line
+for each value and each array; equal models give equal text. `git diff` and `git log -p` then show changes of models,
+with two lines: `*.npz diff=mlp` in `.gitattributes`, and once per clone `git config diff.mlp.textconv "mlp diff"`.""",
     "doctor": """\
 The curves come from history.csv, the scores from the model. The rows are read again from the paths in the config
 (relative to the current folder), or from `--data`. If they are missing or have changed, the checks that need them are

@@ -52,7 +52,7 @@ def test_the_page_keeps_its_prose_around_the_tables(tmp_path):
     page.write_page(where, [{**one, "compared": 8, "better": 1, "worse": 0}])
     text = where.read_text()
     assert "| `mae` " in text
-    assert "0.75 (0 25) of 80 % |" in text
+    assert "0.75 (0 25) of 80% |" in text
     assert " 10.0 |" in text
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")

@@ -51,6 +51,26 @@ def test_the_distance_of_a_layer_is_the_relative_frobenius_norm_of_its_change(ir
             assert found["largest_change"] == pytest.approx(np.abs(change).max())
 
 
+def made(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_tensors_of_members_are_one_row_with_the_largest_differences(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    model = {"layers": [4, 8, 3], "members": 3}
+    first, second = (train(made(folder / str(seed)), IRIS, {"epochs": 1, "seed": seed}, model=model) for seed in (1, 2))
+    arrays = done("diff", first, second, "--json").document["arrays"]
+    lines = done("diff", first, second).lines
+    rows = {line.split()[0]: line.split() for line in lines if re.match(r"(m\d|m\*)", line)}
+    assert rows.keys() == {"m*.W1", "m*.b1", "m*.W2", "m*.b2"}
+    of_kind = [array for name, array in arrays.items() if name.endswith(".W1")]
+    assert len(of_kind) == 3
+    for column, key in ((-2, "distance"), (-1, "largest_change")):
+        assert float(rows["m*.W1"][column]) == pytest.approx(max(array[key] for array in of_kind), rel=1e-3)
+    assert "m*: the largest of all members" in " ".join(" ".join(lines).split())
+
+
 def test_how_often_each_member_counts_is_named(folder):
     model = load_model(str(train(folder, IRIS, model={"layers": [4, 8, 3], "members": 2})))
     chosen = [replace(model, ensemble=replace(model.ensemble, counts=counts)) for counts in ((3, 1), (1, 3))]

@@ -2,7 +2,7 @@
 
 import json as json_text
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 300  # of a value in the table; --json does not truncate
 MOST_CHANGES = 40  # per section
+MEMBER = re.compile(r"^m\d+\.")
 LAYER_KIND = re.compile(r"(m\d+\.)?layer \d+\.name")
 
 
@@ -180,14 +181,28 @@ def _chosen(result: "DiffResult", shown: "Sequence[Change]") -> list[str]:
 def _arrays(result: "DiffResult") -> list[Block]:
     if not result.arrays:
         return [Paragraph(f"all {result.n_arrays} arrays are equal")]
+    groups: dict[tuple[str, str, bool], list[ArrayDistance]] = {}
+    for array in result.arrays:
+        kind = MEMBER.sub("m*.", array.name), _shapes(array), array.distance is None
+        groups.setdefault(kind, []).append(array)
     rows = [
-        (array.name, _shapes(array), format_number(array.distance), format_number(array.largest_change))
-        for array in result.arrays
+        (
+            name if len(arrays) > 1 else arrays[0].name,
+            shapes,
+            format_number(_largest(array.distance for array in arrays)),
+            format_number(_largest(array.largest_change for array in arrays)),
+        )
+        for (name, shapes, _), arrays in groups.items()
     ]
+    members = "; m*: the largest of all members (--json has each)" if len(rows) < len(result.arrays) else ""
     equal = result.n_arrays - len(result.arrays)
     others = f"; {format_count(equal, 'other array is', 'other arrays are')} equal" if equal else ""
     columns = [*text_columns(["array", "shape"]), Column("distance"), Column("largest change")]
-    return [Table(columns, rows), Paragraph(f"distance: |new - old| / |old|{others}")]
+    return [Table(columns, rows), Paragraph(f"distance: |new - old| / |old|{members}{others}")]
+
+
+def _largest(numbers: Iterable[float | None]) -> float | None:
+    return max((number for number in numbers if number is not None), default=None)
 
 
 def _text(value: Any) -> str:
