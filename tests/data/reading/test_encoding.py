@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 (letters that look like ASCII are what is tested)
 import io
 import re
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,12 @@ def test_few_words_that_are_as_likely_in_another_alphabet_are_noted_as_such():
     _, blocks = read_text("שלום\nאדום\n".encode("cp1255"))
     assert blocks.encoding == "cp1251"
     assert blocks.notes[0].endswith("(see data.encoding). It may as well be cp1255 (שלום).")
+
+
+def test_the_first_words_of_a_long_text_decide_so_that_each_reading_detects_the_same():
+    words = ["".join(letters) for letters in product("יוהלארתבשמנכדקע", repeat=3)][::7]
+    lines = [word if number < 250 else f"{word} {number:x}Ltd" for number, word in enumerate(words)]
+    assert read_text("\n".join(lines).encode("cp1255"))[1].encoding == "cp1255"
 
 
 def test_a_byte_that_is_invalid_in_the_detected_encoding_is_an_error():

@@ -100,7 +100,8 @@ def _most_likely(sample: bytes) -> list[str]:
 
     Other double-byte charsets, or nearly as likely charsets of alphabets. Empty if there are words with ASCII letters.
     """
-    words = [word for word in {*re.split(rb"[\0-\x40\x5b-\x60\x7b-\x7f]+", sample)} if len({*word}) > 1][:MAX_WORDS]
+    distinct = dict.fromkeys(re.split(rb"[\0-\x40\x5b-\x60\x7b-\x7f]+", sample))  # in order, unlike a set of bytes
+    words = [word for word in distinct if len({*word}) > 1][:MAX_WORDS]
     if not words or any(re.search(rb"[A-Za-z]", word) for word in words):
         return []
     costs = {
