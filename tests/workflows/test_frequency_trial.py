@@ -1,6 +1,7 @@
 """`mlp init` takes other frequencies of numbers than the usual ones where a trial shows them to be clearly better."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 from mlpcli.config.loading import config_from_text
 from mlpcli.config.recipes.sizes import FEWEST_FREQUENCY_ROWS, LARGE_ROWS, MANY_ROWS, FrequencyTrial, TableSummary
 from mlpcli.workflows.init import init
+from mlpcli.workflows.preparing import engine_choice
+from mlpcli.workflows.starter import frequency_trial
 from mlpcli.workflows.starter import trial as starter_trial
 
 N_ROWS = 400
@@ -33,6 +36,10 @@ def has_high_frequencies(found):
     scales = "model.numeric_embedding.sigma" in (config.model.members.draw or {})
     assert scales == (config.preprocess.numeric.name == "quantile")
     return scales
+
+
+def reason_of(low_rmse, high_rmse):
+    return FrequencyTrial("low", "high", low_rmse, high_rmse).reason
 
 
 def test_a_target_that_swings_gets_high_frequencies_and_the_config_shows_both_errors(folder):
@@ -74,10 +81,21 @@ def test_many_rows_of_a_target_that_swings_keep_high_frequencies(folder):
     assert has_high_frequencies(found)
 
 
+def test_a_damaged_numba_does_not_prevent_the_trial(folder, monkeypatch):
+    table = waves(9.0, n_rows=MANY_ROWS)
+    monkeypatch.setattr(frequency_trial, "EPOCHS", 8)
+    monkeypatch.setattr(frequency_trial, "find_spec", lambda name: object())
+    monkeypatch.setattr(engine_choice, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "mlpcli.compiled.trainer", None)
+    assert starter(table, folder).data.summary.frequency_trial is not None
+
+
 def test_only_a_clear_gain_takes_other_frequencies():
     assert FrequencyTrial("low", "high", 1.0, 0.96).taken == "high"
     assert FrequencyTrial("low", "high", 1.0, 0.98).taken == "low"
     assert FrequencyTrial("low", "high", 0.0, 0.0).taken == "low"
+    assert "0.960 with normal scores and high frequencies, clearly lower than 1.000 with" in reason_of(1.0, 0.96)
+    assert "0.980 with normal scores and high frequencies, not clearly lower than 1.000 with" in reason_of(1.0, 0.98)
 
 
 @pytest.mark.parametrize(

@@ -69,11 +69,11 @@ class FrequencyTrial:
 
     @property
     def reason(self) -> str:
-        """The errors, for a comment."""
+        """The errors and the verdict, for a comment."""
         usual, other = map(format_number, (self.usual_rmse, self.other_rmse))
         return (
             f"RMSE of small networks out of fold: {other} with {_INPUTS[self.other]}, "
-            f"{usual} with {_INPUTS[self.usual]}"
+            f"{'' if self.taken == self.other else 'not '}clearly lower than {usual} with {_INPUTS[self.usual]}"
         )
 
 

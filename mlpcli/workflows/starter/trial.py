@@ -6,6 +6,7 @@ from mlpcli.config.loading import config_from_text, with_values
 from mlpcli.config.recipes.sizes import Recipe
 from mlpcli.config.recipes.starter import StarterData, starter_yaml
 from mlpcli.data.table import Rows, Table
+from mlpcli.errors import MlpError
 from mlpcli.training.fit import TrainingState
 from mlpcli.training.threads import blas_threads
 from mlpcli.workflows.preparing.preparation import Prepared, prepare
@@ -42,8 +43,12 @@ def train_small_networks(
     if prepared.network.n_in > MOST_INPUTS:
         return None
     state = initial_state(prepared)
-    with blas_threads(1), noting_compilation(prepared.engine, str):
-        load_engine(prepared.engine, loaded.config.training.dtype)
+    try:
+        with noting_compilation(prepared.engine, str):
+            load_engine(prepared.engine, loaded.config.training.dtype)
+    except MlpError:  # Numba is damaged, as the training will say
+        return train_small_networks(table, data, n_epochs, batch_size, overrides, n_members)
+    with blas_threads(1):
         for _ in epochs(prepared, state, lambda: False):
             pass
     return prepared, state
