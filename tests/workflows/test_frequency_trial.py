@@ -96,6 +96,7 @@ def test_only_a_clear_gain_takes_other_frequencies():
     assert FrequencyTrial("low", "high", 0.0, 0.0).taken == "low"
     assert "0.960 with normal scores and high frequencies, clearly lower than 1.000 with" in reason_of(1.0, 0.96)
     assert "0.980 with normal scores and high frequencies, not clearly lower than 1.000 with" in reason_of(1.0, 0.98)
+    assert "1.020 with normal scores and high frequencies, not lower than 1.000 with" in reason_of(1.0, 1.02)
 
 
 @pytest.mark.parametrize(

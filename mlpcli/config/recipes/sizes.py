@@ -71,9 +71,11 @@ class FrequencyTrial:
     def reason(self) -> str:
         """The errors and the verdict, for a comment."""
         usual, other = map(format_number, (self.usual_rmse, self.other_rmse))
+        verdict = "not clearly lower" if self.other_rmse < self.usual_rmse else "not lower"
+        verdict = "clearly lower" if self.taken == self.other else verdict
         return (
             f"RMSE of small networks out of fold: {other} with {_INPUTS[self.other]}, "
-            f"{'' if self.taken == self.other else 'not '}clearly lower than {usual} with {_INPUTS[self.usual]}"
+            f"{verdict} than {usual} with {_INPUTS[self.usual]}"
         )
 
 
