@@ -16,6 +16,7 @@ from mlpcli.data.schema.cells import (
     labels_differing_in_case,
     lookalike_labels,
     missing_mask,
+    parse_numbers,
 )
 from mlpcli.data.schema.column import (
     ColumnOptions,
@@ -174,7 +175,7 @@ def _task_of(
         return "classification", f"{name}: {kind}, read as {len(texts)} classes"
     if any(finding.is_fault for finding in findings):
         return "regression", f"{name}: nearly all cells are numbers"
-    numbers = np.sort(np.asarray([float(text) for text in texts]))
+    numbers = np.sort(parse_numbers(texts)[0])  # beside an infinite one, missing markers are NaN
     if not np.isfinite(numbers).all() or not np.array_equal(numbers, np.round(numbers)):
         return "regression", f"{name}: numbers, read as numeric"
     span = f"integers {number_text(numbers[0])} to {number_text(numbers[-1])}"

@@ -35,6 +35,7 @@ def task_of(cells, task="auto"):
         ([str(number) for number in range(21)], "regression"),
         (["10.5", *(str(number) for number in range(40)), "oops"], "regression"),
         (["a", *(str(number) for number in range(5))], "classification"),
+        (["None", "inf", *(str(number) for number in range(5))], "regression"),  # the infinite value is an error later
     ],
 )
 def test_the_task_follows_from_the_target(cells, task):
