@@ -105,22 +105,22 @@ def infer_targets(
         schemas = tuple(_boolean(table, schema, distinct_texts[schema.name]) for schema in schemas)
         findings = tuple(finding for finding in findings if finding.is_fault)
     else:
-        schemas = tuple(map(as_category, schemas))
-        is_inferred = reason != "as requested"
-        findings = tuple(
-            finding
-            for finding in findings
-            if finding.is_of_labels
-            or (is_inferred and (finding.is_fault or finding.number is not None))
-            or _merges_labels(distinct_texts[finding.column], finding)
-        )
-        findings += tuple(_label_notes(distinct_texts))
+        schemas, is_inferred = tuple(map(as_category, schemas)), reason != "as requested"
         requested = {name for name, option in (options or {}).items() if option.role is not None}
-        findings += tuple(_none_notes({name: texts for name, texts in distinct_texts.items() if name not in requested}))
-        findings += tuple(
-            finding for schema in schemas for finding in find_equivalent_spellings(table, schema, "class")
+        without_role = {name: texts for name, texts in distinct_texts.items() if name not in requested}
+        findings = (
+            *(finding for finding in findings if _concerns_classes(finding, distinct_texts, is_inferred)),
+            *_label_notes(distinct_texts),
+            *_none_notes(without_role),
+            *(finding for schema in schemas for finding in find_equivalent_spellings(table, schema, "class")),
         )
     return TargetSpec(task, reason, schemas, findings)  # type: ignore[arg-type]  # one of the tasks
+
+
+def _concerns_classes(finding: Finding, distinct_texts: Mapping[str, tuple[str, ...]], is_inferred: bool) -> bool:
+    """Whether a finding on a target matters if that is read as classes; `is_inferred`: nobody asked for classes."""
+    casts_doubt = is_inferred and (finding.is_fault or finding.number is not None)
+    return finding.is_of_labels or casts_doubt or _merges_labels(distinct_texts[finding.column], finding)
 
 
 def _merges_labels(texts: Sequence[str], finding: Finding) -> bool:
