@@ -3,13 +3,11 @@
 `strong` is RealMLP's network and training (Holzmueller et al. 2024: NTK, scaled inputs, coslog) with several small
 members on folds, half of them with periodic embeddings and half with bins. From 2000 rows on numbers are transformed to
 normal scores, and each member draws the scale of its frequencies, as in TabPack (arXiv 2607.05380); most tables of
-fewer rows would be overfitted. Where a number is predicted from less than 10,000 rows, a trial may prefer other
-frequencies. Only many classes gain from its parametric activations. A skewed target is replaced by its logarithm where
-a trial shows that to be better. With averaged members, dropout and weight decay improve nothing (docs/quality.md).
-`best` has more and wider members and more epochs.
+fewer rows would be overfitted, and their numbers gain from residual connections. A trial may prefer other frequencies,
+or the logarithm of a skewed target. Only many classes gain from parametric activations. With averaged members, dropout
+and weight decay improve nothing (docs/quality.md). `best` has more and wider members and more epochs.
 `fast` is one network in few epochs, or five on folds for a small table. `textbook` is the network of Nielsen (2015,
-chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes and the quadratic
-cost for numbers.
+chapter 3): one hidden layer of sigmoids, plain stochastic gradient descent, cross-entropy for classes, quadratic cost.
 """
 
 from dataclasses import dataclass
@@ -130,6 +128,8 @@ def _strong_model(recipe: Recipe, summary: TableSummary) -> list[tuple[str, str]
     ]
     if summary.has_many_classes:
         model.insert(2, ("learn_slopes: true", "a learnt mix of z and selu(z) for each neuron"))
+    if summary.has_few_numbers:
+        model.append(("residual: true", "a hidden layer adds its input to its output; for few rows"))
     if alternates:
         sigma = "" if draws else "sigma: 0.1, "
         cosines = f"{{name: periodic, {sigma}min_distinct: {MANY_VALUES}}}"

@@ -239,3 +239,14 @@ def test_every_level_of_a_column_of_codes_has_an_input(name):
     for n_codes, is_written in ((0, False), (90, False), (250, True)):
         summary = TableSummary("regression", 20_000, n_codes=n_codes)
         assert ("max_levels: 250" in text_of(choose_recipe(name, summary), summary)) == is_written
+
+
+@pytest.mark.parametrize("name", ["best", "strong"])
+@pytest.mark.parametrize(
+    ("task", "n_rows", "residual"),
+    [("regression", 1999, True), ("regression", 2000, False), ("classification", 1999, False)],
+)
+def test_only_numbers_of_few_rows_get_residual_connections(name, task, n_rows, residual):
+    summary = TableSummary(task, n_rows, n_classes=2 * (task == "classification"), n_continuous=3)
+    found = config_from_text(text_of(choose_recipe(name, summary), summary), "t.yaml").config
+    assert found.model.residual == residual
