@@ -197,6 +197,7 @@ def test_keys_that_decide_how_a_file_is_read_are_set_and_written_into_the_config
     ("setting", "message"),
     [
         ("data.drop=[a]", "--set data.drop=[a]: mlp init sets how the file is read"),
+        ("data.delimiter=tab", "or data.sheet, beside --delimiter and --encoding. Set other keys in its config."),
         ("training.epochs=5", "--set training.epochs=5: mlp init sets how the file is read"),
         ("data.skip_rows=x", "--set data.skip_rows=x: must be an integer"),
     ],

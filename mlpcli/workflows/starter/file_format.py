@@ -16,5 +16,8 @@ def format_from(settings: Sequence[str]) -> TableFormat:
     for override in overrides:
         if override.key not in allowed:
             keys = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
-            raise ConfigError(f"{override.text}: mlp init sets how the file is read: {keys}. Edit its config instead.")
+            raise ConfigError(
+                f"{override.text}: mlp init sets how the file is read: {keys}, beside --delimiter and --encoding. "
+                "Set other keys in its config."
+            )
     return table_format(config_from_mapping({"data": {"train": "-", "target": "-"}}, overrides))
