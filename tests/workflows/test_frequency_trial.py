@@ -91,10 +91,10 @@ def test_a_damaged_numba_does_not_prevent_the_trial(folder, monkeypatch):
 
 
 def test_only_a_clear_gain_takes_other_frequencies():
-    assert FrequencyTrial("low", "high", 1.0, 0.96).taken == "high"
-    assert FrequencyTrial("low", "high", 1.0, 0.98).taken == "low"
+    assert FrequencyTrial("low", "high", 1.0, 0.95).taken == "high"
+    assert FrequencyTrial("low", "high", 1.0, 0.97).taken == "low"
     assert FrequencyTrial("low", "high", 0.0, 0.0).taken == "low"
-    assert "0.960 with normal scores and high frequencies, clearly lower than 1.000 with" in reason_of(1.0, 0.96)
+    assert "0.950 with normal scores and high frequencies, clearly lower than 1.000 with" in reason_of(1.0, 0.95)
     assert "0.980 with normal scores and high frequencies, not clearly lower than 1.000 with" in reason_of(1.0, 0.98)
     assert "1.020 with normal scores and high frequencies, not lower than 1.000 with" in reason_of(1.0, 1.02)
 
