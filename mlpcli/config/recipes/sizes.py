@@ -64,8 +64,8 @@ class FrequencyTrial:
     @property
     def taken(self) -> Frequencies:
         """The others, if they are clearly better."""
-        least_gain = LEAST_FREQUENCY_GAIN.get(self.other, 0.0)
-        return self.other if self.other_rmse < (1.0 - least_gain) * self.usual_rmse else self.usual
+        limit = (1.0 - LEAST_FREQUENCY_GAIN[self.other]) * self.usual_rmse
+        return self.other if self.other_rmse < limit else self.usual
 
     @property
     def reason(self) -> str:
@@ -93,7 +93,8 @@ class TableSummary:
     `n_classes` is 0 for regression; `n_continuous` is the number of numeric columns with at least MANY_VALUES distinct
     values; rows with equal values of the column `group` ("" for none) are correlated; `n_codes` is the largest number
     of levels of a column of numbers that is categorical; `target_trial` is None if the logarithm was not tried, and
-    `frequency_trial` if other frequencies than the usual ones were not.
+    `frequency_trial` if other frequencies than the usual ones were not; the networks of that trial have
+    `tried_frequencies`.
     """
 
     task: str
@@ -106,10 +107,13 @@ class TableSummary:
     n_codes: int = 0
     target_trial: TargetTrial | None = None
     frequency_trial: FrequencyTrial | None = None
+    tried_frequencies: Frequencies | None = None
 
     @property
     def frequencies(self) -> Frequencies:
         """Low ones overfit least, high ones follow a target that changes quickly; few values need neither."""
+        if self.tried_frequencies is not None:
+            return self.tried_frequencies
         if self.frequency_trial is not None:
             return self.frequency_trial.taken
         if not self.n_continuous:
@@ -126,8 +130,8 @@ class TableSummary:
 
     @property
     def has_only_plain_numbers(self) -> bool:
-        """Whether a trial has preferred neither bins nor periodic embeddings."""
-        return self.frequency_trial is not None and self.frequencies == "none"
+        """Whether numbers of many values have neither bins nor periodic embeddings, which only a trial decides."""
+        return self.n_continuous > 0 and self.frequencies == "none"
 
     @property
     def holds_out(self) -> bool:

@@ -30,7 +30,7 @@ def frequency_trial(table: Table, rows: Rows, data: StarterData, other: Frequenc
     try:
         for done, tried in enumerate((usual, other)):
             report_progress("stage", "comparing frequencies of numbers", done, 2)
-            summary = replace(data.summary, frequency_trial=FrequencyTrial(tried, tried, 0.0, 0.0))
+            summary = replace(data.summary, tried_frequencies=tried)
             trained = train_small_networks(
                 table, replace(data, summary=summary), EPOCHS, batch_size, n_members=MEMBERS[other], engine=engine
             )

@@ -47,7 +47,7 @@ def train_small_networks(
         return None
     state = initial_state(prepared)
     try:
-        with noting_compilation(prepared.engine, str):
+        with noting_compilation(prepared.engine, lambda _note: None):
             load_engine(prepared.engine, loaded.config.training.dtype)
     except MlpError:  # Numba is damaged, as the training will say
         return train_small_networks(table, data, n_epochs, batch_size, overrides, n_members)
